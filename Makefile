@@ -1,0 +1,40 @@
+# Two commands: `make run` starts Stillmotion, `make test` proves it. Both prepare everything they need.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+RUN_READY := .venv/.ready-run
+TEST_READY := .venv/.ready-test
+
+.PHONY: run test lint format lock clean
+
+run: $(RUN_READY)
+	@exec $(BIN)/python -m webapp
+
+test: $(TEST_READY) lint
+	@bash tests/ensure_chromium.sh
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(TEST_READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(TEST_READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The pinned versions; run after changing the dependencies in pyproject.toml.
+lock: $(TEST_READY)
+	bash tools/lock.sh
+
+$(RUN_READY): requirements.lock tools/prepare.sh
+	@PYTHON=$(PYTHON) bash tools/prepare.sh requirements.lock
+	@touch $@
+
+$(TEST_READY): requirements.lock requirements-dev.lock tools/prepare.sh
+	@PYTHON=$(PYTHON) bash tools/prepare.sh requirements.lock requirements-dev.lock
+	@touch $@ $(RUN_READY)
+
+clean:
+	rm -rf .venv build
