@@ -1,0 +1,148 @@
+"""Methods without learning, to compare with: zero motion and Lucas-Kanade."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.engine import Trajectories
+from model.grid import rescale_points
+from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.tracks import Method
+
+
+@dataclass(frozen=True)
+class ZeroMotion:
+    """Every point stays where it is, visible: what a method must beat to be worth anything."""
+
+    method: Method = Method("zero")
+
+    def follow(
+        self,
+        frames: Iterable[NDArray[np.uint8]],
+        queries: NDArray[np.float32],
+        total: int | None,
+        progress: ReportProgress,
+        should_stop: ShouldStop,
+    ) -> Trajectories:
+        """Repeat the query points in every frame (see `Engine.follow`)."""
+        count = 0
+        for _ in frames:
+            raise_if_stopped(should_stop)
+            count += 1
+            progress(Progress("tracking", count, total))
+        points = np.repeat(queries[None], count, axis=0)
+        return Trajectories(points, np.ones(points.shape[:2], np.float32))
+
+
+class _Step(NamedTuple):
+    """Where points went from one frame to the next: float32 `[N, 2]`, and bool `[N]`: can it be believed?"""
+
+    points: NDArray[np.float32]
+    consistent: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class LucasKanade:
+    """Pyramidal Lucas-Kanade from frame to frame (Bouguet 2001, in OpenCV), with a forward-backward check.
+
+    A point is visible while it lies in the frame and, in every step so far, tracking it forward and back
+    returned to within `consistency` of where it came from (Kalal, Mikolajczyk and Matas, ICPR 2010). A point
+    that failed once is followed on as well as can be, and stays marked as hidden: what is followed now may be
+    another part of the scene.
+
+    window: side of the square window, in pixels of the working image.
+    levels: pyramid levels beside the image itself.
+    consistency: largest forward-backward distance, in pixels of the working image.
+    longest_side: larger frames are reduced to this for tracking, since the windows do not grow with them.
+    """
+
+    window: int = 21
+    levels: int = 3
+    consistency: float = 1.0
+    longest_side: int = 1024
+
+    @property
+    def method(self) -> Method:
+        """The name `lk` and these settings."""
+        return Method(
+            "lk",
+            settings={
+                "window": self.window,
+                "levels": self.levels,
+                "consistency": self.consistency,
+                "longest_side": self.longest_side,
+            },
+        )
+
+    def follow(
+        self,
+        frames: Iterable[NDArray[np.uint8]],
+        queries: NDArray[np.float32],
+        total: int | None,
+        progress: ReportProgress,
+        should_stop: ShouldStop,
+    ) -> Trajectories:
+        """Track the points from frame to frame (see `Engine.follow`)."""
+        points: list[NDArray[np.float32]] = []
+        visible: list[NDArray[np.bool_]] = []
+        previous: NDArray[np.uint8] | None = None
+        for frame in frames:
+            raise_if_stopped(should_stop)
+            size = (frame.shape[0], frame.shape[1])
+            current = self._working_image(frame)
+            working_size = (current.shape[0], current.shape[1])
+            if previous is None:
+                points.append(queries)
+                visible.append(_inside(queries, size))
+            else:
+                step = self._step(previous, current, rescale_points(points[-1], size, working_size))
+                points.append(rescale_points(step.points, working_size, size))
+                visible.append(visible[-1] & step.consistent & _inside(points[-1], size))
+            previous = current
+            progress(Progress("tracking", len(points), total))
+        return Trajectories(np.stack(points), np.stack(visible).astype(np.float32))
+
+    def _working_image(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        height, width = grey.shape
+        scale = self.longest_side / max(height, width)
+        if scale < 1:
+            reduced = (max(1, round(width * scale)), max(1, round(height * scale)))
+            grey = cv2.resize(grey, reduced, interpolation=cv2.INTER_AREA)
+        return np.asarray(grey, np.uint8)
+
+    def _step(
+        self, previous: NDArray[np.uint8], current: NDArray[np.uint8], points: NDArray[np.float32]
+    ) -> _Step:
+        forward, found = self._flow(previous, current, points)
+        back, found_back = self._flow(current, previous, forward)
+        distance = np.linalg.norm(back - points, axis=1)
+        consistent = found & found_back & (distance <= self.consistency)
+        # OpenCV leaves a lost point anywhere; it is better off where it was.
+        return _Step(np.where(found[:, None], forward, points), consistent)
+
+    def _flow(
+        self, source: NDArray[np.uint8], target: NDArray[np.uint8], points: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        moved, status, _ = cv2.calcOpticalFlowPyrLK(
+            source,
+            target,
+            np.ascontiguousarray(points[:, None]),
+            np.empty((len(points), 1, 2), np.float32),
+            winSize=(self.window, self.window),
+            maxLevel=self.levels,
+        )
+        found = np.asarray(status, np.uint8).reshape(-1) == 1
+        result = np.asarray(moved, np.float32).reshape(-1, 2)
+        found &= np.isfinite(result).all(axis=1)
+        return np.where(found[:, None], result, points), found
+
+
+def _inside(points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Bool `[N]`: the points on the frame's pixels; size is (height, width)."""
+    x, y = points[:, 0], points[:, 1]
+    return (x >= -0.5) & (y >= -0.5) & (x <= size[1] - 0.5) & (y <= size[0] - 0.5)

@@ -1,0 +1,121 @@
+"""`Tracker`: one face for every method that follows points through a clip."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.baselines import LucasKanade, ZeroMotion
+from model.engine import Engine
+from model.errors import BadInput
+from model.progress import ReportProgress, ShouldStop, ignore_progress, never_stop
+from model.tracks import Tracks
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """Follows query points through frames; the engine decides how.
+
+    The result for a point does not depend on which other points are tracked with it: any subset, in any
+    order, gives the same bits.
+    """
+
+    engine: Engine
+
+    @classmethod
+    def load(cls, name_or_path: str, device: str = "auto", precision: str = "auto") -> "Tracker":
+        """Make a method ready to run.
+
+        name_or_path: "lk" (Lucas-Kanade), "zero", or PIPs by "pips" (the installed weights), by the name of
+            registered weights, or by the path of a checkpoint.
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:K"; only PIPs uses it.
+        precision: "auto", "float32" or "bfloat16"; only PIPs uses it. "auto" is float32 on the CPU and
+            bfloat16 on CUDA.
+        Raises BadInput for an unknown name, a missing or unfitting checkpoint, or a device that is not there.
+        """
+        if name_or_path == "lk":
+            return cls(LucasKanade())
+        if name_or_path == "zero":
+            return cls(ZeroMotion())
+        # Here, not above: it imports torch, which takes seconds that the other methods need not wait.
+        from model.pips.tracker import PipsEngine  # noqa: PLC0415
+
+        return cls(PipsEngine.load(name_or_path, device, precision))
+
+    def track(
+        self,
+        frames: NDArray[np.uint8],
+        queries: NDArray[np.float32],
+        *,
+        progress: ReportProgress = ignore_progress,
+        should_stop: ShouldStop = never_stop,
+    ) -> Tracks:
+        """Follow points through a few frames that are in memory; see `track_clip`.
+
+        frames: uint8 `[T, H, W, 3]`, RGB.
+        """
+        return self.track_clip(frames, queries, total=len(frames), progress=progress, should_stop=should_stop)
+
+    def track_clip(
+        self,
+        frames: Iterable[NDArray[np.uint8]],
+        queries: NDArray[np.float32],
+        *,
+        total: int | None = None,
+        progress: ReportProgress = ignore_progress,
+        should_stop: ShouldStop = never_stop,
+    ) -> Tracks:
+        """Follow points, given in the first frame, through a clip of any length.
+
+        frames: uint8 `[H, W, 3]` RGB each; read once, in order, a few at a time.
+        queries: float32 `[N, 2]`, (x, y) in pixels of the first frame; N at least 1. They may lie outside.
+        total: the number of frames if it is known, for the progress reports.
+        progress: called with the stage "tracking" and the frames done.
+        should_stop: polled between chunks; when it returns True, Stopped is raised.
+        Returns Tracks with frames 0 to T-1, fps 0 and no grid; `model.track` fills those in.
+        Raises BadInput when there are no frames, or frames of different sizes, or queries of a wrong shape.
+        """
+        if queries.ndim != 2 or queries.shape[1] != 2 or len(queries) == 0:
+            raise BadInput(f"The query points must have the shape [N, 2], not {list(queries.shape)}.")
+        if not np.isfinite(queries).all():
+            raise BadInput("The query points must be finite numbers.")
+        checked = _CheckedFrames(frames)
+        points, visibility = self.engine.follow(
+            checked, np.ascontiguousarray(queries, np.float32), total, progress, should_stop
+        )
+        if checked.size is None:
+            raise BadInput("The clip has no frames to track.")
+        return Tracks(
+            points=points,
+            visibility=visibility,
+            frames=np.arange(len(points), dtype=np.int32),
+            size=checked.size,
+            fps=0.0,
+            grid=None,
+            method=self.engine.method,
+        )
+
+
+class _CheckedFrames:
+    """Passes frames on and refuses what is not an RGB frame of the first one's size."""
+
+    def __init__(self, frames: Iterable[NDArray[np.uint8]]) -> None:
+        self.frames = frames
+        self.size: tuple[int, int] | None = None
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        for frame in self.frames:
+            if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+                raise BadInput(
+                    f"A frame must be uint8 [height, width, 3], not {frame.dtype} {list(frame.shape)}."
+                )
+            size = (frame.shape[0], frame.shape[1])
+            if self.size is None:
+                self.size = size
+            elif size != self.size:
+                raise BadInput(
+                    f"All frames must have one size, but {self.size[1]}×{self.size[0]} is followed by "
+                    f"{size[1]}×{size[0]}."
+                )
+            yield frame
