@@ -18,7 +18,10 @@ from model.tracks import Method
 class ZeroMotion:
     """Every point stays where it is, visible: what a method must beat to be worth anything."""
 
-    method: Method = Method("zero")
+    @property
+    def method(self) -> Method:
+        """The name `zero`."""
+        return Method("zero")
 
     def follow(
         self,

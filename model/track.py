@@ -51,8 +51,8 @@ def frame_indices(request: TrackRequest, info: ClipInfo) -> NDArray[np.int32]:
     indices = np.arange(request.start, info.frames, request.frame_step, dtype=np.int32)[: request.frames]
     if len(indices) < 2:
         raise BadInput(
-            f"From frame {request.start} in steps of {request.frame_step} the clip's {info.frames} frames hold "
-            "only one; start earlier or take a smaller step."
+            f"From frame {request.start} in steps of {request.frame_step} the clip's {info.frames} frames "
+            "hold only one; start earlier or take a smaller step."
         )
     return indices
 

@@ -58,13 +58,11 @@ class Tracks:
     def __post_init__(self) -> None:
         shape = self.points.shape
         if self.points.dtype != np.float32 or len(shape) != 3 or shape[2] != 2:
-            raise ValueError(f"points must be float32 [T, N, 2], not {self.points.dtype} {shape}.")
+            raise ValueError(f"points must be float32 [T, N, 2], not {_describe(self.points)}.")
         if self.visibility.dtype != np.float32 or self.visibility.shape != shape[:2]:
-            raise ValueError(
-                f"visibility must be float32 {shape[:2]}, not {self.visibility.dtype} {self.visibility.shape}."
-            )
+            raise ValueError(f"visibility must be float32 {shape[:2]}, not {_describe(self.visibility)}.")
         if self.frames.dtype != np.int32 or self.frames.shape != shape[:1]:
-            raise ValueError(f"frames must be int32 {shape[:1]}, not {self.frames.dtype} {self.frames.shape}.")
+            raise ValueError(f"frames must be int32 {shape[:1]}, not {_describe(self.frames)}.")
         if not np.isfinite(self.points).all():
             raise ValueError("points must be finite.")
         if not ((self.visibility >= 0) & (self.visibility <= 1)).all():
@@ -146,3 +144,7 @@ class Tracks:
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise BadInput(f"{name} is damaged ({error}); track the clip again.") from error
+
+
+def _describe(array: NDArray[Any]) -> str:
+    return f"{array.dtype} {array.shape}"

@@ -48,8 +48,8 @@ REGISTRY: tuple[WeightsEntry, ...] = ()
 
 HOW_TO_GET_PIPS = (
     "PIPs needs trained weights and none are installed: give a checkpoint with --weights FILE on the command "
-    "line, or set STILLMOTION_PIPS_WEIGHTS for the app; the authors' model-000200000.pth, aharley/pips on the "
-    "Hugging Face hub, fits."
+    "line, or set STILLMOTION_PIPS_WEIGHTS for the app; the authors' model-000200000.pth, aharley/pips on "
+    "the Hugging Face hub, fits."
 )
 
 

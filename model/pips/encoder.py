@@ -1,0 +1,63 @@
+"""PIPs' image encoder `fnet`: one frame in, one feature map at 1/stride of its size out."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions with instance norm and ReLU, added to the input, then ReLU again."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        # A Sequential, so that the keys are the authors' (`downsample.0.weight`).
+        self.downsample = (
+            nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, stride=stride)) if stride != 1 else None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `[B, in, H, W]` to `[B, out, ceil(H / stride), ceil(W / stride)]`."""
+        y = F.relu(F.instance_norm(self.conv1(x)))
+        y = F.relu(F.instance_norm(self.conv2(y)))
+        if self.downsample is not None:
+            x = F.instance_norm(self.downsample(x))
+        return F.relu(x + y)
+
+
+class Encoder(nn.Module):
+    """The residual network of pips.md section 1, with the authors' parameter names."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3)
+        self.layer1 = _layer(64, 64, stride=1)
+        self.layer2 = _layer(64, 96, stride=2)
+        self.layer3 = _layer(96, 128, stride=2)
+        self.layer4 = _layer(128, 128, stride=2)
+        self.conv2 = nn.Conv2d(64 + 96 + 128 + 128, 2 * channels, 3, padding=1)
+        self.conv3 = nn.Conv2d(2 * channels, channels, 1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Encode frames.
+
+        frames: `[B, 3, H, W]`, RGB, 0 to 255, in the weights' floating-point type.
+        Returns `[B, channels, H // stride, W // stride]`.
+        """
+        size = (frames.shape[2] // self.stride, frames.shape[3] // self.stride)
+        x = F.relu(F.instance_norm(self.conv1(2 * frames / 255 - 1)))
+        scales = []
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = layer(x)
+            scales.append(F.interpolate(x, size, mode="bilinear", align_corners=True))
+        x = F.relu(F.instance_norm(self.conv2(torch.cat(scales, dim=1))))
+        features: Tensor = self.conv3(x)
+        return features
+
+
+def _layer(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        ResidualBlock(in_channels, out_channels, stride), ResidualBlock(out_channels, out_channels, 1)
+    )
