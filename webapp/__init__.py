@@ -1,0 +1,57 @@
+"""The web app: pages and an API over model/, with runs in a queue."""
+
+from flask import Flask, request
+from flask_bootstrap import Bootstrap5
+
+from webapp.api import register_api
+from webapp.backend import EXTENSION, Backend
+from webapp.health import blueprint as health
+from webapp.pages import blueprint as pages
+from webapp.problems import register_problems
+from webapp.records import migrate
+from webapp.security import register_security
+from webapp.settings import ROOT, Settings
+from webapp.uploads import StreamingRequest, sweep
+
+LARGEST_BODY = 1024 * 1024
+"""Bytes of a request other than an upload, which has its own limit."""
+
+STATIC_SECONDS = 3600
+
+
+class StillmotionFlask(Flask):
+    """Flask with requests that stream their uploads."""
+
+    request_class = StreamingRequest
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Make the WSGI app.
+
+    settings: from the environment where they are not given.
+    Raises BadInput when a setting cannot be used.
+    """
+    settings = settings or Settings.from_environment()
+    migrate(settings)
+    app = StillmotionFlask(__name__, root_path=str(ROOT), static_folder="static", template_folder="templates")
+    app.config.update(
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        SEND_FILE_MAX_AGE_DEFAULT=STATIC_SECONDS,
+        BOOTSTRAP_SERVE_LOCAL=True,
+    )
+    app.extensions[EXTENSION] = Backend.open(settings)
+    sweep(settings.temporary_folder)
+    Bootstrap5(app)
+    register_security(app)
+    register_problems(app)
+    register_api(app)
+    app.register_blueprint(health)
+    app.register_blueprint(pages)
+
+    @app.teardown_request
+    def discard_uploads(_error: BaseException | None) -> None:
+        if isinstance(request, StreamingRequest) or hasattr(request, "received"):
+            for file in request.received:
+                file.discard()
+
+    return app

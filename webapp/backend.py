@@ -1,0 +1,39 @@
+"""What every request handler needs: settings, rows, bytes and the queue, opened once for an app."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from webapp.jobs import Jobs, connect
+from webapp.records import Database
+from webapp.settings import Settings
+from webapp.storage import Storage
+
+EXTENSION = "stillmotion"
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The parts behind the pages and the API."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+    jobs: Jobs
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Backend":
+        """Open the database, the storage and the queue that the settings name."""
+        database = Database(settings.database)
+        return cls(
+            settings=settings,
+            database=database,
+            storage=Storage(settings.storage, settings.temporary_folder),
+            jobs=Jobs(settings, database, connect(settings)),
+        )
+
+
+def backend() -> Backend:
+    """Return the current app's backend."""
+    return cast(Backend, current_app.extensions[EXTENSION])

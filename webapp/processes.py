@@ -1,0 +1,24 @@
+"""Processes that end with the one that started them."""
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h."""
+
+
+def end_with_parent(signal_number: signal.Signals = signal.SIGKILL, parent: int | None = None) -> None:
+    """Have the kernel send this process a signal when the thread that started it ends, however it ends.
+
+    parent: the parent's process id, to notice that it ended before this call; None to skip that.
+    Linux only; elsewhere nothing happens, and a left-over Redis is replaced at the next start.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), signal_number)

@@ -1,0 +1,254 @@
+"""The rows that outlive a restart: clips and runs. SQLite by default, any SQLAlchemy database by URL."""
+
+import fcntl
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Engine,
+    Float,
+    ForeignKey,
+    String,
+    Text,
+    TypeDecorator,
+    create_engine,
+    event,
+    select,
+    update,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+
+from webapp.settings import Settings
+
+SQLITE_PATIENCE = 15.0
+"""Seconds that a writer waits for another one's transaction."""
+
+
+class RunState(StrEnum):
+    """Where a run is in its life."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite forgets the time zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: sqlalchemy.Dialect) -> datetime | None:
+        """Mark a naive value from the database as UTC."""
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def now() -> datetime:
+    """Return this moment in UTC."""
+    return datetime.now(UTC)
+
+
+class Base(DeclarativeBase):
+    """The tables' common ground."""
+
+
+class Clip(Base):
+    """An uploaded video, image, or set of images. The id is the first 16 digits of its bytes' sha256."""
+
+    __tablename__ = "clips"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(255))
+    suffix: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[str] = mapped_column(String(16))
+    width: Mapped[int]
+    height: Mapped[int]
+    frames: Mapped[int]
+    fps: Mapped[float] = mapped_column(Float)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+    runs: Mapped[list["Run"]] = relationship(back_populates="clip", cascade="all, delete-orphan")
+
+    @property
+    def key(self) -> str:
+        """Where the storage keeps its bytes."""
+        return f"clips/{self.sha256}{self.suffix}"
+
+    @property
+    def duration(self) -> float:
+        """Seconds; 0 for images."""
+        return self.frames / self.fps if self.fps else 0.0
+
+
+class Run(Base):
+    """One tracking of one clip, from the request to its result."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True, default=lambda: secrets.token_hex(8))
+    clip_id: Mapped[str] = mapped_column(ForeignKey("clips.id", ondelete="CASCADE"), index=True)
+    method: Mapped[str] = mapped_column(String(64))
+    weights: Mapped[str | None] = mapped_column(Text)
+    grid: Mapped[int]
+    start: Mapped[int]
+    frames: Mapped[int]
+    frame_step: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16), default=RunState.QUEUED, index=True)
+    stage: Mapped[str] = mapped_column(String(64), default="waiting")
+    progress: Mapped[float] = mapped_column(Float, default=0.0)
+    eta_seconds: Mapped[float | None] = mapped_column(Float)
+    error: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    clip: Mapped[Clip] = relationship(back_populates="runs", lazy="joined")
+
+    @property
+    def folder(self) -> str:
+        """Where the storage keeps its results."""
+        return f"runs/{self.id}"
+
+
+class Database:
+    """A database and the few changes of a run's state, each safe against other processes' changes."""
+
+    def __init__(self, url: str) -> None:
+        self.engine: Engine = _engine(url)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Lend a session whose changes are committed at the end, or undone by an exception."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Close all connections; needed before a fork."""
+        self.engine.dispose()
+
+    def start_run(self, run_id: str) -> Run | None:
+        """Make a queued run a running one and return it; None when it is not queued (any more)."""
+        with self.session() as session:
+            changed = session.execute(
+                update(Run)
+                .where(Run.id == run_id, Run.state == RunState.QUEUED)
+                .values(
+                    state=RunState.RUNNING,
+                    stage="starting",
+                    progress=0.0,
+                    eta_seconds=None,
+                    error=None,
+                    attempts=Run.attempts + 1,
+                    started_at=now(),
+                    finished_at=None,
+                )
+            )
+            return session.get(Run, run_id) if _rows(changed) else None
+
+    def update_running(self, run_id: str, attempt: int, **values: Any) -> bool:
+        """Change a running run in its `attempt`-th start; False when that start is over (cancelled, lost)."""
+        with self.session() as session:
+            return bool(
+                _rows(
+                    session.execute(
+                        update(Run)
+                        .where(Run.id == run_id, Run.state == RunState.RUNNING, Run.attempts == attempt)
+                        .values(**values)
+                    )
+                )
+            )
+
+    def finish_run(self, run_id: str, state: RunState, error: str | None = None) -> bool:
+        """End an unfinished run; False when it has already ended."""
+        values: dict[str, Any] = {"state": state, "error": error, "eta_seconds": None, "finished_at": now()}
+        if state is RunState.DONE:
+            values |= {"progress": 1.0, "stage": "done"}
+        with self.session() as session:
+            return bool(
+                _rows(
+                    session.execute(
+                        update(Run).where(Run.id == run_id, Run.state.in_(UNFINISHED)).values(**values)
+                    )
+                )
+            )
+
+    def requeue_run(self, run_id: str) -> bool:
+        """Put an unfinished run back to waiting; False when it has already ended."""
+        with self.session() as session:
+            return bool(
+                _rows(
+                    session.execute(
+                        update(Run)
+                        .where(Run.id == run_id, Run.state.in_(UNFINISHED))
+                        .values(
+                            state=RunState.QUEUED,
+                            stage="waiting",
+                            progress=0.0,
+                            eta_seconds=None,
+                            started_at=None,
+                        )
+                    )
+                )
+            )
+
+    def unfinished_runs(self) -> list[Run]:
+        """Return the queued and running runs, oldest first."""
+        with self.session() as session:
+            return list(
+                session.scalars(select(Run).where(Run.state.in_(UNFINISHED)).order_by(Run.created_at))
+            )
+
+
+def _rows(result: Any) -> int:
+    """Return how many rows an UPDATE changed."""
+    return int(result.rowcount)
+
+
+def _engine(url: str) -> Engine:
+    """Connect to a database; SQLite gets write-ahead logging, so that readers never wait."""
+    parsed = sqlalchemy.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True)
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": SQLITE_PATIENCE})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    return engine
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database's tables up to date; processes that start together take turns."""
+    settings.instance.mkdir(parents=True, exist_ok=True)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    engine = _engine(settings.database)
+    try:
+        # The file's lock serves processes of one machine, and SQLite; env.py takes Postgres' own lock.
+        with (settings.instance / "migrate.lock").open("w") as lock, engine.connect() as connection:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()

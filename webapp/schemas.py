@@ -1,0 +1,219 @@
+"""The JSON of the API: what goes in, checked with sentences, and what comes out."""
+
+from pathlib import Path
+from typing import Any
+
+from flask import url_for
+from marshmallow import Schema, fields, validate
+
+from model.grid import LARGEST_GRID
+from model.methods import DEFAULT_METHOD, MethodOffer
+from webapp.backend import Backend
+from webapp.records import Clip, Run, RunState
+from webapp.runs import estimate_seconds
+
+MOST_LISTED = 500
+LARGEST_INTEGER = 2**31 - 1
+
+
+def _whole_number(name: str, smallest: int, largest: int, **options: Any) -> fields.Integer:
+    """Declare an integer field whose every error is one sentence."""
+    limits = f"from {smallest} to {largest}" if largest < LARGEST_INTEGER else f"of at least {smallest}"
+    sentence = f"The {name} must be a whole number {limits}, not “{{input}}”."
+    return fields.Integer(
+        strict=True,
+        validate=validate.Range(smallest, largest, error=sentence),
+        error_messages={"invalid": sentence, "too_large": sentence, "null": f"The {name} must not be null."},
+        **options,
+    )
+
+
+def _text(name: str, **options: Any) -> fields.String:
+    """Declare a text field whose every error is one sentence."""
+    sentence = f"The {name} must be a text."
+    return fields.String(
+        error_messages={
+            "invalid": sentence,
+            "null": f"The {name} must not be null.",
+            "required": f"The {name} is missing.",
+        },
+        **options,
+    )
+
+
+class ProblemSchema(Schema):
+    """Problem details, RFC 9457: the media type of every error is application/problem+json."""
+
+    type = fields.String(metadata={"description": "about:blank: the status says what kind of problem"})
+    title = fields.String(metadata={"description": "the status in words"})
+    status = fields.Integer(metadata={"description": "the HTTP status"})
+    detail = fields.String(metadata={"description": "one sentence: what is wrong, what would be right"})
+
+
+class ListQuery(Schema):
+    """How much of a list is wanted."""
+
+    limit = _whole_number("limit", 1, MOST_LISTED, load_default=100)
+    offset = _whole_number("offset", 0, LARGEST_INTEGER, load_default=0)
+
+    class Meta:
+        """Numbers in a query are text."""
+
+        unknown = "exclude"
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Accept digits: in a query everything is text."""
+        if isinstance(field_obj, fields.Integer):
+            field_obj.strict = False
+
+
+class RunListQuery(ListQuery):
+    """Which runs are wanted."""
+
+    clip = _text("clip", load_default=None, metadata={"description": "only runs of this clip"})
+
+
+class RunBody(Schema):
+    """What to track."""
+
+    clip = _text("clip", required=True, metadata={"description": "id of an uploaded clip"})
+    method = _text("method", load_default=DEFAULT_METHOD, metadata={"description": "name from GET /methods"})
+    weights = _text(
+        "weights", load_default=None, allow_none=True, metadata={"description": "registered name"}
+    )
+    grid = _whole_number("grid", 1, LARGEST_GRID, load_default=16, metadata={"description": "points a side"})
+    start = _whole_number("first frame", 0, LARGEST_INTEGER, load_default=0)
+    frames = _whole_number(
+        "number of frames",
+        2,
+        LARGEST_INTEGER,
+        load_default=8,
+        allow_none=True,
+        metadata={"description": "null: to the end; more than there are: cut"},
+    )
+    frame_step = _whole_number("frame step", 1, LARGEST_INTEGER, load_default=1)
+
+
+class ClipSchema(Schema):
+    """An uploaded clip."""
+
+    id = fields.String()
+    name = fields.String()
+    kind = fields.String(validate=validate.OneOf(["video", "image", "images"]))
+    width = fields.Integer()
+    height = fields.Integer()
+    frames = fields.Integer()
+    fps = fields.Float(metadata={"description": "average; 0 for images"})
+    duration = fields.Float(metadata={"description": "seconds; 0 for images"})
+    bytes = fields.Integer()
+    sha256 = fields.String()
+    created_at = fields.DateTime()
+
+
+class LinksSchema(Schema):
+    """Where a run's page and results are; a result's link is there once the result is."""
+
+    self = fields.String()
+    page = fields.String()
+    clip = fields.String()
+    tracks = fields.String()
+    json = fields.String()
+    csv = fields.String()
+    figure = fields.String()
+    frames = fields.String(metadata={"description": "a template: {position} is 0 to frames - 1"})
+
+
+class RunSchema(Schema):
+    """A run, from the request to its result."""
+
+    id = fields.String()
+    clip = fields.String()
+    method = fields.String()
+    weights = fields.String(allow_none=True)
+    grid = fields.Integer()
+    start = fields.Integer()
+    frames = fields.Integer(metadata={"description": "how many frames are tracked"})
+    frame_step = fields.Integer()
+    state = fields.String(validate=validate.OneOf(list(RunState)))
+    stage = fields.String()
+    progress = fields.Float(metadata={"description": "0 to 1"})
+    eta_seconds = fields.Float(allow_none=True)
+    queue_position = fields.Integer(allow_none=True, metadata={"description": "1 is the next to start"})
+    error = fields.String(allow_none=True, metadata={"description": "one sentence"})
+    created_at = fields.DateTime()
+    started_at = fields.DateTime(allow_none=True)
+    finished_at = fields.DateTime(allow_none=True)
+    estimate = fields.Float(
+        allow_none=True, metadata={"description": "seconds it will take once started, from earlier runs"}
+    )
+    links = fields.Nested(LinksSchema)
+
+
+class ClipListSchema(Schema):
+    """Clips, newest first."""
+
+    items = fields.List(fields.Nested(ClipSchema))
+    total = fields.Integer()
+
+
+class RunListSchema(Schema):
+    """Runs, newest first."""
+
+    items = fields.List(fields.Nested(RunSchema))
+    total = fields.Integer()
+
+
+class MethodSchema(Schema):
+    """A tracking method."""
+
+    name = fields.String()
+    title = fields.String()
+    summary = fields.String()
+    available = fields.Boolean()
+    reason = fields.String(allow_none=True, metadata={"description": "why it is not available"})
+
+
+class MethodListSchema(Schema):
+    """The tracking methods, the default first."""
+
+    items = fields.List(fields.Nested(MethodSchema))
+    default = fields.String()
+    max_upload_bytes = fields.Integer(metadata={"description": "the largest body of POST /clips"})
+
+
+def clip_json(clip: Clip) -> dict[str, Any]:
+    """Return a clip as the API shows it."""
+    return {name: getattr(clip, name) for name in ClipSchema().fields}
+
+
+def run_json(backend: Backend, run: Run) -> dict[str, Any]:
+    """Return a run as the API shows it."""
+    waits = run.state == RunState.QUEUED
+    unfinished = waits or run.state == RunState.RUNNING
+    special = {
+        "clip": run.clip_id,
+        "weights": None if run.weights is None else Path(run.weights).name,
+        "queue_position": backend.jobs.position(run.id) if waits else None,
+        "estimate": estimate_seconds(backend, run) if unfinished else None,
+        "links": _links(run),
+    }
+    return {name: special[name] if name in special else getattr(run, name) for name in RunSchema().fields}
+
+
+def _links(run: Run) -> dict[str, str]:
+    here = url_for("runs.run", run_id=run.id)
+    links = {"self": here, "page": f"/runs/{run.id}", "clip": url_for("clips.clip", clip_id=run.clip_id)}
+    if run.state == RunState.DONE:
+        links |= {
+            "tracks": f"{here}/tracks.npz",
+            "json": f"{here}/tracks.json",
+            "csv": f"{here}/tracks.csv",
+            "figure": f"{here}/figure.json",
+            "frames": f"{here}/frames/{{position}}.jpg",
+        }
+    return links
+
+
+def method_json(offer: MethodOffer) -> dict[str, Any]:
+    """Return a method as the API shows it."""
+    return {name: getattr(offer, name) for name in MethodSchema().fields}

@@ -1,0 +1,143 @@
+"""Every setting of the web app in one frozen object, read once from the environment."""
+
+import dataclasses
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from model.errors import BadInput
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder that holds webapp/, static/ and templates/."""
+
+LONGEST_SOCKET_PATH = 100
+"""Bytes; the kernel takes 107, and Redis adds a little for its temporary name."""
+
+
+def _setting(variable: str, default: Any, help_text: str) -> Any:
+    """Declare a setting: the environment variable that it comes from, and what it is for."""
+    return dataclasses.field(default=default, metadata={"variable": variable, "help": help_text})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator may choose. docs/settings.md lists the same for people."""
+
+    host: str = _setting("STILLMOTION_HOST", "127.0.0.1", "Address to listen on; 0.0.0.0 for all interfaces.")
+    port: int = _setting("STILLMOTION_PORT", 5000, "Port to listen on, 1 to 65535.")
+    instance: Path = _setting(
+        "STILLMOTION_INSTANCE",
+        ROOT / "instance",
+        "Folder for the database, clips, results, temporary files and the embedded Redis.",
+    )
+    redis_url: str | None = _setting(
+        "REDIS_URL", None, "Redis or Valkey server for the jobs; without it one is started in the instance."
+    )
+    database_url: str | None = _setting(
+        "DATABASE_URL", None, "SQLAlchemy URL of the database; without it an SQLite file in the instance."
+    )
+    storage_url: str | None = _setting(
+        "STORAGE_URL",
+        None,
+        "fsspec URL for clips and results, such as s3://bucket/folder; else the instance.",
+    )
+    max_upload_bytes: int = _setting(
+        "STILLMOTION_MAX_UPLOAD_BYTES", 2 * 1024**3, "Largest upload in bytes, all its files together."
+    )
+    pips_weights: str | None = _setting(
+        "STILLMOTION_PIPS_WEIGHTS", None, "PIPs weights: a checkpoint file, or a registered name."
+    )
+    device: str = _setting("STILLMOTION_DEVICE", "auto", "Where networks run: auto, cpu, cuda or cuda:K.")
+    workers: int = _setting("STILLMOTION_WORKERS", 1, "Workers that `python -m webapp` starts; 0 for none.")
+    web_threads: int = _setting("STILLMOTION_WEB_THREADS", 8, "Requests that the web process serves at once.")
+    job_timeout: int = _setting("STILLMOTION_JOB_TIMEOUT", 6 * 3600, "Seconds after which a run is given up.")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "instance", self.instance.expanduser().resolve())
+        for name, smallest, largest in (
+            ("port", 1, 65535),
+            ("max_upload_bytes", 1, None),
+            ("workers", 0, 256),
+            ("web_threads", 1, 256),
+            ("job_timeout", 1, None),
+        ):
+            value = getattr(self, name)
+            if value < smallest or (largest is not None and value > largest):
+                allowed = f"{smallest} to {largest}" if largest is not None else f"at least {smallest}"
+                raise BadInput(f"{variable_of(name)} must be {allowed}, not {value}.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the settings; an empty variable counts as not set.
+
+        Raises BadInput when a variable does not hold what its setting needs.
+        """
+        values: dict[str, Any] = {}
+        for setting in dataclasses.fields(cls):
+            text = environment.get(setting.metadata["variable"], "").strip()
+            if not text:
+                continue
+            if setting.type is int:
+                try:
+                    values[setting.name] = int(text)
+                except ValueError:
+                    raise BadInput(
+                        f"{setting.metadata['variable']} must be a whole number, not “{text}”."
+                    ) from None
+            else:
+                values[setting.name] = Path(text) if setting.type is Path else text
+        return cls(**values)
+
+    def to_environment(self) -> dict[str, str]:
+        """Return the variables that make `from_environment` give these settings again."""
+        variables = {}
+        for setting in dataclasses.fields(self):
+            value = getattr(self, setting.name)
+            variables[setting.metadata["variable"]] = "" if value is None else str(value)
+        return variables
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy URL of the database in use."""
+        return self.database_url or f"sqlite:///{self.instance / 'stillmotion.sqlite3'}"
+
+    @property
+    def storage(self) -> str:
+        """Path or fsspec URL of the storage in use."""
+        return self.storage_url or str(self.instance / "storage")
+
+    @property
+    def redis(self) -> str:
+        """URL of the Redis in use."""
+        return self.redis_url or f"unix://{quote(str(self.redis_socket))}"
+
+    @property
+    def redis_folder(self) -> Path:
+        """Where the embedded Redis keeps its files."""
+        return self.instance / "redis"
+
+    @property
+    def redis_socket(self) -> Path:
+        """Unix socket of the embedded Redis: in the instance, or in a short path where that is too long."""
+        inside = self.redis_folder / "redis.sock"
+        if len(os.fsencode(inside)) <= LONGEST_SOCKET_PATH:
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.instance)).hexdigest()[:12]
+        runtime = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+        return Path(runtime) / f"stillmotion-{os.getuid()}-{digest}" / "redis.sock"
+
+    @property
+    def temporary_folder(self) -> Path:
+        """Where uploads and results are written before they are whole."""
+        return self.instance / "tmp"
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting."""
+    fields = {setting.name: setting for setting in dataclasses.fields(Settings)}
+    return str(fields[name].metadata["variable"])

@@ -1,0 +1,224 @@
+"""Files from strangers: streamed, limited, hashed on the way, probed, and kept under their content's name."""
+
+import hashlib
+import os
+import re
+import tempfile
+import time
+import unicodedata
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from flask import Request, current_app
+from natsort import natsorted
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from model.errors import BadInput
+from model.limits import Limits
+from model.video import ClipInfo, probe
+from webapp.backend import EXTENSION, Backend
+from webapp.records import Clip
+
+LONGEST_NAME = 255
+"""Characters of a clip's name."""
+
+STALE_SECONDS = 24 * 3600
+"""A temporary file that nobody touched for so long was left by a process that died."""
+
+LIMITS = Limits()
+
+
+class HashedFile:
+    """A temporary file that is hashed while it is written; Werkzeug's parser writes an upload into it."""
+
+    def __init__(self, folder: Path) -> None:
+        handle, name = tempfile.mkstemp(dir=folder, prefix="upload-")
+        self.path = Path(name)
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._file = os.fdopen(handle, "wb")
+
+    def write(self, data: bytes) -> int:
+        """Append to the file."""
+        self._digest.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    def seek(self, _offset: int, _whence: int = 0) -> int:
+        """Finish writing; the parser calls this once, when the upload's part is complete."""
+        self._file.close()
+        return 0
+
+    def close(self) -> None:
+        """Finish writing."""
+        self._file.close()
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal sha256 of what was written."""
+        return self._digest.hexdigest()
+
+    def discard(self) -> None:
+        """Remove the file, if it was not moved away."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class StreamingRequest(Request):
+    """A request whose uploaded files go straight into `HashedFile`s; the app discards them at its end."""
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        part: Backend = current_app.extensions[EXTENSION]
+        file = HashedFile(part.settings.temporary_folder)
+        self.received.append(file)
+        return cast(IO[bytes], file)
+
+    @property
+    def received(self) -> list[HashedFile]:
+        """The files that this request has brought so far."""
+        files: list[HashedFile] = self.environ.setdefault("stillmotion.received", [])
+        return files
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """A complete uploaded file and the name that its owner gave it."""
+
+    name: str
+    file: HashedFile
+
+
+def uploaded_files(request: Request, largest: int) -> list[UploadedFile]:
+    """Read a request's body and return the files of its fields `file`.
+
+    largest: bytes that the whole body may have, whether it says its length or comes in chunks.
+    Raises werkzeug's RequestEntityTooLarge beyond it, and BadInput when there is no complete file.
+    """
+    request.max_content_length = largest
+    request.max_form_parts = LIMITS.max_images + 1
+    parts = request.files.getlist("file")
+    files = [
+        UploadedFile(readable_name(part.filename or ""), cast(HashedFile, part.stream)) for part in parts
+    ]
+    if not files:
+        raise BadInput("The upload holds no complete file; send one as multipart/form-data, field “file”.")
+    return files
+
+
+def readable_name(name: str) -> str:
+    """Make a file's name a harmless label: its last path part, without control characters, cut to length."""
+    last = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
+    printable = "".join(character for character in last if character.isprintable()).strip()
+    return printable[:LONGEST_NAME] or "unnamed"
+
+
+def store_clip(backend: Backend, files: Sequence[UploadedFile]) -> tuple[Clip, bool]:
+    """Keep an uploaded file, or several images as one clip, and return (clip, whether it is new).
+
+    Raises BadInput when the bytes are not a usable clip.
+    """
+    if len(files) == 1:
+        return _store(backend, files[0].name, _suffix(files[0].name), files[0].file)
+    ordered = natsorted(files, key=lambda upload: upload.name)
+    packed = HashedFile(backend.settings.temporary_folder)
+    try:
+        _pack(ordered, packed)
+        name = readable_name(f"{len(ordered)} images: {ordered[0].name} to {ordered[-1].name}")
+        return _store(backend, name, ".zip", packed)
+    finally:
+        packed.discard()
+
+
+def _suffix(name: str) -> str:
+    """Return the name's suffix if it is a plain one; it serves people who look into the storage."""
+    suffix = Path(name).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
+
+
+def _pack(uploads: Sequence[UploadedFile], target: HashedFile) -> None:
+    """Write images into one zip, uncompressed, numbered in their order; the same images give the same zip."""
+    for upload in uploads:
+        if probe(upload.file.path, LIMITS).kind != "image":
+            raise BadInput(f"{upload.name} is not an image; send images together, and a video alone.")
+    with zipfile.ZipFile(_WriteOnly(target), "w", zipfile.ZIP_STORED) as archive:
+        for index, upload in enumerate(uploads):
+            entry = zipfile.ZipInfo(f"{index:05d}{_suffix(upload.name) or '.png'}")
+            with archive.open(entry, "w") as member, upload.file.path.open("rb") as source:
+                while block := source.read(1 << 20):
+                    member.write(block)
+    target.close()
+
+
+class _WriteOnly:
+    """The part of a file that `zipfile` needs to write a stream that it cannot seek in."""
+
+    def __init__(self, target: HashedFile) -> None:
+        self._target = target
+
+    def write(self, data: bytes) -> int:
+        return self._target.write(bytes(data))
+
+    def flush(self) -> None:
+        return
+
+
+def _store(backend: Backend, name: str, suffix: str, file: HashedFile) -> tuple[Clip, bool]:
+    existing = _find(backend, file.sha256)
+    if existing is not None and backend.storage.exists(existing.key):
+        return existing, False
+    info = probe(file.path, LIMITS)
+    clip = _row(name, suffix, file, info)
+    os.chmod(file.path, 0o644)  # mkstemp makes it private
+    backend.storage.move_in(file.path, clip.key if existing is None else existing.key)
+    if existing is not None:
+        return existing, False
+    try:
+        with backend.database.session() as session:
+            session.add(clip)
+    except IntegrityError:
+        # The same bytes came in twice at the same time, and the other upload was a moment faster.
+        winner = _find(backend, file.sha256)
+        if winner is None:
+            raise
+        if winner.key != clip.key:
+            backend.storage.delete(clip.key)
+        return winner, False
+    return clip, True
+
+
+def _find(backend: Backend, sha256: str) -> Clip | None:
+    with backend.database.session() as session:
+        return session.scalar(select(Clip).where(Clip.sha256 == sha256))
+
+
+def _row(name: str, suffix: str, file: HashedFile, info: ClipInfo) -> Clip:
+    return Clip(
+        id=file.sha256[:16],
+        sha256=file.sha256,
+        name=name,
+        suffix=suffix,
+        kind=info.kind,
+        width=info.width,
+        height=info.height,
+        frames=info.frames,
+        fps=info.fps,
+        bytes=file.size,
+    )
+
+
+def sweep(folder: Path, older_than: float = STALE_SECONDS) -> None:
+    """Remove temporary uploads that a process left behind when it was killed."""
+    before = time.time() - older_than
+    for path in folder.glob("upload-*"):
+        if path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)
