@@ -1,4 +1,4 @@
-"""The colours of motion, shared by pictures and figures: a circle of hues for direction, a scale for speed."""
+"""The colours of motion, shared by pictures and figures: a circle for direction, a scale for speed."""
 
 import cv2
 import numpy as np
@@ -30,14 +30,14 @@ _LMS_TO_RGB = np.array(
     ]
 )
 
-_SLOWEST = 0.25  # where on the scale speed 0 lies: the darker part is lost on dark frames
+_SLOWEST = 0.35  # where on the scale speed 0 lies: the darker part is lost on dark frames
 
 
 def direction_colour(displacements: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Colour displacements by their direction; points that hardly moved are grey.
 
-    The hue turns once around the circle, from red (right) over yellow-green (down) and cyan (left) to
-    violet (up), at equal lightness.
+    The hue turns once around the circle, from red (right) over amber (down) and cyan (left) to violet
+    (up), at equal lightness.
 
     displacements: `[N, 2]`, (x, y) in pixels, y downwards.
     Returns uint8 `[N, 3]`, sRGB.
@@ -47,13 +47,13 @@ def direction_colour(displacements: NDArray[np.floating]) -> NDArray[np.uint8]:
     linear = np.clip((lab @ _LAB_TO_LMS.T) ** 3 @ _LMS_TO_RGB.T, 0.0, 1.0)
     # IEC 61966-2-1
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    colours = np.round(encoded * 255).astype(np.uint8)
+    colours: NDArray[np.uint8] = np.round(encoded * 255).astype(np.uint8)
     colours[np.linalg.norm(displacements, axis=1) < STILL] = STILL_COLOUR
     return colours
 
 
 def speed_colour(speeds: NDArray[np.floating], top: float) -> NDArray[np.uint8]:
-    """Colour speeds on a perceptually even scale, from violet (0) to yellow (`top` and above).
+    """Colour speeds on a perceptually even scale, from purple (0) to yellow (`top` and above).
 
     speeds: `[N]`, not negative, in any unit. top: the upper end of the scale in the same unit, above 0.
     Returns uint8 `[N, 3]`, sRGB.

@@ -1,0 +1,282 @@
+"""Trajectories drawn over the frames, as an MP4 or a GIF."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.container import OutputContainer
+from av.filter import Graph
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from model.errors import BadInput
+from model.grid import rescale_points
+from model.overlay.colours import direction_colour
+from model.progress import Progress, ReportProgress, ignore_progress
+from model.tracks import Tracks
+
+LONGEST_SIDE = {".mp4": 1280, ".gif": 640}
+"""Pixels; larger frames are made smaller. A GIF of more is too heavy for the pages it is made for."""
+
+FPS_OF_IMAGES = 10.0
+"""Frames per second of the picture where the clip has no frame rate of its own (images)."""
+
+_FASTEST = {".mp4": 120.0, ".gif": 50.0}  # a GIF counts in 1/100 s, and viewers slow down below 2/100 s
+_FRACTION_BITS = 4  # OpenCV draws at sixteenths of a pixel
+_HIDDEN_OPACITY = 0.4
+_OUTLINE = (16, 18, 24)
+_OUTLINE_OPACITY = 0.6
+
+
+def write_overlay(
+    path: str | os.PathLike[str],
+    frames: Iterable[NDArray[np.uint8]],
+    tracks: Tracks,
+    *,
+    fps: float | None = None,
+    trail: int | None = None,
+    progress: ReportProgress = ignore_progress,
+) -> None:
+    """Draw each point's trajectory so far over its frame, and write an MP4 (H.264, yuv420p) or a GIF.
+
+    Colours tell the direction of a point's total displacement; where it is hidden, line and head are dim.
+    Frames are drawn one at a time, so a long clip needs no more memory than a short one. The file appears
+    whole or not at all.
+
+    path: ends in .mp4 (longest side at most 1280 pixels) or .gif (640).
+    frames: the T frames of `tracks`, in order, uint8 `[H, W, 3]` RGB of the tracks' size.
+    fps: frames per second of the result; by default those of the clip, divided by its frame step.
+    trail: how many frames a line reaches back; None: to the first.
+    progress: told the stage "drawing" after each frame.
+    Raises BadInput for another ending or a folder that cannot be written to, ValueError when the frames do
+    not fit the tracks.
+    """
+    target = Path(path)
+    kind = target.suffix.lower()
+    if kind not in LONGEST_SIDE:
+        raise BadInput(f"An overlay ends in .mp4 or .gif, not in {target.suffix or 'nothing'}.")
+    if len(tracks.frames) == 0:
+        raise ValueError("tracks without frames cannot be drawn.")
+    rate = Fraction(min(_rate(tracks, fps), _FASTEST[kind])).limit_denominator(1001)
+    write = _write_mp4 if kind == ".mp4" else _write_gif
+    pictures = _drawn(frames, tracks, LONGEST_SIDE[kind], trail, progress)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    except OSError as error:
+        raise BadInput(f"The folder of {target.name} cannot be written to ({error.strerror}).") from error
+    os.close(handle)
+    try:
+        write(temporary, pictures, rate)
+        os.chmod(temporary, 0o644)  # mkstemp makes it private
+        os.replace(temporary, target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _rate(tracks: Tracks, fps: float | None) -> float:
+    if fps is not None:
+        if not fps > 0:
+            raise BadInput(f"The frames per second must be above 0, not {fps}.")
+        return fps
+    steps = np.diff(tracks.frames)
+    return (tracks.fps or FPS_OF_IMAGES) / (float(steps.mean()) if len(steps) and tracks.fps else 1.0)
+
+
+def _drawn(
+    frames: Iterable[NDArray[np.uint8]],
+    tracks: Tracks,
+    longest_side: int,
+    trail: int | None,
+    progress: ReportProgress,
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames of `tracks` with lines and heads on them, at the size of the result."""
+    total = len(tracks.frames)
+    brush = _Brush.of(tracks, _result_size(tracks.size, longest_side))
+    lines = brush.clear()
+    position = -1
+    for position, frame in enumerate(frames):
+        if position >= total or frame.shape != (*tracks.size, 3):
+            raise ValueError(
+                f"frame {position} of shape {frame.shape} does not fit {total} of {tracks.size}."
+            )
+        if trail is None:
+            brush.draw_steps(lines, max(0, position - 1), position)  # only what is new
+        else:
+            lines = brush.clear()
+            brush.draw_steps(lines, max(0, position - trail), position)
+        picture = _over(lines, _resized(frame, brush.size))
+        brush.draw_heads(picture, position)
+        yield picture
+        progress(Progress("drawing", position + 1, total))
+    if position + 1 != total:
+        raise ValueError(f"there are {position + 1} frames for {total} rows of tracks.")
+
+
+@dataclass(frozen=True)
+class _Brush:
+    """Draws steps and heads at the size of the result.
+
+    points: float32 `[T, N, 2]`, pixels of the result. visible: bool `[T, N]`. colours: uint8 `[N, 3]`.
+    """
+
+    size: tuple[int, int]
+    points: NDArray[np.float32]
+    visible: NDArray[np.bool_]
+    colours: NDArray[np.uint8]
+    line_width: int
+    head_radius: float
+
+    @classmethod
+    def of(cls, tracks: Tracks, size: tuple[int, int]) -> "_Brush":
+        # Far beyond the border nothing shows, and OpenCV's fixed-point coordinates would overflow.
+        points = np.clip(rescale_points(tracks.points, tracks.size, size), -4.0 * max(size), 5.0 * max(size))
+        count = points.shape[1]
+        scale = max(size) / 1280
+        # A dense grid gets thinner strokes, so that the picture stays visible between them.
+        density = 1.0 if count <= 1024 else 0.7
+        return cls(
+            size=size,
+            points=points.astype(np.float32),
+            visible=tracks.visible,
+            colours=direction_colour(tracks.points[-1] - tracks.points[0]),
+            line_width=max(1, round(2.4 * scale * density)),
+            head_radius=max(1.4, 4.2 * scale * density),
+        )
+
+    def clear(self) -> NDArray[np.uint8]:
+        """An empty layer of lines, uint8 `[H, W, 4]`: colour times coverage, and coverage."""
+        return np.zeros((*self.size, 4), dtype=np.uint8)
+
+    def draw_steps(self, lines: NDArray[np.uint8], first: int, last: int) -> None:
+        """Draw the ways of all points from frame `first` to frame `last`, step by step."""
+        places = _fixed(self.points[first : last + 1])
+        steps = np.stack([places[:-1], places[1:]], axis=2)  # [step, point, end, coordinate]
+        seen = self.visible[first:last] & self.visible[first + 1 : last + 1]
+        # Hidden steps first, so that what is seen lies on top.
+        for chosen, opacity in ((~seen, _HIDDEN_OPACITY), (seen, 1.0)):
+            for index in np.flatnonzero(chosen.any(axis=0)):
+                colour = tuple(float(value) * opacity for value in (*self.colours[index], 255))
+                ways = list(steps[chosen[:, index], index])
+                cv2.polylines(lines, ways, False, colour, self.line_width, cv2.LINE_AA, _FRACTION_BITS)
+
+    def draw_heads(self, picture: NDArray[np.uint8], position: int) -> None:
+        """Mark where the points are: filled and outlined where visible, a faint ring where hidden."""
+        visible = self.visible[position]
+        for index in np.argsort(visible, kind="stable"):  # hidden ones first: what is seen lies on top
+            _stamp(
+                picture, self.points[position, index], self.colours[index], self.head_radius, visible[index]
+            )
+
+
+def _stamp(
+    picture: NDArray[np.uint8],
+    centre: NDArray[np.float32],
+    colour: NDArray[np.uint8],
+    radius: float,
+    filled: bool | np.bool_,
+) -> None:
+    """Blend one anti-aliased head into the picture. OpenCV's circles of few pixels come out as diamonds."""
+    x, y = float(centre[0]), float(centre[1])
+    reach = int(radius) + 2
+    top, left = max(0, round(y) - reach), max(0, round(x) - reach)
+    patch = picture[top : max(0, round(y) + reach + 1), left : max(0, round(x) + reach + 1)]
+    if patch.size == 0:
+        return
+    rows, columns = np.ogrid[top : top + patch.shape[0], left : left + patch.shape[1]]
+    distance = np.hypot(rows - y, columns - x)[..., None]
+    disc = np.clip(radius + 0.5 - distance, 0.0, 1.0)
+    if filled:
+        border = _OUTLINE_OPACITY * np.clip(radius + 1.5 - distance, 0.0, 1.0)
+        below = patch + border * (np.array(_OUTLINE) - patch)
+    else:
+        disc = _HIDDEN_OPACITY * (disc - np.clip(radius - 0.5 - distance, 0.0, 1.0))
+        below = patch.astype(np.float64)
+    patch[...] = np.round(below + disc * (colour - below))
+
+
+def _result_size(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
+    """(height, width) with the longest side at most so many pixels, both even as yuv420p needs."""
+    scale = min(1.0, longest_side / max(size))
+    return max(2, int(size[0] * scale) // 2 * 2), max(2, int(size[1] * scale) // 2 * 2)
+
+
+def _resized(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if frame.shape[:2] == size:
+        return frame.copy()
+    return np.asarray(cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _over(lines: NDArray[np.uint8], frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay premultiplied lines `[H, W, 4]` over a frame `[H, W, 3]`."""
+    rest = cv2.merge([255 - lines[..., 3]] * 3)
+    below = cv2.multiply(frame, rest, scale=1 / 255)
+    return np.asarray(cv2.add(below, np.ascontiguousarray(lines[..., :3])), dtype=np.uint8)
+
+
+def _fixed(points: NDArray[np.float32]) -> NDArray[np.int32]:
+    return np.round(points * (1 << _FRACTION_BITS)).astype(np.int32)
+
+
+def _write_mp4(path: str, pictures: Iterator[NDArray[np.uint8]], rate: Fraction) -> None:
+    # The index goes to the front, so that a browser can play while it loads.
+    with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        first = next(pictures)
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "18", "preset": "fast"})
+        stream.height, stream.width = first.shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for picture in chain([first], pictures):
+            container.mux(stream.encode(VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def _write_gif(path: str, pictures: Iterator[NDArray[np.uint8]], rate: Fraction) -> None:
+    with av.open(path, "w", format="gif") as container:
+        first = next(pictures)
+        stream = container.add_stream("gif", rate=rate)
+        stream.height, stream.width = first.shape[:2]
+        stream.pix_fmt = "pal8"
+        graph = _palette_graph(first.shape[1], first.shape[0], 1 / rate)
+        for position, picture in enumerate(chain([first], pictures)):
+            frame = VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = position, 1 / rate
+            graph.vpush(frame)
+            _encode_ready(graph, stream, container)
+        graph.vpush(None)
+        _encode_ready(graph, stream, container)
+        container.mux(stream.encode(None))
+
+
+def _palette_graph(width: int, height: int, time_base: Fraction) -> Graph:
+    """Give each frame the 256 colours that suit it best, frame by frame (FFmpeg's palettegen, paletteuse)."""
+    graph = Graph()
+    source = graph.add_buffer(width=width, height=height, format=VideoFormat("rgb24"), time_base=time_base)
+    split = graph.add("split")
+    palette = graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
+    use = graph.add("paletteuse", "new=1:dither=bayer:bayer_scale=4")
+    sink = graph.add("buffersink")
+    source.link_to(split)
+    split.link_to(use, 0, 0)
+    split.link_to(palette, 1, 0)
+    palette.link_to(use, 0, 1)
+    use.link_to(sink)
+    graph.configure()
+    return graph
+
+
+def _encode_ready(graph: Graph, stream: VideoStream, container: OutputContainer) -> None:
+    """Encode the frames that the graph has ready; it may hold one back until the next comes."""
+    while True:
+        try:
+            frame = graph.vpull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+        container.mux(stream.encode(frame))
