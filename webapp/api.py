@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import plotly
 from flask import Flask, Response, abort, request, send_file, stream_with_context, url_for
@@ -286,7 +286,7 @@ def _clip(clip_id: str) -> Clip:
         found = session.get(Clip, clip_id)
     if found is None:
         abort(404, description=f"There is no clip “{clip_id[:60]}”.")
-    return cast(Clip, found)
+    return found
 
 
 def _run(run_id: str) -> Run:
@@ -294,7 +294,7 @@ def _run(run_id: str) -> Run:
         found = session.get(Run, run_id)
     if found is None:
         abort(404, description=f"There is no run “{run_id[:60]}”.")
-    return cast(Run, found)
+    return found
 
 
 def _done(run_id: str) -> Run:

@@ -66,7 +66,7 @@ class Condition(Enum):
     LOST = "ended without a result"
 
 
-def connect(settings: Settings, patience: int = 3) -> "Redis[bytes]":
+def connect(settings: Settings, patience: int = 3) -> Redis:
     """Return a Redis client.
 
     patience: how often a command is tried again when Redis does not answer; the pauses grow to 1 s.
@@ -84,7 +84,7 @@ class Jobs:
 
     settings: Settings
     database: Database
-    redis: "Redis[bytes]"
+    redis: Redis
 
     @property
     def _queue(self) -> Queue:
@@ -249,12 +249,12 @@ class TrackingWorker(Worker):
 
     def setup_work_horse_signals(self) -> None:
         """Let a job's process end with its worker: nobody could stop it any more."""
-        super().setup_work_horse_signals()
+        super().setup_work_horse_signals()  # type: ignore[no-untyped-call]  # RQ has not typed it
         end_with_parent()
 
     def run_maintenance_tasks(self) -> None:
         """Look for lost runs besides RQ's own maintenance."""
-        super().run_maintenance_tasks()
+        super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # RQ has not typed it
         self.maintain()
 
 

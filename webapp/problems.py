@@ -23,13 +23,13 @@ class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest has no types
     """flask-smorest with problem details in place of its own error format."""
 
     ERROR_SCHEMA = ProblemSchema
+    DEFAULT_RESPONSE_CONTENT_TYPE: str = "application/json"
 
     def _register_responses(self) -> None:
         """Document errors with their own media type."""
-        usual = self.DEFAULT_RESPONSE_CONTENT_TYPE
         self.DEFAULT_RESPONSE_CONTENT_TYPE = PROBLEM_JSON
         super()._register_responses()
-        self.DEFAULT_RESPONSE_CONTENT_TYPE = usual
+        self.DEFAULT_RESPONSE_CONTENT_TYPE = "application/json"
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         """Answer an HTTP error."""

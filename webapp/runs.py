@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from statistics import median
+from typing import cast
 
 from sqlalchemy import select
 
 from model.errors import BadInput
 from model.methods import DEFAULT_METHOD, check_method
 from model.track import TrackRequest, frame_indices
-from model.video import ClipInfo
+from model.video import ClipInfo, Kind
 from model.weights import find_entry
 from webapp.backend import Backend
 from webapp.records import Clip, Run, RunState
@@ -72,10 +73,7 @@ def _weights(wish: RunRequest, configured: str | None) -> str | None:
 
 def clip_info(clip: Clip) -> ClipInfo:
     """Return what the upload's probe found."""
-    kind = clip.kind
-    if kind not in ("video", "image", "images"):
-        raise ValueError(f"clip {clip.id} has the unknown kind {kind}")
-    return ClipInfo(kind, clip.width, clip.height, clip.frames, clip.fps)
+    return ClipInfo(cast(Kind, clip.kind), clip.width, clip.height, clip.frames, clip.fps)
 
 
 def estimate_seconds(backend: Backend, run: Run) -> float | None:

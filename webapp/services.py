@@ -169,7 +169,7 @@ class Supervisor:
         child.start()
         self._children.append(child)
 
-    def _start_redis(self, redis: "Redis[bytes]", environment: Mapping[str, str]) -> None:
+    def _start_redis(self, redis: Redis, environment: Mapping[str, str]) -> None:
         folder, unix_socket = self.settings.redis_folder, self.settings.redis_socket
         folder.mkdir(parents=True, exist_ok=True)
         unix_socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -202,7 +202,7 @@ class Supervisor:
                 raise BadInput("The web server could not be started; the lines above say why.")
             time.sleep(0.05)
 
-    def _look_after(self, redis: "Redis[bytes]") -> None:
+    def _look_after(self, redis: Redis) -> None:
         database = Database(self.settings.database)
         reaper = Reaper(Jobs(self.settings, database, redis))
         reap_at = 0.0

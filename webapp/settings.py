@@ -19,43 +19,68 @@ LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel takes 107, and Redis adds a little for its temporary name."""
 
 
-def _setting(variable: str, default: Any, help_text: str) -> Any:
-    """Declare a setting: the environment variable that it comes from, and what it is for."""
-    return dataclasses.field(default=default, metadata={"variable": variable, "help": help_text})
+def _from(variable: str, help_text: str) -> dict[str, str]:
+    """Say which environment variable a setting comes from, and what it is for."""
+    return {"variable": variable, "help": help_text}
 
 
 @dataclass(frozen=True)
 class Settings:
     """What the operator may choose. docs/settings.md lists the same for people."""
 
-    host: str = _setting("STILLMOTION_HOST", "127.0.0.1", "Address to listen on; 0.0.0.0 for all interfaces.")
-    port: int = _setting("STILLMOTION_PORT", 5000, "Port to listen on, 1 to 65535.")
-    instance: Path = _setting(
-        "STILLMOTION_INSTANCE",
-        ROOT / "instance",
-        "Folder for the database, clips, results, temporary files and the embedded Redis.",
+    host: str = dataclasses.field(
+        default="127.0.0.1",
+        metadata=_from("STILLMOTION_HOST", "Address to listen on; 0.0.0.0 for all interfaces."),
     )
-    redis_url: str | None = _setting(
-        "REDIS_URL", None, "Redis or Valkey server for the jobs; without it one is started in the instance."
+    port: int = dataclasses.field(
+        default=5000, metadata=_from("STILLMOTION_PORT", "Port to listen on, 1 to 65535.")
     )
-    database_url: str | None = _setting(
-        "DATABASE_URL", None, "SQLAlchemy URL of the database; without it an SQLite file in the instance."
+    instance: Path = dataclasses.field(
+        default=ROOT / "instance",
+        metadata=_from(
+            "STILLMOTION_INSTANCE",
+            "Folder for the database, clips, results, temporary files and the embedded Redis.",
+        ),
     )
-    storage_url: str | None = _setting(
-        "STORAGE_URL",
-        None,
-        "fsspec URL for clips and results, such as s3://bucket/folder; else the instance.",
+    redis_url: str | None = dataclasses.field(
+        default=None,
+        metadata=_from(
+            "REDIS_URL", "Redis or Valkey server for the jobs; without it one is started in the instance."
+        ),
     )
-    max_upload_bytes: int = _setting(
-        "STILLMOTION_MAX_UPLOAD_BYTES", 2 * 1024**3, "Largest upload in bytes, all its files together."
+    database_url: str | None = dataclasses.field(
+        default=None,
+        metadata=_from(
+            "DATABASE_URL", "SQLAlchemy URL of the database; without it an SQLite file in the instance."
+        ),
     )
-    pips_weights: str | None = _setting(
-        "STILLMOTION_PIPS_WEIGHTS", None, "PIPs weights: a checkpoint file, or a registered name."
+    storage_url: str | None = dataclasses.field(
+        default=None,
+        metadata=_from(
+            "STORAGE_URL", "fsspec URL for clips and results, such as s3://bucket/folder; else the instance."
+        ),
     )
-    device: str = _setting("STILLMOTION_DEVICE", "auto", "Where networks run: auto, cpu, cuda or cuda:K.")
-    workers: int = _setting("STILLMOTION_WORKERS", 1, "Workers that `python -m webapp` starts; 0 for none.")
-    web_threads: int = _setting("STILLMOTION_WEB_THREADS", 8, "Requests that the web process serves at once.")
-    job_timeout: int = _setting("STILLMOTION_JOB_TIMEOUT", 6 * 3600, "Seconds after which a run is given up.")
+    max_upload_bytes: int = dataclasses.field(
+        default=2 * 1024**3,
+        metadata=_from("STILLMOTION_MAX_UPLOAD_BYTES", "Largest upload in bytes, all its files together."),
+    )
+    pips_weights: str | None = dataclasses.field(
+        default=None,
+        metadata=_from("STILLMOTION_PIPS_WEIGHTS", "PIPs weights: a checkpoint file, or a registered name."),
+    )
+    device: str = dataclasses.field(
+        default="auto", metadata=_from("STILLMOTION_DEVICE", "Where networks run: auto, cpu, cuda or cuda:K.")
+    )
+    workers: int = dataclasses.field(
+        default=1,
+        metadata=_from("STILLMOTION_WORKERS", "Workers that `python -m webapp` starts; 0 for none."),
+    )
+    web_threads: int = dataclasses.field(
+        default=8, metadata=_from("STILLMOTION_WEB_THREADS", "Requests that the web process serves at once.")
+    )
+    job_timeout: int = dataclasses.field(
+        default=6 * 3600, metadata=_from("STILLMOTION_JOB_TIMEOUT", "Seconds after which a run is given up.")
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "instance", self.instance.expanduser().resolve())

@@ -150,7 +150,8 @@ def _pack(uploads: Sequence[UploadedFile], target: HashedFile) -> None:
     for upload in uploads:
         if probe(upload.file.path, LIMITS).kind != "image":
             raise BadInput(f"{upload.name} is not an image; send images together, and a video alone.")
-    with zipfile.ZipFile(_WriteOnly(target), "w", zipfile.ZIP_STORED) as archive:
+    # zipfile writes a stream that cannot seek if it has no tell().
+    with zipfile.ZipFile(cast(IO[bytes], _WriteOnly(target)), "w", zipfile.ZIP_STORED) as archive:
         for index, upload in enumerate(uploads):
             entry = zipfile.ZipInfo(f"{index:05d}{_suffix(upload.name) or '.png'}")
             with archive.open(entry, "w") as member, upload.file.path.open("rb") as source:
