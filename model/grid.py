@@ -57,4 +57,5 @@ def rescale_points(
     Returns float32 `[..., 2]` in pixels of an image of size `target`.
     """
     scale = np.array([target[1] / source[1], target[0] / source[0]])
-    return ((points.astype(np.float64) + 0.5) * scale - 0.5).astype(np.float32)
+    mapped: NDArray[np.float64] = (points.astype(np.float64) + 0.5) * scale - 0.5
+    return mapped.astype(np.float32)

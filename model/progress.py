@@ -11,11 +11,12 @@ class Progress:
     """Where a piece of work is.
 
     stage: what is being done, as a person would say it ("tracking").
-    done, total: counted in the stage's own unit (frames); total is None where it is not known yet.
+    done, total: counted in the stage's own unit (frames; within a chunk `done` is a share); total is None
+        where it is not known.
     """
 
     stage: str
-    done: int
+    done: float
     total: int | None = None
 
     @property

@@ -1,5 +1,6 @@
 """`Tracker`: one face for every method that follows points through a clip."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -80,42 +81,40 @@ class Tracker:
             raise BadInput(f"The query points must have the shape [N, 2], not {list(queries.shape)}.")
         if not np.isfinite(queries).all():
             raise BadInput("The query points must be finite numbers.")
-        checked = _CheckedFrames(frames)
-        points, visibility = self.engine.follow(
-            checked, np.ascontiguousarray(queries, np.float32), total, progress, should_stop
-        )
-        if checked.size is None:
+        checked = _checked(frames)
+        first = next(checked, None)
+        if first is None:
             raise BadInput("The clip has no frames to track.")
+        points, visibility = self.engine.follow(
+            itertools.chain([first], checked),
+            np.ascontiguousarray(queries, np.float32),
+            total,
+            progress,
+            should_stop,
+        )
         return Tracks(
             points=points,
             visibility=visibility,
             frames=np.arange(len(points), dtype=np.int32),
-            size=checked.size,
+            size=(first.shape[0], first.shape[1]),
             fps=0.0,
             grid=None,
             method=self.engine.method,
         )
 
 
-class _CheckedFrames:
-    """Passes frames on and refuses what is not an RGB frame of the first one's size."""
-
-    def __init__(self, frames: Iterable[NDArray[np.uint8]]) -> None:
-        self.frames = frames
-        self.size: tuple[int, int] | None = None
-
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        for frame in self.frames:
-            if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-                raise BadInput(
-                    f"A frame must be uint8 [height, width, 3], not {frame.dtype} {list(frame.shape)}."
-                )
-            size = (frame.shape[0], frame.shape[1])
-            if self.size is None:
-                self.size = size
-            elif size != self.size:
-                raise BadInput(
-                    f"All frames must have one size, but {self.size[1]}×{self.size[0]} is followed by "
-                    f"{size[1]}×{size[0]}."
-                )
-            yield frame
+def _checked(frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    """Pass frames on and refuse what is not an RGB frame of the first one's size."""
+    size: tuple[int, int] | None = None
+    for frame in frames:
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+            raise BadInput(
+                f"A frame must be uint8 [height, width, 3], not {frame.dtype} {list(frame.shape)}."
+            )
+        if size is not None and frame.shape[:2] != size:
+            raise BadInput(
+                f"All frames must have one size, but {size[1]}×{size[0]} is followed by "
+                f"{frame.shape[1]}×{frame.shape[0]}."
+            )
+        size = (frame.shape[0], frame.shape[1])
+        yield frame

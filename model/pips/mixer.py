@@ -6,11 +6,21 @@ transpose between them.
 
 In bfloat16 only the weights of the two perceptrons are rounded: what runs along the residual path, the norms,
 and the first and last layers stay float32, so that positions and their embedding keep their digits.
+
+The names of the parameters are the authors': numbers are places in a Sequential, some of which hold nothing
+to learn (GELU, dropout, mean).
 """
+
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from model.pips.packed import PackedLinear, can_pack
+
+PackedMixing = tuple[PackedLinear, PackedLinear]
+"""Both layers of one `ChannelMixing`."""
 
 
 class FrameMixing(nn.Module):
@@ -19,17 +29,22 @@ class FrameMixing(nn.Module):
     def __init__(self, frames: int, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        # The indices are the authors' (a GELU at 1, dropouts at 2 and 4); 1×1 convolutions over frames.
-        self.fn = nn.ModuleDict({"0": nn.Conv1d(frames, 4 * frames, 1), "3": nn.Conv1d(4 * frames, frames, 1)})
+        self.fn = nn.ModuleDict(
+            {"0": nn.Conv1d(frames, 4 * frames, 1), "3": nn.Conv1d(4 * frames, frames, 1)}
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `[S, P, width]` to the same shape."""
-        frames = x.shape[0]
-        first, second = self.fn["0"], self.fn["3"]
-        y = self.norm(x).to(first.weight.dtype).view(frames, -1)
-        y = F.gelu(first.weight[:, :, 0] @ y + first.bias[:, None])
-        y = second.weight[:, :, 0] @ y + second.bias[:, None]
-        return x + y.view_as(x)
+        first, second = cast(nn.Conv1d, self.fn["0"]), cast(nn.Conv1d, self.fn["3"])
+        y = self.norm(x).to(first.weight.dtype).view(len(x), -1)
+        y = F.gelu(_mix(first, y))
+        return x + _mix(second, y).view_as(x)
+
+
+def _mix(layer: nn.Conv1d, y: Tensor) -> Tensor:
+    """Apply a 1×1 convolution over the rows of `[rows, anything]`."""
+    bias = cast(Tensor, layer.bias)
+    return layer.weight[:, :, 0] @ y + bias[:, None]
 
 
 class ChannelMixing(nn.Module):
@@ -40,10 +55,32 @@ class ChannelMixing(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.fn = nn.ModuleDict({"0": nn.Linear(width, 4 * width), "3": nn.Linear(4 * width, width)})
 
-    def forward(self, x: Tensor) -> Tensor:
+    @property
+    def layers(self) -> tuple[nn.Linear, nn.Linear]:
+        """The two linear layers."""
+        return cast(nn.Linear, self.fn["0"]), cast(nn.Linear, self.fn["3"])
+
+    def forward(self, x: Tensor, packed: PackedMixing | None = None) -> Tensor:
+        """Map `[S, P, width]` to the same shape; `packed` stands in for the two linear layers."""
+        first, second = packed or self.layers
+        y = self.norm(x).to(self.layers[0].weight.dtype)
+        return x + second(F.gelu(first(y)))
+
+    def pack(self, rows: int) -> PackedMixing:
+        """Lay out the two layers for inputs of `rows` rows."""
+        first, second = self.layers
+        return PackedLinear.pack(first, rows), PackedLinear.pack(second, rows)
+
+
+class MixerBlock(nn.Sequential):
+    """Mixing over frames, then over channels."""
+
+    def __init__(self, frames: int, width: int) -> None:
+        super().__init__(FrameMixing(frames, width), ChannelMixing(width))
+
+    def forward(self, x: Tensor, packed: PackedMixing | None = None) -> Tensor:
         """Map `[S, P, width]` to the same shape."""
-        y = F.gelu(self.fn["0"](self.norm(x).to(self.fn["0"].weight.dtype)))
-        out: Tensor = x + self.fn["3"](y)
+        out: Tensor = self[1](self[0](x), packed)
         return out
 
 
@@ -52,14 +89,15 @@ class DeltaBlock(nn.Module):
 
     def __init__(self, frames: int, channels: int, inputs: int, width: int, depth: int) -> None:
         super().__init__()
-        self.frames, self.channels, self.depth = frames, channels, depth
-        layers: dict[str, nn.Module] = {"0": nn.Linear(inputs, width)}
-        for index in range(1, depth + 1):
-            layers[str(index)] = nn.Sequential(FrameMixing(frames, width), ChannelMixing(width))
-        layers[str(depth + 1)] = nn.LayerNorm(width)
-        # Index depth + 2 is the authors' mean over the frames.
-        layers[str(depth + 3)] = nn.Linear(width, frames * (channels + 2))
-        self.to_delta = nn.ModuleDict(layers)
+        self.frames, self.channels = frames, channels
+        first, norm, last = (
+            nn.Linear(inputs, width),
+            nn.LayerNorm(width),
+            nn.Linear(width, frames * (channels + 2)),
+        )
+        blocks = {str(index): MixerBlock(frames, width) for index in range(1, depth + 1)}
+        # Place depth + 2 is the mean over the frames.
+        self.to_delta = nn.ModuleDict({"0": first, **blocks, str(depth + 1): norm, str(depth + 3): last})
 
     def round_weights(self, dtype: torch.dtype) -> None:
         """Keep the mixing layers' weights, where nearly all the work is, in `dtype`."""
@@ -67,11 +105,18 @@ class DeltaBlock(nn.Module):
             if isinstance(module, FrameMixing | ChannelMixing):
                 module.fn.to(dtype)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def pack(self, points: int) -> list[PackedMixing] | None:
+        """Lay out the channel mixing for batches of `points`, where the device has a faster form for it."""
+        if not can_pack(next(self.parameters()).device):
+            return None
+        mixings = [module for module in self.modules() if isinstance(module, ChannelMixing)]
+        return [mixing.pack(self.frames * points) for mixing in mixings]
+
+    def forward(self, tokens: Tensor, packed: list[PackedMixing] | None = None) -> Tensor:
         """Map tokens `[S, P, inputs]` to steps `[S, P, 2 + channels]`, float32."""
-        x = self.to_delta["0"](tokens)
-        for index in range(1, self.depth + 1):
-            x = self.to_delta[str(index)](x)
-        x = self.to_delta[str(self.depth + 1)](x).mean(dim=0)
-        steps: Tensor = self.to_delta[str(self.depth + 3)](x)
+        first, *blocks, norm, last = self.to_delta.values()
+        x = first(tokens)
+        for index, block in enumerate(blocks):
+            x = block(x, packed[index] if packed else None)
+        steps: Tensor = last(norm(x).mean(dim=0))
         return steps.view(-1, self.frames, self.channels + 2).transpose(0, 1)

@@ -4,26 +4,23 @@ Written from the paper (Harley, Fang and Fragkiadaki, ECCV 2022) and from the fa
 it loads the authors' checkpoints key for key and agrees with their code to float32 rounding.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.devices import Precision
 from model.errors import BadInput
 from model.pips.correlation import SIDE, PyramidLevel, local_correlation, pyramid, sample
 from model.pips.encoder import Encoder
-from model.pips.mixer import DeltaBlock
+from model.pips.mixer import DeltaBlock, PackedMixing
 from model.pips.parallel import map_pieces
-
-Precision = Literal["float32", "bfloat16"]
 
 EMBEDDING_SIZE = 64
 LEVELS = 4
-CPU_BATCH = 32
+CPU_BATCH = 64
 CUDA_BATCH = 512
 
 
@@ -137,7 +134,7 @@ class Pips(nn.Module):
     ) -> PipsOutput:
         """Track points through one chunk.
 
-        frames: uint8 `[S, 3, H, W]`, RGB; H and W at least 8 times the stride.
+        frames: `[S, 3, H, W]`, RGB, 0 to 255, uint8 or (resized) float32; H and W at least 8 strides.
         queries: float32 `[N, 2]`, (x, y) in pixels of frame 0; they may lie outside.
         iterations: how often the trajectories are refined, at least 1.
         feature: float32 `[N, C]`, the points' appearance where it comes from an earlier chunk.
@@ -149,7 +146,7 @@ class Pips(nn.Module):
     def encode(self, frames: Tensor) -> Tensor:
         """Encode frames, one at a time.
 
-        frames: uint8 `[T, 3, H, W]`, RGB.
+        frames: `[T, 3, H, W]`, RGB, 0 to 255, uint8 or (resized) float32.
         Returns `[T, C, H // stride, W // stride]` in the network's precision, on its device.
         """
         smallest = 2 ** (LEVELS - 1) * self.config.stride
@@ -182,6 +179,8 @@ class Pips(nn.Module):
             else:
                 feature = feature.to(self.device, torch.float32)
         batch = CPU_BATCH if self.device.type == "cpu" else CUDA_BATCH
+        with torch.inference_mode():
+            packed = self.delta_block.pack(batch)
         starts = range(0, len(queries), batch)
         done = 0
 
@@ -190,7 +189,7 @@ class Pips(nn.Module):
             chosen = slice(start, start + batch)
             count = len(queries[chosen])
             trajectories, logits = self._refine(
-                levels, _padded(queries[chosen], batch), _padded(feature[chosen], batch), iterations
+                levels, packed, _padded(queries[chosen], batch), _padded(feature[chosen], batch), iterations
             )
             done += 1
             if on_batch is not None:
@@ -205,7 +204,12 @@ class Pips(nn.Module):
         )
 
     def _refine(
-        self, levels: tuple[PyramidLevel, ...], queries: Tensor, feature: Tensor, iterations: int
+        self,
+        levels: tuple[PyramidLevel, ...],
+        packed: list[PackedMixing] | None,
+        queries: Tensor,
+        feature: Tensor,
+        iterations: int,
     ) -> tuple[Tensor, Tensor]:
         """Track one batch: trajectories `[iterations, S, P, 2]` in pixels, visibility logits `[S, P]`."""
         start = queries / self.config.stride
@@ -215,7 +219,7 @@ class Pips(nn.Module):
         for _ in range(iterations):
             correlation = local_correlation(levels, features.to(levels[0].flat.dtype), coordinates)
             motion = self._embed(coordinates - coordinates[:1])
-            step = self.delta_block(torch.cat([features, correlation, motion], dim=2))
+            step = self.delta_block(torch.cat([features, correlation, motion], dim=2), packed)
             normed = self.norm(step[..., 2:].reshape(-1, features.shape[2])).view_as(features)
             features = features + self.ffeat_updater(normed)
             coordinates = coordinates + step[..., :2]
@@ -224,7 +228,7 @@ class Pips(nn.Module):
         return torch.stack(trajectories), self.vis_predictor(features)[..., 0]
 
     def _embed(self, displacement: Tensor) -> Tensor:
-        """Embed displacement `[S, P, 2]` (feature pixels) and time as sines and cosines, float32 `[S, P, 195]`."""
+        """Embed displacement `[S, P, 2]`, in feature pixels, and time by sines and cosines: `[S, P, 195]`."""
         times = self.times[:, None, None].expand(-1, displacement.shape[1], 1)
         values = torch.cat([displacement, times], dim=2)  # [S, P, 3]
         angles = values[..., None] * self.frequencies

@@ -1,0 +1,39 @@
+"""Reading a checkpoint file safely: tensors only, never code."""
+
+import os
+import pickle
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from model.errors import BadInput
+
+
+def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Read a network's tensors, on the CPU.
+
+    path: a `.safetensors` file, or a torch file that holds a state dict, plain or under the key
+        `model_state_dict` (the authors' layout of PIPs). It is read with `weights_only=True`.
+    Raises BadInput when the file is missing, damaged, or holds something else.
+    """
+    name = Path(path).name
+    try:
+        if name.endswith(".safetensors"):
+            return safetensors.torch.load_file(path, device="cpu")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise BadInput(f"There is no checkpoint file {name}.") from error
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise BadInput(f"{name} is damaged or is not a torch checkpoint; fetch it again.") from error
+    except safetensors.SafetensorError as error:
+        raise BadInput(f"{name} is damaged or is not a safetensors file; fetch it again.") from error
+    if isinstance(content, dict) and isinstance(content.get("model_state_dict"), dict):
+        content = content["model_state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise BadInput(
+            f"{name} holds no state dict; it should have tensors by name, plain or under “model_state_dict”."
+        )
+    return content

@@ -1,0 +1,139 @@
+"""Following points through a clip of any length, chunk after chunk, as in the authors' chaining demo.
+
+There, one point at a time: take 8 frames (the last one repeated if the clip ends), keep the 8 positions, and
+go on from the latest frame in which the point was clearly visible, always with the appearance that it had in
+the clip's first frame. Here, for all points at once: the points that go on from the same frame share a chunk,
+and every frame is encoded exactly once and forgotten when the last point has passed it.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.engine import Trajectories
+from model.pips.network import Pips
+
+EARLIEST_START = 2
+"""The next chunk starts at least this many frames after this one."""
+
+
+class _EncodedFrames:
+    """A window on the clip's encoded frames; it only moves forward, and looks one frame ahead."""
+
+    def __init__(self, network: Pips, frames: Iterator[Tensor]) -> None:
+        self._network = network
+        self._frames = frames
+        self._upcoming = next(frames, None)
+        self._features: dict[int, Tensor] = {}
+        self.count = 0
+        """Frames encoded so far."""
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the clip has no frames beyond the encoded ones."""
+        return self._upcoming is None
+
+    def chunk(self, start: int, length: int) -> Tensor:
+        """Return the features of frames start .. start + length - 1, fewer where the clip ends.
+
+        Frames before `start` are forgotten.
+        """
+        fresh: list[Tensor] = []
+        while self._upcoming is not None and self.count + len(fresh) < start + length:
+            fresh.append(self._upcoming)
+            self._upcoming = next(self._frames, None)
+        self._features = {index: value for index, value in self._features.items() if index >= start}
+        if fresh:
+            for features in self._network.encode(torch.stack(fresh)):
+                self._features[self.count] = features
+                self.count += 1
+        return torch.stack([self._features[index] for index in range(start, min(start + length, self.count))])
+
+
+def follow(
+    network: Pips,
+    frames: Iterator[Tensor],
+    queries: Tensor,
+    iterations: int,
+    report: Callable[[float], None],
+) -> Trajectories:
+    """Follow points through a clip.
+
+    frames: `[3, H, W]` each, RGB, 0 to 255, all of one size; at least one.
+    queries: float32 `[N, 2]`, (x, y) in pixels of the first frame.
+    report: called with the number of frames done, a share within a chunk; what it raises ends the work.
+    Returns positions in pixels of the given frames, and probabilities of being visible. A clip of up to 8
+    frames is one chunk.
+    """
+    length = network.config.frames
+    encoded = _EncodedFrames(network, frames)
+    count = len(queries)
+    points: list[NDArray[np.float32]] = []
+    visibility: list[NDArray[np.float32]] = []
+    feature: Tensor | None = None
+    current = np.zeros(count, np.int64)  # the frame from which each point goes on,
+    position = queries.numpy().astype(np.float32)  # where it is there,
+    is_active = np.ones(count, bool)  # and whether frames are left for it
+
+    while is_active.any():
+        start = int(current[is_active].min())
+        chosen = np.flatnonzero(is_active & (current == start))
+        chunk = encoded.chunk(start, length)
+        real = len(chunk)
+        is_whole_clip = start == 0 and encoded.is_ended
+        sure = len(chosen) / count * (real if is_whole_clip else EARLIEST_START)
+        report_batch = partial(_report_batch, report, float(current.mean()), sure)
+        output = network.track_features(
+            torch.cat([chunk, chunk[-1:].expand(length - real, -1, -1, -1)]),
+            torch.from_numpy(position[chosen]),
+            iterations,
+            None if feature is None else feature[torch.from_numpy(chosen)],
+            report_batch,
+        )
+        if feature is None:
+            feature = output.feature
+        tracked = output.trajectories[-1].cpu().numpy()
+        visible = torch.sigmoid(output.visibility_logits).cpu().numpy()
+
+        for offset in range(real):
+            if start + offset == len(points):
+                points.append(np.zeros((count, 2), np.float32))
+                visibility.append(np.zeros(count, np.float32))
+            points[start + offset][chosen] = tracked[offset]
+            # Where two chunks meet, the first one's word counts: the second takes its start for visible.
+            if offset or start == 0:
+                visibility[start + offset][chosen] = visible[offset]
+        if is_whole_clip:
+            break
+        step = next_start(visible)
+        current[chosen] = start + step
+        position[chosen] = tracked[step, np.arange(len(chosen))]
+        if encoded.is_ended:
+            is_active = current < encoded.count - 1
+    return Trajectories(np.stack(points), np.stack(visibility))
+
+
+def _report_batch(report: Callable[[float], None], before: float, sure: float, done: int, total: int) -> None:
+    """Report the frames done before a chunk and its share of those that it will surely add."""
+    report(before + sure * done / total)
+
+
+def next_start(visible: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Choose the frame of a chunk from which each point goes on.
+
+    visible: float32 `[S, N]`, probabilities. Returns int64 `[N]`: the latest frame, from the last down to
+    the 2nd after the start, whose probability is above 0.9; where there is none the threshold is lowered by
+    0.02 until there is (the authors' rule).
+    """
+    last = len(visible) - 1
+    step: NDArray[np.int64] = np.zeros(visible.shape[1], np.int64)
+    threshold = 0.9
+    while (step == 0).any():
+        for frame in range(last, EARLIEST_START - 1, -1):
+            step[(step == 0) & (visible[frame] > threshold)] = frame
+        threshold -= 0.02
+    return step
