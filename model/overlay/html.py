@@ -1,0 +1,76 @@
+"""One HTML file that shows tracks over their frames, and needs nothing else: no server, no network."""
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from plotly.offline import get_plotlyjs
+
+from model.overlay.figure import figure_json, jpeg_url, summary
+from model.tracks import Tracks
+
+VIEWER_FOLDER = Path(__file__).parent
+"""Holds viewer.js and viewer.css, which the web serves as well."""
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}
+main {{ max-width: 1500px; margin: 0 auto; padding: 20px; }}
+main > h1 {{ margin: 0 0 14px; font-size: 20px; }}</style>
+</head>
+<body>
+<main><h1>{title}</h1><div id="viewer"><p>{summary}</p></div></main>
+<script type="application/json" id="figure">{figure}</script>
+<script type="application/json" id="frames">{frames}</script>
+<script>{plotly}</script>
+<script type="module">{viewer}
+const content = (id) => JSON.parse(document.getElementById(id).textContent);
+const frames = content("frames");
+await showViewer(document.getElementById("viewer"), content("figure"), (position) => frames[position]);
+</script>
+</body>
+</html>
+"""
+
+
+def write_html(path: str | os.PathLike[str], frames: Sequence[NDArray[np.uint8]], tracks: Tracks) -> None:
+    """Write the viewer with its frames and numbers as one file; it appears whole or not at all.
+
+    frames: the T frames of the tracks, uint8 `[H, W, 3]` RGB; stored as JPEG with at most 1280 pixels a side.
+    Raises ValueError when the number of frames is not that of the tracks.
+    """
+    if len(frames) != len(tracks.frames):
+        raise ValueError(f"there must be {len(tracks.frames)} frames, as in the tracks, not {len(frames)}.")
+    pictures = [jpeg_url(frame) for frame in frames]
+    page = PAGE.format(
+        title=escape(f"Motion tracked with {tracks.method.name}"),
+        summary=escape(summary(tracks)),
+        style=(VIEWER_FOLDER / "viewer.css").read_text(encoding="utf-8"),
+        figure=_in_script(figure_json(tracks, pictures[0])),
+        frames=_in_script(json.dumps(pictures)),
+        plotly=get_plotlyjs(),
+        viewer=(VIEWER_FOLDER / "viewer.js").read_text(encoding="utf-8"),
+    )
+    target = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(page)
+        os.chmod(temporary, 0o644)  # mkstemp makes it private
+        os.replace(temporary, target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _in_script(content: str) -> str:
+    """Keep JSON from ending the script element that holds it."""
+    return content.replace("<", "\\u003c")

@@ -1,0 +1,599 @@
+// The viewer: tracks over their frames, with a slider, colours, trails and hover values.
+//
+// One module for the web page and for the self-contained HTML file. It needs the global `Plotly` and a figure
+// made by model/overlay/figure.py, whose layout.meta.stillmotion holds the raw numbers.
+
+const ARRAYS = { f4: Float32Array, u1: Uint8Array };
+const HIDDEN_OPACITY = 0.3;
+const SHORT = 24; // frames up to which whole paths are shown at first and playback is slow
+const LOOP_PAUSE = 500; // milliseconds that playback rests on the last frame
+const KEPT_FRAMES = 400;
+const AHEAD = 16;
+
+const MARKUP = `
+  <div class="viewer-main">
+    <div class="viewer-stage">
+      <div class="viewer-plot" role="img"></div>
+      <p class="viewer-notice" role="status" hidden></p>
+    </div>
+    <div class="viewer-transport">
+      <button type="button" class="viewer-play" aria-label="Play" title="Play or pause (space)">
+        <svg viewBox="0 0 24 24" aria-hidden="true"><path class="viewer-icon-play" d="M8 5.5v13l11-6.5z"/>
+        <path class="viewer-icon-pause" d="M7 5h3.6v14H7zM13.4 5H17v14h-3.6z"/></svg>
+      </button>
+      <input type="range" class="viewer-slider" min="0" step="1" value="0" aria-label="Frame">
+      <output class="viewer-readout"></output>
+    </div>
+    <p class="viewer-keys"><kbd>space</kbd> play <kbd>←</kbd><kbd>→</kbd> step <kbd>C</kbd> colour
+      <kbd>H</kbd> hidden points <kbd>+</kbd><kbd>−</kbd><kbd>0</kbd> zoom</p>
+  </div>
+  <div class="viewer-side">
+    <section class="viewer-card">
+      <h2>Summary</h2>
+      <p class="viewer-summary"></p>
+      <p class="viewer-visible"></p>
+    </section>
+    <section class="viewer-card">
+      <h2>Colour</h2>
+      <div class="viewer-choice" role="radiogroup" aria-label="Colour by">
+        <label><input type="radio" name="viewer-colour" value="direction"><span>Direction</span></label>
+        <label><input type="radio" name="viewer-colour" value="speed"><span>Speed</span></label>
+      </div>
+      <div class="viewer-legend" data-for="direction">
+        <div class="viewer-wheel-box" aria-hidden="true">
+          <div class="viewer-wheel"></div><i>↑</i><i>→</i><i>↓</i><i>←</i>
+        </div>
+        <p>Where a point ends, seen from where it starts. Grey: it stays within half a pixel.</p>
+      </div>
+      <div class="viewer-legend" data-for="speed">
+        <div class="viewer-scale">
+          <div class="viewer-bar" aria-hidden="true"></div>
+          <div class="viewer-ticks"><span>0</span><span></span><span></span></div>
+        </div>
+        <p>Mean speed along the whole path, in pixels per frame of the clip.</p>
+      </div>
+    </section>
+    <section class="viewer-card viewer-settings">
+      <h2>View</h2>
+      <label>Paths <select class="viewer-trail"></select></label>
+      <label>Hidden points <select class="viewer-hidden">
+        <option value="dim">dimmed</option><option value="hide">left out</option></select></label>
+      <label>Playback <select class="viewer-rate"></select></label>
+      <label>Frame brightness <input type="range" class="viewer-shade" min="20" max="100" step="5"></label>
+    </section>
+  </div>`;
+
+/**
+ * Show tracks in `root`.
+ *
+ * root: an empty element. figure: {data, layout} from figure.py. frameUrl: position -> URL of that frame.
+ * Returns an object with `show(position)` and `state`, for pages and tests.
+ */
+export async function showViewer(root, figure, frameUrl) {
+  const numbers = readNumbers(figure.layout.meta.stillmotion);
+  const state = initialState(numbers);
+  const frames = new FrameCache(frameUrl, numbers.count);
+  root.classList.add("viewer");
+  root.innerHTML = MARKUP;
+  const find = (name) => root.querySelector(`.viewer-${name}`);
+  const plot = find("plot");
+  const stage = find("stage");
+  const slider = find("slider");
+
+  stage.style.setProperty("--frame-width", numbers.width);
+  stage.style.setProperty("--frame-height", numbers.height);
+  find("summary").textContent = numbers.summary;
+  plot.setAttribute("aria-label", `Trajectories over the frame. ${numbers.summary}`);
+  slider.max = numbers.count - 1;
+  slider.disabled = find("play").disabled = numbers.count < 2;
+  fillSelects(root, numbers, state);
+  paintLegends(root, numbers);
+
+  const layout = figure.layout;
+  layout.uirevision = "keep"; // zoom survives every change of data
+  layout.hoverlabel = { bgcolor: "#11151b", bordercolor: "#3a4553", font: { color: "#eef2f6", size: 12 } };
+  layout.images[0].source = await frames.get(state.position).catch(() => layout.images[0].source);
+  await Plotly.newPlot(plot, traces(numbers, state), layout, {
+    displaylogo: false,
+    responsive: true,
+    scrollZoom: true,
+    modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]],
+    toImageButtonOptions: { filename: "stillmotion", scale: 2 },
+  });
+  describe();
+
+  // Only the newest wish is drawn: a fast drag over the slider never queues up.
+  let wanted = state.position;
+  let drawing = null;
+  function show(position) {
+    wanted = Math.max(0, Math.min(numbers.count - 1, position));
+    slider.value = wanted;
+    drawing ??= drawWanted().finally(() => (drawing = null));
+    return drawing;
+  }
+  async function drawWanted() {
+    while (wanted !== state.position) {
+      const position = wanted;
+      const late = setTimeout(() => notice(`Loading frame ${numbers.frames[position]} …`), 250);
+      let source = "";
+      try {
+        source = await frames.get(position);
+        notice("");
+      } catch (error) {
+        notice(`Frame ${numbers.frames[position]} could not be loaded (${error.message}).`);
+      } finally {
+        clearTimeout(late);
+      }
+      state.position = position;
+      await drawStep(plot, numbers, state, source);
+      describe();
+      frames.prepare(position);
+    }
+  }
+  function notice(text) {
+    find("notice").textContent = text;
+    find("notice").hidden = text === "";
+  }
+  function describe() {
+    const index = state.position;
+    const frame = numbers.frames[index];
+    const time = numbers.fps > 0 ? `${(frame / numbers.fps).toFixed(2)} s` : "";
+    const place = `${index + 1} of ${numbers.count}`;
+    find("readout").innerHTML =
+      `<b>frame ${frame}</b><span>${time ? `${time} · ` : ""}${place}</span>`;
+    slider.value = index;
+    slider.setAttribute("aria-valuetext", `frame ${frame}${time ? `, ${time}` : ""}, ${place}`);
+    slider.style.setProperty("--done", `${(100 * index) / Math.max(1, numbers.count - 1)}%`);
+    let visible = 0;
+    for (let point = 0; point < numbers.points; point++) visible += isVisible(numbers, index, point);
+    find("visible").textContent =
+      `${visible.toLocaleString("en")} of ${numbers.points.toLocaleString("en")} visible in this frame.`;
+    root.dataset.position = index;
+    writeHash(state, numbers);
+  }
+  async function redraw() {
+    reflect(root, state);
+    await Plotly.react(plot, traces(numbers, state), plot.layout, plot._context);
+    writeHash(state, numbers);
+  }
+
+  const player = new Player({
+    advance: () => show((state.position + 1) % numbers.count),
+    rate: () => state.rate,
+    atEnd: () => state.position === numbers.count - 1,
+    changed: (playing) => {
+      root.classList.toggle("is-playing", playing);
+      find("play").setAttribute("aria-label", playing ? "Pause" : "Play");
+    },
+  });
+  find("play").addEventListener("click", () => player.toggle());
+  slider.addEventListener("input", () => {
+    player.stop();
+    show(Number(slider.value));
+  });
+  for (const radio of root.querySelectorAll("[name=viewer-colour]")) {
+    radio.addEventListener("change", () => {
+      state.colour = radio.value;
+      redraw();
+    });
+  }
+  find("trail").addEventListener("change", (event) => {
+    state.trail = event.target.value;
+    redraw();
+  });
+  find("hidden").addEventListener("change", (event) => {
+    state.hidden = event.target.value;
+    redraw();
+  });
+  find("rate").addEventListener("change", (event) => (state.rate = Number(event.target.value)));
+  find("shade").addEventListener("input", (event) => {
+    state.shade = Number(event.target.value);
+    reflect(root, state);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: 10, PageDown: -10 }[event.key];
+    if (event.key === " " && !event.target.closest("button, a, summary")) player.toggle();
+    else if (step && !event.target.closest("input")) {
+      player.stop();
+      show(wanted + step);
+    } else if (event.key === "c" || event.key === "C") {
+      state.colour = state.colour === "direction" ? "speed" : "direction";
+      redraw();
+    } else if (event.key === "h" || event.key === "H") {
+      state.hidden = state.hidden === "dim" ? "hide" : "dim";
+      redraw();
+    } else if (event.key === "+" || event.key === "=") zoom(plot, 0.8);
+    else if (event.key === "-") zoom(plot, 1.25);
+    else if (event.key === "0") resetZoom(plot, numbers);
+    else return;
+    event.preventDefault();
+  });
+  plot.on("plotly_doubleclick", () => resetZoom(plot, numbers));
+  window.addEventListener("hashchange", () => {
+    const before = JSON.stringify(state);
+    const { position, ...settings } = { ...state, ...readHash(numbers) };
+    Object.assign(state, settings);
+    if (JSON.stringify(state) !== before) redraw();
+    show(position);
+  });
+
+  reflect(root, state);
+  frames.prepare(state.position);
+  return { show, state, plot, numbers };
+}
+
+// ---- numbers -------------------------------------------------------------------------------------------
+
+function readNumbers(meta) {
+  const colourings = {};
+  for (const [name, way] of Object.entries(meta.colourings)) {
+    const bins = decode(way.bins);
+    const groups = way.colours.map(() => []);
+    bins.forEach((bin, point) => groups[bin].push(point));
+    colourings[name] = { ...way, bins, groups };
+  }
+  const visibility = decode(meta.visibility);
+  const count = meta.frames.length;
+  return {
+    ...meta,
+    colourings,
+    count,
+    height: meta.size[0],
+    width: meta.size[1],
+    points: visibility.length / count,
+    xy: decode(meta.points),
+    visibility,
+  };
+}
+
+function decode(array) {
+  if (!array.bdata) return Uint8Array.from([]); // Plotly writes an empty array as a plain list
+  const bytes = Uint8Array.from(atob(array.bdata), (letter) => letter.charCodeAt(0));
+  return new ARRAYS[array.dtype](bytes.buffer);
+}
+
+const isVisible = (numbers, index, point) => numbers.visibility[index * numbers.points + point] > 127;
+
+// ---- traces --------------------------------------------------------------------------------------------
+
+/** First and last position whose points the lines join, as [from, to]. */
+function trailWindow(numbers, state) {
+  if (state.trail === "all") return [0, numbers.count - 1];
+  if (state.trail === "past") return [0, state.position];
+  return [Math.max(0, state.position - Number(state.trail)), state.position];
+}
+
+function traces(numbers, state) {
+  const way = numbers.colourings[state.colour];
+  const lines = usedBins(way).map((bin) => ({
+    type: "scattergl",
+    mode: "lines",
+    line: { color: way.colours[bin], width: 1.8 },
+    hoverinfo: "skip",
+    showlegend: false,
+    meta: { role: "trails", bin },
+  }));
+  const hidden = {
+    type: "scattergl",
+    mode: "lines",
+    line: { color: "rgba(203, 213, 225, 0.28)", width: 1.8 },
+    hoverinfo: "skip",
+    showlegend: false,
+    meta: { role: "hidden" },
+  };
+  const all = [hidden, ...lines];
+  lineArrays(numbers, state).forEach((array, index) => Object.assign(all[index], array));
+  const { x, y, opacity, customdata } = headArrays(numbers, state);
+  all.push({
+    type: "scattergl",
+    mode: "markers",
+    x,
+    y,
+    customdata,
+    marker: {
+      size: 6.5,
+      color: way.bins,
+      cmin: 0,
+      cmax: way.colours.length - 1,
+      colorscale: way.colours.map((colour, bin) => [bin / (way.colours.length - 1), colour]),
+      opacity,
+      line: { width: 0 },
+    },
+    hovertemplate:
+      "<b>point %{customdata[0]}</b>  frame %{customdata[1]}<br>x %{x:.1f}  y %{y:.1f} px<br>" +
+      "moved %{customdata[2]:.1f} px so far<br>speed %{customdata[3]:.2f} px/frame<br>" +
+      "visibility %{customdata[4]:.0%}<extra></extra>",
+    showlegend: false,
+    meta: { role: "heads" },
+  });
+  return all;
+}
+
+const usedBins = (way) => way.groups.flatMap((group, bin) => (group.length ? [bin] : []));
+
+/** Line data in the order of the traces: what is hidden, then each colour in use. */
+function lineArrays(numbers, state) {
+  const [from, to] = trailWindow(numbers, state);
+  const way = numbers.colourings[state.colour];
+  const everyone = Array.from({ length: numbers.points }, (_, point) => point);
+  const nearHidden = (index, point) =>
+    !isVisible(numbers, index, point) ||
+    (index > from && !isVisible(numbers, index - 1, point)) ||
+    (index < to && !isVisible(numbers, index + 1, point));
+  const dimmed = state.hidden === "dim" ? everyone.filter((point) => someHidden(numbers, from, to, point)) : [];
+  return [
+    merge(numbers, dimmed, from, to, nearHidden),
+    ...usedBins(way).map((bin) =>
+      merge(numbers, way.groups[bin], from, to, (index, point) => isVisible(numbers, index, point)),
+    ),
+  ];
+}
+
+function someHidden(numbers, from, to, point) {
+  for (let index = from; index <= to; index++) if (!isVisible(numbers, index, point)) return true;
+  return false;
+}
+
+/** Join paths into one line, broken by NaN after each path and where `drawn` says no. */
+function merge(numbers, points, from, to, drawn) {
+  const length = to - from + 2;
+  const x = new Float32Array(points.length * length).fill(NaN);
+  const y = new Float32Array(points.length * length).fill(NaN);
+  points.forEach((point, row) => {
+    for (let index = from; index <= to; index++) {
+      if (!drawn(index, point)) continue;
+      const source = 2 * (index * numbers.points + point);
+      x[row * length + index - from] = numbers.xy[source];
+      y[row * length + index - from] = numbers.xy[source + 1];
+    }
+  });
+  return { x, y };
+}
+
+function headArrays(numbers, state) {
+  const { xy, points, frames } = numbers;
+  const index = state.position;
+  const end = numbers.count > 1 ? Math.max(1, index) : 0;
+  const begin = Math.max(0, end - 1);
+  const x = new Float32Array(points);
+  const y = new Float32Array(points);
+  const opacity = new Float32Array(points);
+  const customdata = new Array(points);
+  const distance = (a, b, point) =>
+    Math.hypot(
+      xy[2 * (a * points + point)] - xy[2 * (b * points + point)],
+      xy[2 * (a * points + point) + 1] - xy[2 * (b * points + point) + 1],
+    );
+  for (let point = 0; point < points; point++) {
+    const visible = isVisible(numbers, index, point);
+    const shown = visible || state.hidden === "dim";
+    x[point] = shown ? xy[2 * (index * points + point)] : NaN;
+    y[point] = shown ? xy[2 * (index * points + point) + 1] : NaN;
+    opacity[point] = visible ? 1 : HIDDEN_OPACITY;
+    customdata[point] = [
+      point,
+      frames[index],
+      distance(index, 0, point),
+      distance(end, begin, point) / Math.max(1, frames[end] - frames[begin]),
+      numbers.visibility[index * points + point] / 255,
+    ];
+  }
+  return { x, y, opacity, customdata };
+}
+
+/** Draw another frame, changing only what moves: the picture, the heads, and lines that end there. */
+function drawStep(plot, numbers, state, source) {
+  const picture = source ? { "images[0].source": source } : {};
+  const heads = headArrays(numbers, state);
+  const lines = state.trail === "all" ? [] : lineArrays(numbers, state);
+  const changes = {
+    x: [...lines.map((line) => line.x), heads.x],
+    y: [...lines.map((line) => line.y), heads.y],
+  };
+  const last = plot.data.length - 1;
+  const changed = [...lines.keys(), last];
+  // One value for each changed trace; undefined leaves a line's own as it is.
+  const forHeads = (value) => [...lines.map(() => undefined), value];
+  changes.customdata = forHeads(heads.customdata);
+  changes["marker.opacity"] = forHeads(heads.opacity);
+  return Plotly.update(plot, changes, picture, changed);
+}
+
+// ---- frames --------------------------------------------------------------------------------------------
+
+/** Frames as decoded pictures, fetched once, so that a step swaps them without a flicker. */
+class FrameCache {
+  constructor(frameUrl, count) {
+    this.frameUrl = frameUrl;
+    this.count = count;
+    this.kept = new Map();
+  }
+
+  get(position) {
+    let frame = this.kept.get(position);
+    if (!frame) {
+      frame = loadPicture(this.frameUrl(position));
+      frame.catch(() => this.kept.delete(position)); // a later visit tries again
+    }
+    this.kept.delete(position);
+    this.kept.set(position, frame); // newest last
+    this.forgetOldest();
+    return frame.then((picture) => picture.source);
+  }
+
+  /** Load what comes next, in order, wrapping round as playback does. */
+  async prepare(position) {
+    const ticket = (this.ticket = {});
+    for (let step = 1; step <= Math.min(AHEAD, this.count - 1); step++) {
+      if (this.ticket !== ticket) return;
+      // A frame that fails here is asked for, and reported, again when it is shown.
+      await this.get((position + step) % this.count).catch(() => null);
+    }
+  }
+
+  forgetOldest() {
+    while (this.kept.size > KEPT_FRAMES) {
+      const [position, frame] = this.kept.entries().next().value;
+      this.kept.delete(position);
+      frame.then((picture) => picture.source.startsWith("blob:") && URL.revokeObjectURL(picture.source));
+    }
+  }
+}
+
+async function loadPicture(url) {
+  let source = url;
+  if (!url.startsWith("data:")) {
+    const answer = await fetch(url);
+    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    source = URL.createObjectURL(await answer.blob());
+  }
+  const image = new Image();
+  image.src = source;
+  await image.decode();
+  return { source, image }; // the image is held, so that its decoded pixels stay
+}
+
+// ---- playback ------------------------------------------------------------------------------------------
+
+class Player {
+  constructor({ advance, rate, atEnd, changed }) {
+    Object.assign(this, { advance, rate, atEnd, changed, run: null });
+  }
+
+  toggle() {
+    return this.run ? this.stop() : this.start();
+  }
+
+  stop() {
+    this.run = null;
+    this.changed(false);
+  }
+
+  async start() {
+    const run = (this.run = {});
+    this.changed(true);
+    if (!this.atEnd()) await pause(1000 / this.rate());
+    while (this.run === run) {
+      const began = performance.now();
+      await this.advance();
+      const left = 1000 / this.rate() - (performance.now() - began);
+      await pause(this.atEnd() ? Math.max(left, LOOP_PAUSE) : left);
+    }
+  }
+}
+
+const pause = (milliseconds) =>
+  new Promise((resolve) => setTimeout(() => requestAnimationFrame(resolve), Math.max(0, milliseconds - 8)));
+
+// ---- state ---------------------------------------------------------------------------------------------
+
+function initialState(numbers) {
+  const usual = {
+    position: numbers.position,
+    colour: "direction",
+    trail: numbers.count <= SHORT ? "all" : "16",
+    hidden: "dim",
+    rate: numbers.count <= SHORT ? 5 : Math.min(30, Math.round(realRate(numbers)) || 10),
+    shade: 80,
+  };
+  return { ...usual, ...readHash(numbers) };
+}
+
+/** Tracked frames per second at which the clip plays as it was filmed; 0 where that is unknown. */
+function realRate(numbers) {
+  if (numbers.count < 2) return 0;
+  const step = (numbers.frames[numbers.count - 1] - numbers.frames[0]) / (numbers.count - 1);
+  return numbers.fps / step;
+}
+
+/** The address holds the moment: #frame=12&colour=speed&paths=8&hidden=hide. */
+function readHash(numbers) {
+  const hash = new URLSearchParams(location.hash.slice(1));
+  const read = {};
+  const position = numbers.frames.indexOf(Number(hash.get("frame") ?? NaN));
+  if (position >= 0) read.position = position;
+  if (hash.get("colour") in numbers.colourings) read.colour = hash.get("colour");
+  if (trailChoices(numbers).some(([value]) => value === hash.get("paths"))) read.trail = hash.get("paths");
+  if (["dim", "hide"].includes(hash.get("hidden"))) read.hidden = hash.get("hidden");
+  return read;
+}
+
+let hashTimer = 0;
+function writeHash(state, numbers) {
+  clearTimeout(hashTimer); // browsers limit how often the address may change
+  hashTimer = setTimeout(() => {
+    const hash = new URLSearchParams({
+      frame: numbers.frames[state.position],
+      colour: state.colour,
+      paths: state.trail,
+      hidden: state.hidden,
+    });
+    history.replaceState(null, "", `#${hash}`);
+  }, 250);
+}
+
+// ---- controls ------------------------------------------------------------------------------------------
+
+function trailChoices(numbers) {
+  const lengths = [4, 8, 16, 32, 64].filter((length) => length < numbers.count || length === 16);
+  return [
+    ["all", "whole path"],
+    ["past", "up to this frame"],
+    ...lengths.map((length) => [String(length), `last ${length} frames`]),
+    ["0", "none"],
+  ];
+}
+
+function fillSelects(root, numbers, state) {
+  const option = ([value, text]) => new Option(text, value);
+  root.querySelector(".viewer-trail").append(...trailChoices(numbers).map(option));
+  const real = Math.round(realRate(numbers) * 100) / 100;
+  const rates = new Map([1, 2, 5, 10, 15, 30].map((rate) => [rate, `${rate} frames/s`]));
+  if (real > 0) rates.set(real, `${real} frames/s (as filmed)`);
+  if (![...rates.keys()].includes(state.rate)) state.rate = real > 0 ? real : 10;
+  const sorted = [...rates].sort(([a], [b]) => a - b);
+  root.querySelector(".viewer-rate").append(...sorted.map(option));
+}
+
+function paintLegends(root, numbers) {
+  const { direction, speed } = numbers.colourings;
+  const sectors = direction.colours.slice(0, -1); // the last is for still points
+  const angle = 360 / sectors.length;
+  const stops = sectors.map((colour, k) => `${colour} ${k * angle}deg ${(k + 1) * angle}deg`);
+  // 0° of a conic gradient is up; sector 0 is centred on the right.
+  root.querySelector(".viewer-wheel").style.background =
+    `conic-gradient(from ${90 - angle / 2}deg, ${stops.join(", ")})`;
+  const share = 100 / speed.colours.length;
+  const steps = speed.colours.map((colour, k) => `${colour} ${k * share}% ${(k + 1) * share}%`);
+  root.querySelector(".viewer-bar").style.background = `linear-gradient(to right, ${steps.join(", ")})`;
+  const [, middle, top] = root.querySelectorAll(".viewer-ticks span");
+  middle.textContent = Number((speed.top / 2).toPrecision(3));
+  top.textContent = `≥ ${Number(speed.top.toPrecision(3))} px/frame`;
+}
+
+function reflect(root, state) {
+  root.querySelector(`[name=viewer-colour][value=${state.colour}]`).checked = true;
+  root.querySelector(".viewer-trail").value = state.trail;
+  root.querySelector(".viewer-hidden").value = state.hidden;
+  root.querySelector(".viewer-rate").value = state.rate;
+  root.querySelector(".viewer-shade").value = state.shade;
+  root.querySelector(".viewer-stage").style.setProperty("--shade", state.shade / 100);
+  for (const legend of root.querySelectorAll(".viewer-legend")) {
+    legend.hidden = legend.dataset.for !== state.colour;
+  }
+}
+
+const isTyping = (target) => target.matches("input:not([type=range], [type=radio]), textarea, select");
+
+function zoom(plot, factor) {
+  const around = ([low, high]) => {
+    const centre = (low + high) / 2;
+    return [centre + (low - centre) * factor, centre + (high - centre) * factor];
+  };
+  const { xaxis, yaxis } = plot._fullLayout;
+  return Plotly.relayout(plot, { "xaxis.range": around(xaxis.range), "yaxis.range": around(yaxis.range) });
+}
+
+const resetZoom = (plot, { width, height }) =>
+  Plotly.relayout(plot, { "xaxis.range": [-0.5, width - 0.5], "yaxis.range": [height - 0.5, -0.5] });
