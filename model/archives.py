@@ -116,13 +116,14 @@ def open_folder(path: Path, limits: Limits) -> Iterator[ImageSequence]:
 
     Raises BadInput when it holds no image or too many.
     """
-    found = []
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.is_file() and not _is_system_file(entry.name) and _is_image_file(Path(entry.path)):
-                found.append(Path(entry.path))
-            if len(found) > limits.max_images:
-                raise BadInput(f"The folder holds more than {limits.max_images:,} images; split it.")
+    try:
+        with os.scandir(path) as entries:
+            names = [entry.name for entry in entries if entry.is_file() and not _is_system_file(entry.name)]
+    except OSError as error:
+        raise BadInput(f"The folder {path.name} cannot be opened ({error.strerror}).") from error
+    found = [path / name for name in names if _is_image_file(path / name)]
+    if len(found) > limits.max_images:
+        raise BadInput(f"The folder holds {len(found):,} images; at most {limits.max_images:,} are accepted.")
     if not found:
         raise BadInput("The folder holds no images; PNG, JPEG, WebP, TIFF and BMP are read.")
     yield _Folder(natsorted(found, key=lambda file: file.name), limits)
@@ -138,6 +139,8 @@ def open_zip(path: Path, limits: Limits) -> Iterator[ImageSequence]:
     with _CarefulFile(path) as file:
         try:
             archive = zipfile.ZipFile(file)
+        except BadInput:  # of _CarefulFile, and a ValueError too
+            raise
         except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
             raise BadInput("The zip is damaged or cut short; make or copy it again.") from error
         with archive:
@@ -150,13 +153,19 @@ class _CarefulFile(io.FileIO):
     `zipfile` reads the whole directory of an archive with one call, of a length that the archive declares.
     """
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._length = os.fstat(self.fileno()).st_size
+
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or size < 0 or size > _LONGEST_READ:
+        left = max(0, self._length - self.tell())
+        wanted = left if size is None or size < 0 else min(size, left)
+        if wanted > _LONGEST_READ:
             raise BadInput(
                 f"The zip's list of files is larger than {_LONGEST_READ >> 20} MiB; it is damaged or holds "
                 "far too many files."
             )
-        return super().read(size) or b""
+        return super().read(wanted) or b""
 
 
 def _image_members(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:

@@ -247,7 +247,12 @@ def _upright(image: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
 
     Its nine 32-bit numbers are a b u, c d v, x y w (ISO/IEC 14496-12, 6.2.2; libavutil/display.h).
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        # PyAV 18 cannot list side data when one is of a kind it does not know (EXIF in Motion JPEG); it
+        # still reads the rotation, though not a mirroring.
+        return np.rot90(image, round(frame.rotation / 90))
     if not isinstance(matrix, SideData):
         return image
     a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5]

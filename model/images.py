@@ -4,7 +4,7 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from model.errors import BadInput
 from model.limits import Limits
@@ -12,12 +12,11 @@ from model.limits import Limits
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp"})
 """File name endings that mark a member of a folder or zip as an image; a single file goes by its content."""
 
-# MPO is what many phones write: a JPEG that carries further pictures (a depth map) behind the photograph.
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP")
+_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 _SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
 
-# What Pillow raises for damaged files: on top of OSError, its decoders let these through.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError)
+# What Pillow raises for damaged files, found by damaging many: its decoders let more than OSError through.
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError)
 
 
 def looks_like_image(head: bytes) -> bool:
@@ -36,8 +35,9 @@ def image_size(file: IO[bytes], limits: Limits, what: str = "The image") -> tupl
     what: names the image at the start of an error's sentence.
     Raises BadInput when it cannot be read or is too small or too large.
     """
-    with _open(file, limits, what) as image:
-        width, height = _upright_size(image)
+    image, orientation = _open(file, limits, what)
+    with image:
+        width, height = _upright_size(image, orientation)
     return height, width
 
 
@@ -45,22 +45,23 @@ def read_image(file: IO[bytes], limits: Limits, what: str = "The image") -> NDAr
     """Decode one image to uint8 `[H, W, 3]` RGB.
 
     The EXIF orientation is applied (in a PNG, where it stands before the pixels). 16-bit values are scaled
-    to 8 bits (v / 257, rounded), never clipped. Alpha is composited over white, which is what a browser or
-    a document shows behind a transparent picture, so points are tracked on what people see.
+    to 8 bits (v / 257, rounded, for greyscale; Pillow keeps the upper 8 bits of colour), never clipped.
+    Alpha is composited over white, which is what a browser or a document shows behind a transparent
+    picture, so points are tracked on what people see.
 
     file: an open, seekable file; it stays open.
     what: names the image at the start of an error's sentence.
     Raises BadInput when it cannot be read or is too small or too large.
     """
-    with _open(file, limits, what) as image:
-        orientation = _orientation(image)  # asked before the pixels are read, to agree with image_size
+    image, orientation = _open(file, limits, what)
+    with image:
         try:
             image.load()
             if orientation != 1:
                 image.getexif()[ExifTags.Base.Orientation] = orientation
                 ImageOps.exif_transpose(image, in_place=True)
         except _DAMAGE as error:
-            raise BadInput(f"{what} is damaged or cut short; export or copy it again.") from error
+            raise _damaged(what) from error
         return _to_rgb(image, what)
 
 
@@ -71,9 +72,12 @@ def composite_over_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def _open(file: IO[bytes], limits: Limits, what: str) -> Image.Image:
+def _open(file: IO[bytes], limits: Limits, what: str) -> tuple[ImageFile.ImageFile, int]:
+    """Open an image whose header is in order, with the orientation still to be applied."""
     try:
         image = Image.open(file, formats=_FORMATS)
+        orientation = _orientation(image)
+        pictures = int(getattr(image, "n_frames", 1))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadInput(
             f"{what} has more pixels than the {limits.max_pixels / 1e6:g} million that are accepted; "
@@ -84,14 +88,19 @@ def _open(file: IO[bytes], limits: Limits, what: str) -> Image.Image:
             f"{what} is damaged or of an unknown kind; PNG, JPEG, WebP, TIFF and BMP are read."
         ) from error
     except _DAMAGE as error:
-        raise BadInput(f"{what} is damaged or cut short; export or copy it again.") from error
-    limits.check_size(*_upright_size(image), what)
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        raise _damaged(what) from error
+    limits.check_size(*_upright_size(image, orientation), what)
+    # MPO is what many phones write: a JPEG that carries further pictures (a depth map) behind the photograph.
+    if image.format != "MPO" and pictures > 1:
         raise BadInput(
-            f"{what} holds {getattr(image, 'n_frames', 0)} pictures (an animation or several pages); "
-            "save it as a GIF, a video or single images."
+            f"{what} holds {pictures} pictures (an animation or several pages); save it as a GIF, a video or "
+            "single images."
         )
-    return image
+    return image, orientation
+
+
+def _damaged(what: str) -> BadInput:
+    return BadInput(f"{what} is damaged or cut short; export or copy it again.")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -104,8 +113,9 @@ def _orientation(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    return (image.height, image.width) if _orientation(image) in _SIDEWAYS else image.size
+def _upright_size(image: Image.Image, orientation: int) -> tuple[int, int]:
+    """(width, height)."""
+    return (image.height, image.width) if orientation in _SIDEWAYS else image.size
 
 
 def _to_rgb(image: Image.Image, what: str) -> NDArray[np.uint8]:
