@@ -1,0 +1,1 @@
+"""Measurements as ratios against stated baselines; never part of the product."""

@@ -1,0 +1,95 @@
+"""`python -m model track`: follow a grid of points through a clip."""
+
+from pathlib import Path
+
+import click
+
+from model.commands.console import progress_bar
+from model.errors import BadInput
+from model.methods import DEFAULT_METHOD, check_method, tracker_name
+from model.overlay.figure import summary
+from model.overlay.html import write_html
+from model.overlay.render import write_overlay
+from model.track import TrackRequest, frame_indices, track_file
+from model.tracker import Tracker
+from model.tracks import Tracks
+from model.video import probe, read_frames
+
+OVERLAYS = (".html", ".mp4", ".gif")
+
+
+@click.command("track")
+@click.argument("clip", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Where the tracks go, as .npz.")
+@click.option(
+    "--overlay",
+    "overlays",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Where a picture of the tracks goes: .html, .mp4 or .gif; may be given several times.",
+)
+@click.option("--method", default=DEFAULT_METHOD, show_default=True, help="pips, lk or zero.")
+@click.option("--weights", help="For pips: a registered name or a checkpoint file.")
+@click.option("--grid", type=int, default=16, show_default=True, help="Query points a side, 1 to 64.")
+@click.option("--start", type=int, default=0, show_default=True, help="The first frame, from 0.")
+@click.option(
+    "--frames", type=int, default=8, show_default=True, help="How many frames; 0 for all that follow."
+)
+@click.option("--frame-step", type=int, default=1, show_default=True, help="Take every k-th frame.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+@click.option("--precision", default="auto", show_default=True, help="auto, float32 or bfloat16.")
+def command(
+    *,
+    clip: Path,
+    out: Path | None,
+    overlays: tuple[Path, ...],
+    method: str,
+    weights: str | None,
+    grid: int,
+    start: int,
+    frames: int,
+    frame_step: int,
+    device: str,
+    precision: str,
+) -> None:
+    """Follow a grid of points through CLIP: a video, a GIF, or a folder or zip of images."""
+    _check_outputs(out, overlays)
+    check_method(method, weights)
+    request = TrackRequest(grid, start, frames or None, frame_step)
+    available = len(frame_indices(request, probe(clip)))
+    if frames > available:
+        click.echo(
+            f"The clip has only {available} of the {frames} frames asked for; tracking those.", err=True
+        )
+    tracker = Tracker.load(tracker_name(method, weights), device, precision)
+    with progress_bar("frames") as report:
+        tracks = track_file(clip, tracker, request, progress=report)
+        if out is not None:
+            tracks.save(out)
+        for overlay in overlays:
+            selected = read_frames(clip, start=start, step=frame_step, count=available)
+            if overlay.suffix.lower() == ".html":
+                write_html(overlay, list(selected), tracks)
+            else:
+                write_overlay(overlay, selected, tracks, progress=report)
+    _say(tracks, [path for path in (out, *overlays) if path is not None])
+
+
+def _check_outputs(out: Path | None, overlays: tuple[Path, ...]) -> None:
+    """Refuse outputs that could not be written, before the work rather than after it."""
+    if out is None and not overlays:
+        raise BadInput("Say where the result should go: --out FILE.npz, --overlay FILE.html, or both.")
+    if out is not None and out.suffix.lower() != ".npz":
+        raise BadInput(f"--out must end in .npz, not {out.name}.")
+    for overlay in overlays:
+        if overlay.suffix.lower() not in OVERLAYS:
+            raise BadInput(f"--overlay must end in .html, .mp4 or .gif, not {overlay.name}.")
+    for path in (out, *overlays):
+        if path is not None and not path.parent.is_dir():
+            raise BadInput(f"There is no folder {path.parent} for {path.name}; make it first.")
+
+
+def _say(tracks: Tracks, written: list[Path]) -> None:
+    click.echo(summary(tracks))
+    for path in written:
+        click.echo(f"Wrote {path}")
