@@ -68,9 +68,13 @@ def read_video(
     Raises BadInput as `probe_video` does, when the read reaches the fault.
     """
     stop = None if count is None else start + (count - 1) * step + 1
-    size = None
+    size = upright = None
     for frame in islice(_frames_from(path, start, limits), 0, None if stop is None else stop - start, step):
-        image = _to_rgb(frame)
+        if upright is None:
+            # Asked of one frame only: the matrix belongs to the whole video, and PyAV's side data refers
+            # back to its frame, so that each frame would stay in memory until Python's cycle collector runs.
+            upright = _Turn.of(frame)
+        image = np.ascontiguousarray(upright.apply(_to_rgb(frame)))
         if size is None:
             limits.check_size(image.shape[1], image.shape[0], "The video")
             size = image.shape
@@ -239,29 +243,42 @@ def _to_rgb(frame: VideoFrame) -> NDArray[np.uint8]:
         image = composite_over_white(np.asarray(frame.to_ndarray(format="rgba"), dtype=np.uint8))
     else:
         image = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-    return np.ascontiguousarray(_upright(image, frame))
+    return image
 
 
-def _upright(image: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
-    """Apply the display matrix: x' = a·x + c·y, y' = b·x + d·y with quarter turns and mirrors only.
+@dataclass(frozen=True)
+class _Turn:
+    """From the stored picture to the upright one: first transposed or not, then mirrored or not."""
 
-    Its nine 32-bit numbers are a b u, c d v, x y w (ISO/IEC 14496-12, 6.2.2; libavutil/display.h).
-    """
-    try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:
-        # PyAV 18 cannot list side data when one is of a kind it does not know (EXIF in Motion JPEG); it
-        # still reads the rotation, though not a mirroring.
-        return np.rot90(image, round(frame.rotation / 90))
-    if not isinstance(matrix, SideData):
-        return image
-    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5]
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        across, down = a, d
-    else:
-        image = image.transpose(1, 0, 2)
-        across, down = c, b
-    return image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
+    transposed: bool = False
+    mirrored_down: bool = False
+    mirrored_across: bool = False
+
+    @classmethod
+    def of(cls, frame: VideoFrame) -> "_Turn":
+        """Read the display matrix: x' = a·x + c·y, y' = b·x + d·y; only quarter turns and mirrors count.
+
+        Its nine 32-bit numbers are a b u, c d v, x y w (ISO/IEC 14496-12, 6.2.2; libavutil/display.h).
+        """
+        try:
+            matrix = frame.side_data.get("DISPLAYMATRIX")
+        except ValueError:
+            # PyAV 18 cannot list side data when one is of a kind it does not know (EXIF in Motion JPEG); it
+            # still reads the rotation (counter-clockwise), though not a mirroring.
+            turns = round(frame.rotation / 90) % 4
+            return cls(turns % 2 == 1, turns in (1, 2), turns in (2, 3))
+        if not isinstance(matrix, SideData):
+            return cls()
+        a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
+        if abs(a) + abs(d) >= abs(b) + abs(c):
+            return cls(False, mirrored_down=d < 0, mirrored_across=a < 0)
+        return cls(True, mirrored_down=b < 0, mirrored_across=c < 0)
+
+    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Turn a stored picture `[H, W, 3]` upright; a view of it."""
+        if self.transposed:
+            image = image.transpose(1, 0, 2)
+        return image[:: -1 if self.mirrored_down else 1, :: -1 if self.mirrored_across else 1]
 
 
 def _check_complete(path: Path) -> None:
