@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from model.errors import BadInput
 from model.methods import DEFAULT_METHOD, available_methods
+from model.overlay.figure import figure_json as figure_as_json
 from model.tracks import Tracks
 from model.video import read_frame
 from webapp.backend import backend
@@ -228,12 +229,10 @@ def tracks_as_csv(run_id: str) -> Response:
 @runs.alt_response(409, problem_of(409))
 def figure_json(run_id: str) -> Response:
     """Show the tracks as a Plotly figure."""
-    from model.overlay.figure import figure  # noqa: PLC0415 - written by another builder at this moment
-
     found = _done(run_id)
     first = url_for("runs.run_frame", run_id=run_id, position=0)
-    drawing = figure(_tracks(found), image=first)
-    return _cached(Response(drawing.to_json(), content_type="application/json"))
+    # Not kept by the browser: how tracks are drawn changes with an update.
+    return Response(figure_as_json(_tracks(found), image=first), content_type="application/json")
 
 
 @runs.route("/<run_id>/frames/<int:position>.jpg", methods=["GET"])

@@ -1,6 +1,7 @@
 """The queue of runs: enqueue, cancel, look after. The only file that talks to RQ."""
 
 import logging
+import math
 import os
 import shutil
 import signal
@@ -114,7 +115,10 @@ class Jobs:
         """Put a run into the queue, whatever the queue knew about it before."""
         queue = self._queue
         with suppress(NoSuchJobError):
-            Job.fetch(run_id, connection=self.redis, serializer=JSONSerializer).delete()
+            job = Job.fetch(run_id, connection=self.redis, serializer=JSONSerializer)
+            # RQ 3.0's delete() raises when it finds an execution here whose details have expired.
+            self.redis.delete(job.execution_registry.key)
+            job.delete()
         queue.intermediate_queue.remove(run_id)
         queue.enqueue_call(
             TASK,
@@ -167,6 +171,10 @@ class Jobs:
         server = self.redis.info("server")
         if int(server["uptime_in_seconds"]) > HEARTBEAT_TTL:
             self._started.cleanup()
+
+    def abandon_all(self) -> None:
+        """Have RQ give up all jobs that were started; for when all workers are known to be gone."""
+        self._started.cleanup(timestamp=math.inf)
 
     def condition(self, run_id: str) -> Condition:
         """Return what RQ knows about a run. Raises RedisError when Redis does not answer."""

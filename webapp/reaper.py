@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, field
 
 from redis.exceptions import LockError, RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.jobs import Condition, Jobs, discard_results
 from webapp.records import Run, RunState
@@ -35,6 +36,8 @@ class Reaper:
                 self._reconcile()
         except LockError:
             return  # another process is at it
+        except SQLAlchemyError as error:
+            log.warning("the database does not answer, so lost runs cannot be looked for: %s", error)
         except RedisError as error:
             self._between.clear()
             log.info("Redis does not answer, so lost runs cannot be looked for: %s", error)

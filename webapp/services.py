@@ -37,7 +37,7 @@ LOOK_SECONDS = 0.1
 REAP_SECONDS = 1.0
 REDIS_START_SECONDS = 30.0
 WEB_START_SECONDS = 60.0
-STOP_SECONDS = 5.0
+STOP_SECONDS = 3.0
 """How long children may take to end by themselves."""
 
 QUICK_DEATH_SECONDS = 5.0
@@ -139,7 +139,7 @@ class Supervisor:
     def _serve(self) -> None:
         settings = self.settings
         settings.temporary_folder.mkdir(parents=True, exist_ok=True)
-        sweep(settings.temporary_folder, older_than=0.0)
+        sweep(settings.temporary_folder, uploads_older_than=0.0)
         environment = {
             **os.environ,
             **settings.to_environment(),
@@ -150,6 +150,10 @@ class Supervisor:
         if settings.redis_url is None:
             self._start_redis(redis, environment)
         migrate(settings)
+        if settings.redis_url is None:
+            # The instance's workers ended with the supervisor before this one.
+            with suppress(RedisError):
+                Jobs(settings, Database(settings.database), redis).abandon_all()
         for number in range(settings.workers):
             self._start(
                 Child(
@@ -316,7 +320,7 @@ def gunicorn_command(settings: Settings) -> list[str]:
         "--workers": "1",
         "--threads": str(settings.web_threads),
         "--timeout": str(UPLOAD_SECONDS),
-        "--graceful-timeout": "3",
+        "--graceful-timeout": "2",
         "--keep-alive": "5",
         "--log-level": "warning",
         "--chdir": str(ROOT),

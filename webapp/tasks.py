@@ -49,7 +49,9 @@ def _track(settings: Settings, database: Database, run: Run) -> None:
     scratch.mkdir(parents=True)
 
     def keep_frame(position: int, frame: NDArray[np.uint8]) -> None:
-        storage.write(f"{run.folder}/frames/{position:05d}.jpg", jpeg(frame))
+        picture = scratch / "frame.jpg"
+        picture.write_bytes(jpeg(frame))
+        storage.move_in(picture, f"{run.folder}/frames/{position:05d}.jpg")
 
     try:
         tracker = Tracker.load(tracker_name(run.method, run.weights), device=settings.device)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import time
 import unicodedata
@@ -217,9 +218,19 @@ def _row(name: str, suffix: str, file: HashedFile, info: ClipInfo) -> Clip:
     )
 
 
-def sweep(folder: Path, older_than: float = STALE_SECONDS) -> None:
-    """Remove temporary uploads that a process left behind when it was killed."""
-    before = time.time() - older_than
-    for path in folder.glob("upload-*"):
-        if path.stat().st_mtime < before:
+def sweep(folder: Path, uploads_older_than: float = STALE_SECONDS) -> None:
+    """Remove temporary files that a process left behind when it was killed.
+
+    uploads_older_than: seconds; 0 where no other process can be receiving uploads at this moment.
+    """
+    for path in folder.iterdir():
+        patience = uploads_older_than if path.name.startswith("upload-") else STALE_SECONDS
+        try:
+            if path.stat().st_mtime > time.time() - patience:
+                continue
+        except FileNotFoundError:
+            continue  # its owner was faster
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
