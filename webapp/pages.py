@@ -1,5 +1,64 @@
-"""The pages for people."""
+"""The pages for people. They show what /api/v1 says; their scripts are ES modules in static/."""
 
-from flask import Blueprint
+from flask import Blueprint, Response, abort, render_template, send_file
+
+from model.grid import LARGEST_GRID, query_grid
+from model.overlay.html import VIEWER_FOLDER
+from webapp.backend import backend
+from webapp.records import Clip, Run
+
+SMALLEST_GRID_OFFERED = 4
 
 blueprint = Blueprint("pages", __name__)
+
+
+@blueprint.get("/")
+def home() -> str:
+    """Upload a clip; see the clips and runs that are there."""
+    return render_template("home.html", max_upload_bytes=backend().settings.max_upload_bytes)
+
+
+@blueprint.get("/clips/<clip_id>")
+def clip(clip_id: str) -> str:
+    """Look at a clip, choose how to track it, and start."""
+    with backend().database.session() as session:
+        found = session.get(Clip, clip_id)
+    if found is None:
+        abort(404, description="This clip does not exist, or it was deleted.")
+    # Any grid lies evenly between the corners of the 2×2 one.
+    corners = query_grid(2, (found.height, found.width)).tolist()
+    return render_template(
+        "clip.html",
+        clip=found,
+        first=corners[0],
+        last=corners[-1],
+        smallest_grid=SMALLEST_GRID_OFFERED,
+        largest_grid=LARGEST_GRID,
+    )
+
+
+@blueprint.get("/runs/<run_id>")
+def run(run_id: str) -> str:
+    """Follow a run, then look at its tracks."""
+    with backend().database.session() as session:
+        found = session.get(Run, run_id)
+        its_clip = None if found is None else session.get(Clip, found.clip_id)
+    if found is None or its_clip is None:
+        abort(404, description="This run does not exist, or its clip was deleted.")
+    return render_template("run.html", run=found, clip=its_clip)
+
+
+@blueprint.get("/static/viewer.js")
+def viewer_script() -> Response:
+    """Serve the viewer, which the self-contained HTML files hold too."""
+    return _viewer_file("viewer.js", "text/javascript")
+
+
+@blueprint.get("/static/viewer.css")
+def viewer_style() -> Response:
+    """Serve the theme and the viewer's style."""
+    return _viewer_file("viewer.css", "text/css")
+
+
+def _viewer_file(name: str, content_type: str) -> Response:
+    return send_file(VIEWER_FOLDER / name, content_type)

@@ -20,6 +20,11 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
+VIEWER_ENDPOINT = "pages.run"
+
+VIEWER_SCRIPTS = "script-src 'self' 'unsafe-eval'; "
+"""Plotly's WebGL library compiles its draw calls with `Function`; only the viewer's page may do that."""
+
 
 def register_security(app: Flask) -> None:
     """Refuse other sites' changes and add the headers to every answer."""
@@ -38,6 +43,9 @@ def register_security(app: Flask) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
+        if request.endpoint == VIEWER_ENDPOINT:
+            policy = VIEWER_SCRIPTS + HEADERS["Content-Security-Policy"]
+            response.headers.setdefault("Content-Security-Policy", policy)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response

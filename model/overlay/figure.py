@@ -26,7 +26,8 @@ SPEEDS = 16
 HIDDEN_COLOUR = "rgba(203, 213, 225, 0.28)"
 HIDDEN_OPACITY = 0.3
 TRAIL_WIDTH = 1.8
-HEAD_SIZE = 6.5
+HEAD_SIZE = 7
+HEAD_OUTLINE = "rgba(8, 12, 18, 0.65)"  # heads stay visible on bright frames
 JPEG_QUALITY = 88
 
 HOVER = (
@@ -216,7 +217,7 @@ def _heads_trace(tracks: Tracks, position: int, chosen: ColourBins) -> go.Scatte
                 [index / (len(chosen.colours) - 1), name] for index, name in enumerate(chosen.colours)
             ],
             "opacity": np.where(visibility > 0.5, 1.0, HIDDEN_OPACITY).astype(np.float32),
-            "line": {"width": 0},
+            "line": {"width": 1, "color": HEAD_OUTLINE},
         },
         customdata=values.astype(np.float32),
         hovertemplate=HOVER,

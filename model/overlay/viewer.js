@@ -5,6 +5,7 @@
 
 const ARRAYS = { f4: Float32Array, u1: Uint8Array };
 const HIDDEN_OPACITY = 0.3;
+const OUTLINE = "rgba(8, 12, 18, 0.65)"; // heads stay visible on bright frames
 const SHORT = 24; // frames up to which whole paths are shown at first and playback is slow
 const LOOP_PAUSE = 500; // milliseconds that playback rests on the last frame
 const KEPT_FRAMES = 400;
@@ -59,7 +60,7 @@ const MARKUP = `
       <label>Hidden points <select class="viewer-hidden">
         <option value="dim">dimmed</option><option value="hide">left out</option></select></label>
       <label>Playback <select class="viewer-rate"></select></label>
-      <label>Frame brightness <input type="range" class="viewer-shade" min="20" max="100" step="5"></label>
+      <label>Brightness <input type="range" class="viewer-shade" min="20" max="100" step="5"></label>
     </section>
   </div>`;
 
@@ -292,13 +293,13 @@ function traces(numbers, state) {
     y,
     customdata,
     marker: {
-      size: 6.5,
+      size: 7,
       color: way.bins,
       cmin: 0,
       cmax: way.colours.length - 1,
       colorscale: way.colours.map((colour, bin) => [bin / (way.colours.length - 1), colour]),
       opacity,
-      line: { width: 0 },
+      line: { width: 1, color: OUTLINE },
     },
     hovertemplate:
       "<b>point %{customdata[0]}</b>  frame %{customdata[1]}<br>x %{x:.1f}  y %{y:.1f} px<br>" +
@@ -550,7 +551,7 @@ function fillSelects(root, numbers, state) {
   root.querySelector(".viewer-trail").append(...trailChoices(numbers).map(option));
   const real = Math.round(realRate(numbers) * 100) / 100;
   const rates = new Map([1, 2, 5, 10, 15, 30].map((rate) => [rate, `${rate} frames/s`]));
-  if (real > 0) rates.set(real, `${real} frames/s (as filmed)`);
+  if (real > 0) rates.set(real, `as filmed (${real} frames/s)`);
   if (![...rates.keys()].includes(state.rate)) state.rate = real > 0 ? real : 10;
   const sorted = [...rates].sort(([a], [b]) => a - b);
   root.querySelector(".viewer-rate").append(...sorted.map(option));
@@ -577,7 +578,9 @@ function reflect(root, state) {
   root.querySelector(".viewer-trail").value = state.trail;
   root.querySelector(".viewer-hidden").value = state.hidden;
   root.querySelector(".viewer-rate").value = state.rate;
-  root.querySelector(".viewer-shade").value = state.shade;
+  const shade = root.querySelector(".viewer-shade");
+  shade.value = state.shade;
+  shade.style.setProperty("--done", `${(100 * (shade.value - shade.min)) / (shade.max - shade.min)}%`);
   root.querySelector(".viewer-stage").style.setProperty("--shade", state.shade / 100);
   for (const legend of root.querySelectorAll(".viewer-legend")) {
     legend.hidden = legend.dataset.for !== state.colour;

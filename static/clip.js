@@ -1,0 +1,207 @@
+// A clip's page: the grid over the first frame, the settings, and the start.
+
+import { API, request } from "./api.js";
+import { byId, clipFacts, count, element, paintRange, say, seconds, showFacts } from "./format.js";
+import { listRuns } from "./lists.js";
+
+const { dataset } = byId("setup");
+const clip = {
+  id: dataset.clip,
+  width: Number(dataset.width),
+  height: Number(dataset.height),
+  frames: Number(dataset.frames),
+  fps: Number(dataset.fps),
+  bytes: Number(dataset.bytes),
+};
+const corners = [JSON.parse(dataset.first), JSON.parse(dataset.last)];
+const stage = document.querySelector(".preview-stage");
+const preview = byId("preview");
+const dots = byId("dots");
+const number = (id) => (byId(id).value.trim() === "" ? NaN : Number(byId(id).value));
+
+stage.style.setProperty("--frame-width", clip.width);
+stage.style.setProperty("--frame-height", clip.height);
+showFacts(byId("facts"), clipFacts(clip));
+
+// ---- the plan ----
+
+function settings() {
+  return {
+    clip: clip.id,
+    method: document.querySelector("[name=method]:checked")?.value,
+    grid: number("grid"),
+    start: number("start"),
+    frames: byId("to-end").checked ? null : number("frames"),
+    frame_step: number("step"),
+  };
+}
+
+/** What the settings would track, or the sentence that says why they cannot. */
+function plan({ grid, start, frames, frame_step: step }) {
+  const whole = (value, least) => Number.isInteger(value) && value >= least;
+  if (!whole(step, 1)) return { problem: "“Every n-th frame” must be a whole number from 1." };
+  if (frames !== null && !whole(frames, 2)) return { problem: "The number of frames must be a whole number from 2." };
+  const there = Math.floor((clip.frames - 1 - start) / step) + 1;
+  const tracked = Math.min(frames ?? there, there);
+  if (tracked < 2) {
+    return { problem: `Only one frame is left from frame ${start} with this step; start earlier or take a smaller step.` };
+  }
+  const last = start + (tracked - 1) * step;
+  const span = clip.fps > 0 ? `, ${seconds((last - start) / clip.fps)}` : "";
+  const cut = frames !== null && frames > there ? " The clip ends before the frames you asked for." : "";
+  return {
+    sentence: `${count(grid * grid, "point")} through ${count(tracked, "frame")}: ${start} to ${last}${span}.${cut}`,
+  };
+}
+
+function describe() {
+  const wish = settings();
+  byId("grid-value").textContent = `${wish.grid} × ${wish.grid}`;
+  byId("start-value").textContent =
+    clip.fps > 0 ? `${wish.start} (${(wish.start / clip.fps).toFixed(2)} s)` : `${wish.start}`;
+  byId("frames").disabled = byId("to-end").checked;
+  paintRange(byId("grid"));
+  paintRange(byId("start"));
+  if (clip.frames < 2) return;
+  const { problem, sentence } = plan(wish);
+  say(byId("form-error"), problem ?? "");
+  byId("plan").textContent = sentence ?? "";
+  byId("start-run").disabled = Boolean(problem);
+}
+
+// ---- the picture ----
+
+let shown = -1;
+let loading = null;
+async function showFrame() {
+  const frame = clip.frames < 2 ? 0 : number("start");
+  if (loading || frame === shown) return; // the newest wish is looked at again when this one is done
+  loading = loadFrame(frame);
+  const late = setTimeout(() => say(byId("preview-note"), `Loading frame ${frame} …`), 300);
+  try {
+    const image = await loading;
+    preview.src = image.src;
+    preview.alt = `Frame ${frame} of the clip with the points that will be tracked`;
+    byId("caption").textContent = `Frame ${frame} of ${clip.frames}`;
+    say(byId("preview-note"), "");
+  } catch {
+    say(byId("preview-note"), `Frame ${frame} cannot be shown.`);
+  } finally {
+    clearTimeout(late);
+    shown = frame;
+    loading = null;
+  }
+  showFrame();
+}
+
+async function loadFrame(frame) {
+  const image = new Image();
+  image.src = `${API}/clips/${clip.id}/frames/${frame}.jpg`;
+  await image.decode();
+  return image;
+}
+
+function drawDots() {
+  const box = stage.getBoundingClientRect();
+  const ratio = window.devicePixelRatio || 1;
+  dots.width = Math.round(box.width * ratio);
+  dots.height = Math.round(box.height * ratio);
+  const context = dots.getContext("2d");
+  // The picture keeps its shape inside the stage, as object-fit: contain has it.
+  const scale = Math.min(box.width / clip.width, box.height / clip.height);
+  const left = (box.width - clip.width * scale) / 2;
+  const top = (box.height - clip.height * scale) / 2;
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  const [first, last] = corners;
+  const grid = number("grid");
+  const radius = Math.max(1.1, Math.min(3, (box.width / grid) * 0.09));
+  const along = (axis, k) => first[axis] + (k / (grid - 1)) * (last[axis] - first[axis]) + 0.5;
+  context.fillStyle = "#7cc8ff";
+  context.strokeStyle = "rgba(5, 12, 20, 0.75)";
+  context.lineWidth = 1;
+  for (let row = 0; row < grid; row++) {
+    for (let column = 0; column < grid; column++) {
+      context.beginPath();
+      context.arc(left + along(0, column) * scale, top + along(1, row) * scale, radius, 0, 7);
+      context.fill();
+      if (radius > 1.5) context.stroke();
+    }
+  }
+}
+
+// ---- methods ----
+
+async function showMethods(wanted) {
+  const { items, default: usual } = await request("/methods");
+  const usable = items.filter((method) => method.available).map((method) => method.name);
+  const chosen = usable.includes(wanted) ? wanted : usual;
+  byId("methods").replaceChildren(
+    ...items.map((method) => {
+      const label = element("label", "method");
+      const radio = element("input");
+      Object.assign(radio, {
+        type: "radio",
+        name: "method",
+        value: method.name,
+        checked: method.name === chosen,
+        disabled: !method.available,
+      });
+      const text = element("span");
+      text.append(element("b", "", method.title), element("small", "", method.summary));
+      label.append(radio, text);
+      if (!method.reason) return label;
+      const why = element("details", "why");
+      why.append(element("summary", "", "Not available yet: how to get it"), element("p", "", method.reason));
+      text.append(why);
+      return label;
+    }),
+  );
+}
+
+// ---- wiring ----
+
+/** The address may bring settings: /clips/ID?grid=32&start=10&frames=24. */
+function takeWishes() {
+  const wishes = new URLSearchParams(location.search);
+  for (const [id, name] of [["grid", "grid"], ["start", "start"], ["frames", "frames"], ["step", "frame_step"]]) {
+    if (/^\d+$/.test(wishes.get(name) ?? "")) byId(id).value = wishes.get(name);
+  }
+  return wishes.get("method");
+}
+
+byId("form").addEventListener("input", () => {
+  describe();
+  showFrame();
+  drawDots();
+});
+byId("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = byId("start-run");
+  button.disabled = true;
+  try {
+    const run = await request("/runs", { method: "POST", body: settings() });
+    location.assign(`/runs/${run.id}`);
+  } catch (error) {
+    say(byId("form-error"), error.message);
+    button.disabled = false;
+  }
+});
+byId("delete").addEventListener("click", () => byId("confirm").showModal());
+byId("confirm").addEventListener("close", async () => {
+  if (byId("confirm").returnValue !== "delete") return;
+  try {
+    await request(`/clips/${clip.id}`, { method: "DELETE" });
+    location.assign("/");
+  } catch (error) {
+    say(byId("form-error"), error.message);
+  }
+});
+// A page that the browser brings back from its memory still has the button switched off.
+window.addEventListener("pageshow", describe);
+new ResizeObserver(drawDots).observe(stage);
+
+const method = takeWishes();
+describe();
+showFrame();
+showMethods(method).catch((error) => say(byId("form-error"), error.message));
+listRuns({ clip, empty: "This clip has not been tracked yet." });

@@ -1,0 +1,127 @@
+// A run's page: its progress while it works, its tracks when it is done, its reason when it failed.
+
+import { API, Refused, Unreachable, request } from "./api.js";
+import { byId, pause, runFacts, say, seconds, setBar, showFacts } from "./format.js";
+import { showViewer } from "./viewer.js";
+
+const { run: id, clip, fps, name } = byId("run").dataset;
+const ENDED = ["done", "failed", "cancelled"];
+const bar = document.querySelector("#waiting .bar");
+const waitingStage = document.querySelector(".waiting-stage");
+waitingStage.style.setProperty("--frame-width", byId("waiting-picture").getAttribute("width"));
+waitingStage.style.setProperty("--frame-height", byId("waiting-picture").getAttribute("height"));
+let spoken = "";
+
+async function follow() {
+  for (;;) {
+    let run;
+    try {
+      run = await request(`/runs/${id}`);
+      say(byId("run-error"), "");
+    } catch (error) {
+      say(byId("run-error"), error.message);
+      if (error instanceof Refused && error.status === 404) return;
+      await pause(error instanceof Unreachable ? 2000 : 5000);
+      continue;
+    }
+    showFacts(byId("facts"), runFacts(run, Number(fps)));
+    if (ENDED.includes(run.state)) return showEnd(run);
+    showProgress(run);
+    await pause(run.state === "queued" ? 700 : 400);
+  }
+}
+
+function showProgress(run) {
+  const picture = byId("waiting-picture");
+  if (!picture.src) picture.src = `${API}/clips/${clip}/frames/${run.start}.jpg`;
+  byId("waiting").hidden = false;
+  const isQueued = run.state === "queued";
+  const percent = Math.floor(100 * run.progress);
+  byId("stage").textContent = isQueued ? "Waiting for its turn" : sentence(run.stage);
+  byId("percent").textContent = isQueued ? "" : `${percent} %`;
+  byId("left").textContent = isQueued ? place(run.queue_position) : timeLeft(run);
+  setBar(bar, isQueued ? 0 : run.progress);
+  document.title = `${isQueued ? "Waiting" : `${percent} %`} · ${name} – Stillmotion`;
+  // Spoken at each stage and each quarter, not at each percent.
+  announce(isQueued ? place(run.queue_position) : `${sentence(run.stage)}, ${25 * Math.floor(percent / 25)} %`);
+}
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+function place(position) {
+  if (position === null) return "It starts in a moment.";
+  return position <= 1 ? "It is next." : `${position - 1} ${position === 2 ? "run is" : "runs are"} before it.`;
+}
+
+function timeLeft(run) {
+  const left = run.eta_seconds ?? run.estimate;
+  return left === null ? "Working out how long it takes …" : `About ${seconds(Math.max(1, Math.round(left)))} left`;
+}
+
+async function showEnd(run) {
+  byId("waiting").hidden = true;
+  const again = new URLSearchParams({
+    method: run.method, grid: run.grid, start: run.start, frames: run.frames, frame_step: run.frame_step,
+  });
+  byId("change").href = byId("change-ended").href = `/clips/${clip}?${again}`;
+  document.title = `${name} – Stillmotion`;
+  if (run.state === "done") return showTracks(run);
+  byId("ended-title").textContent = run.state === "failed" ? "This run failed" : "This run was cancelled";
+  byId("ended-reason").textContent = run.error ?? (run.state === "failed" ? "" : "Nothing of it was kept.");
+  byId("ended").classList.toggle("bad", run.state === "failed");
+  byId("ended").hidden = false;
+  announce(`${byId("ended-title").textContent}. ${byId("ended-reason").textContent}`);
+  byId("retry").addEventListener("click", () => startAgain(run));
+}
+
+async function showTracks(run) {
+  const { links } = run;
+  byId("get-npz").href = links.tracks;
+  byId("get-csv").href = links.csv;
+  byId("get-json").href = links.json;
+  byId("downloads").hidden = false;
+  try {
+    const figure = await request(`/runs/${id}/figure.json`);
+    await scriptsLoaded();
+    await showViewer(byId("viewer"), figure, (position) => links.frames.replace("{position}", position));
+    announce(`Done. ${figure.layout.meta.stillmotion.summary}`);
+  } catch (error) {
+    say(byId("run-error"), `The tracks cannot be shown: ${error.message}`);
+  }
+}
+
+/** Plotly is a deferred script, and this module may run before the page has it. */
+async function scriptsLoaded() {
+  if (document.readyState !== "complete") await new Promise((resolve) => addEventListener("load", resolve));
+  if (!window.Plotly) throw new Error("the drawing library could not be loaded.");
+}
+
+async function startAgain({ method, grid, start, frames, frame_step }) {
+  byId("retry").disabled = true;
+  try {
+    const run = await request("/runs", { method: "POST", body: { clip, method, grid, start, frames, frame_step } });
+    location.assign(`/runs/${run.id}`);
+  } catch (error) {
+    say(byId("run-error"), error.message);
+    byId("retry").disabled = false;
+  }
+}
+
+function announce(text) {
+  if (text === spoken) return;
+  spoken = text;
+  byId("run-status").textContent = text;
+}
+
+byId("cancel").addEventListener("click", async () => {
+  byId("cancel").disabled = true;
+  byId("left").textContent = "Stopping …";
+  try {
+    await request(`/runs/${id}`, { method: "DELETE" });
+  } catch (error) {
+    say(byId("run-error"), error.message);
+    byId("cancel").disabled = false;
+  }
+});
+
+follow();
