@@ -117,7 +117,8 @@ class Tracks:
         """
         name = Path(path).name
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            # numpy leaves a damaged file open unless the caller opened it.
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
                 content = {key: archive[key] for key in archive.files}
             header = json.loads(str(content["header"]))
             is_ours = header["format"] == "stillmotion-tracks"

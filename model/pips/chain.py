@@ -97,7 +97,7 @@ def follow(
         if feature is None:
             feature = output.feature
         tracked = output.trajectories[-1].cpu().numpy()
-        visible = torch.sigmoid(output.visibility_logits).cpu().numpy()
+        visible = probabilities(output.visibility_logits)
 
         for offset in range(real):
             if start + offset == len(points):
@@ -120,6 +120,16 @@ def follow(
 def _report_batch(report: Callable[[float], None], before: float, sure: float, done: int, total: int) -> None:
     """Report the frames done before a chunk and its share of those that it will surely add."""
     report(before + sure * done / total)
+
+
+def probabilities(logits: Tensor) -> NDArray[np.float32]:
+    """Return the sigmoid of logits as float32.
+
+    It is taken in float64: torch's float32 sigmoid rounds the last few elements of an array differently, so
+    that a point's bits would depend on how many points there are.
+    """
+    result: NDArray[np.float32] = torch.sigmoid(logits.double()).float().cpu().numpy()
+    return result
 
 
 def next_start(visible: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -1,0 +1,39 @@
+"""What the tests of the engine share: the authors' network with reproducible weights, and a tiny one."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.pips.network import Pips, PipsConfig
+from tests.fixtures.pseudo_weights import pseudo_weights
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def pseudo_state_dict() -> dict[str, torch.Tensor]:
+    """The authors' keys and shapes with the fixture's deterministic weights."""
+    shapes = json.loads((FIXTURES / "pips_state_dict.json").read_text())["state_dict"]
+    return {key: torch.from_numpy(value) for key, value in pseudo_weights(shapes).items()}
+
+
+@pytest.fixture(scope="session")
+def network(pseudo_state_dict: dict[str, torch.Tensor]) -> Pips:
+    """The authors' size, float32."""
+    return Pips.from_state_dict(pseudo_state_dict)
+
+
+@pytest.fixture(scope="session")
+def bfloat16_network(pseudo_state_dict: dict[str, torch.Tensor]) -> Pips:
+    """The authors' size, bfloat16."""
+    return Pips.from_state_dict(pseudo_state_dict).with_precision("bfloat16")
+
+
+@pytest.fixture
+def tiny_network() -> Pips:
+    """A fast network of random weights, for what does not depend on the size."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        return Pips(PipsConfig(channels=16, width=32, depth=2)).requires_grad_(False).eval()

@@ -1,0 +1,109 @@
+"""The command line as a person uses it: real files, exit codes, one sentence for each mistake."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.__main__ import main
+from model.tracks import Tracks
+from tests.media import moving_clip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "moving.mp4"
+    moving_clip(path, frames=12, size=(120, 160), velocity=(2.0, 1.0))
+    return path
+
+
+def test_track_writes_tracks_and_overlays(clip, tmp_path, capsys):
+    outputs = [tmp_path / f"overlay.{suffix}" for suffix in ("html", "mp4", "gif")]
+    arguments = ["track", str(clip), "--out", str(tmp_path / "t.npz"), "--grid", "6"]
+    arguments += ["--start", "2", "--frames", "5", "--frame-step", "2"]
+    for output in outputs:
+        arguments += ["--overlay", str(output)]
+    assert main(arguments) == 0
+    said = capsys.readouterr()
+    assert "36 points over 5 frames" in said.out
+    assert "tracking" in said.err
+    tracks = Tracks.load(tmp_path / "t.npz")
+    assert tracks.frames.tolist() == [2, 4, 6, 8, 10]
+    assert tracks.grid == (6, 6)
+    assert tracks.fps > 0
+    middle = tracks.points[:, 14]
+    np.testing.assert_allclose(middle - middle[0], np.arange(5)[:, None] * [4.0, 2.0], atol=0.6)
+    assert all(output.stat().st_size > 1000 for output in outputs)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--grid", "0"], "1 to 64 points a side, not 0"),
+        (["--grid", "65"], "1 to 64 points a side, not 65"),
+        (["--grid", "abc"], "'abc' is not a valid integer"),
+        (["--start", "12"], "must be 0 to 11, since the clip has 12 frames, not 12"),
+        (["--start", "11"], "hold only one"),
+        (["--frames", "1"], "at least 2 frames, not 1"),
+        (["--frame-step", "0"], "at least 1, not 0"),
+        (["--method", "magic"], "There is no method “magic”"),
+        (["--method", "pips"], "PIPs needs trained weights and none are installed"),
+        (["--overlay", "x.avi"], "must end in .html, .mp4 or .gif"),
+        (["--overlay", "no/such/folder/x.gif"], "There is no folder"),
+        (["--nonsense"], "No such option"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(clip, tmp_path, capsys, arguments, sentence):
+    assert main(["track", str(clip), "--out", str(tmp_path / "t.npz"), *arguments]) == 2
+    said = capsys.readouterr()
+    assert sentence in said.err
+    assert len(said.err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_are_checked_before_the_work(clip, tmp_path, capsys):
+    assert main(["track", str(clip)]) == 2
+    assert main(["track", str(clip), "--out", str(tmp_path / "t.csv")]) == 2
+    assert main(["track", str(tmp_path / "none.mp4"), "--out", str(tmp_path / "t.npz")]) == 2
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["Error"] * 3
+
+
+def test_more_frames_than_there_are_is_said(clip, tmp_path, capsys):
+    assert main(["track", str(clip), "--out", str(tmp_path / "t.npz"), "--frames", "40", "--grid", "2"]) == 0
+    assert "only 12 of the 40 frames" in capsys.readouterr().err
+    assert len(Tracks.load(tmp_path / "t.npz").frames) == 12
+
+
+def test_weights_says_what_there_is(capsys):
+    assert main(["weights"]) == 0
+    assert "PIPs needs trained weights" in capsys.readouterr().out
+
+
+def test_an_interrupt_exits_with_130_and_leaves_nothing(tmp_path):
+    clip = tmp_path / "long.mp4"
+    moving_clip(clip, frames=400, size=(360, 480), velocity=(0.1, 0.0))
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "model", "track", str(clip), "--frames", "0", "--grid", "64"),
+            *("--out", str(tmp_path / "t.npz")),
+        ],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stderr is not None
+    seen = b""
+    while b"tracking:   1%" not in seen:
+        seen += process.stderr.read1(4096)
+    process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + 10
+    while process.poll() is None and time.monotonic() < deadline:
+        process.stderr.read1(4096)
+    assert process.wait(1) == 130
+    process.stderr.close()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["long.mp4"]

@@ -1,0 +1,123 @@
+"""Chaining through long clips against the authors' procedure, one point at a time."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from model.pips import chain
+from model.pips.network import Pips
+
+
+def authors_way(network: Pips, frames: Tensor, query: Tensor) -> np.ndarray:
+    """Chain one point as the authors' demo does, encoding every window again: positions `[T, 2]`."""
+    count = len(frames)
+    track = torch.zeros(count, 2)
+    track[0] = query
+    feature, current = None, 0
+    while current < count:
+        window = frames[current : current + 8]
+        real = len(window)
+        window = torch.cat([window, window[-1:].repeat(8 - real, 1, 1, 1)])
+        output = network.track(window, track[current][None], iterations=3, feature=feature)
+        feature = output.feature
+        visible = torch.sigmoid(output.visibility_logits[:, 0]).numpy()
+        track[current : current + real] = output.trajectories[-1][:real, 0]
+        threshold, step = 0.9, 7
+        while not visible[step] > threshold:
+            step -= 1
+            if step == 1:
+                threshold, step = threshold - 0.02, 7
+        current += step
+    return track.numpy()
+
+
+@pytest.fixture
+def frames() -> Tensor:
+    generator = torch.Generator().manual_seed(11)
+    coarse = torch.rand(23, 3, 12, 16, generator=generator) * 255
+    return torch.nn.functional.interpolate(coarse, (48, 64), mode="bilinear").to(torch.uint8)
+
+
+@pytest.fixture
+def lively_network(tiny_network: Pips) -> Pips:
+    """Larger weights where it counts, so that motion and visibility differ between points and frames."""
+    state = tiny_network.state_dict()
+    state["vis_predictor.0.weight"] *= 8
+    state["delta_block.to_delta.0.weight"] *= 8
+    state["delta_block.to_delta.5.weight"] *= 4
+    state["delta_block.to_delta.5.bias"] *= 0
+    return Pips.from_state_dict(state, config=tiny_network.config)
+
+
+def test_gives_the_authors_trajectories(lively_network, frames):
+    queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * torch.tensor([63.0, 47.0])
+    ours = chain.follow(lively_network, iter(frames), queries, 3, lambda _: None)
+    assert ours.points.shape == (23, 9, 2)
+    for index, query in enumerate(queries):
+        np.testing.assert_allclose(
+            ours.points[:, index], authors_way(lively_network, frames, query), atol=1e-3
+        )
+
+
+def test_points_part_ways_in_this_case(lively_network, frames):
+    """Guards the test above: with one common schedule it would prove little."""
+    queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * torch.tensor([63.0, 47.0])
+    output = lively_network.track(frames[:8], queries, iterations=3)
+    steps = chain.next_start(chain.probabilities(output.visibility_logits))
+    assert len(set(steps.tolist())) > 1
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 23])
+def test_each_frame_is_encoded_once_and_read_lazily(lively_network, frames, length, monkeypatch):
+    encoded: list[int] = []
+    encode = Pips.encode
+
+    def counting(self: Pips, batch: Tensor) -> Tensor:
+        encoded.extend([1] * len(batch))
+        return encode(self, batch)
+
+    monkeypatch.setattr(Pips, "encode", counting)
+    ours = chain.follow(
+        lively_network, iter(frames[:length]), torch.tensor([[20.0, 20.0]]), 2, lambda _: None
+    )
+    assert len(encoded) == length
+    assert len(ours.points) == length
+
+
+def test_a_short_clip_is_one_padded_chunk(lively_network, frames):
+    query = torch.tensor([[20.0, 20.0]])
+    ours = chain.follow(lively_network, iter(frames[:5]), query, 3, lambda _: None)
+    padded = torch.cat([frames[:5], frames[4:5].repeat(3, 1, 1, 1)])
+    expected = lively_network.track(padded, query, iterations=3).trajectories[-1][:5]
+    np.testing.assert_array_equal(ours.points, expected.numpy())
+
+
+def test_a_subset_of_points_gives_the_same_bits(lively_network, frames):
+    queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * 40
+    whole = chain.follow(lively_network, iter(frames), queries, 2, lambda _: None)
+    part = chain.follow(lively_network, iter(frames), queries[[7, 2]], 2, lambda _: None)
+    np.testing.assert_array_equal(part.points, whole.points[:, [7, 2]])
+    np.testing.assert_array_equal(part.visibility, whole.visibility[:, [7, 2]])
+
+
+def test_progress_never_goes_back(lively_network, frames):
+    reports: list[float] = []
+    chain.follow(lively_network, iter(frames), torch.rand(9, 2) * 40, 2, reports.append)
+    assert reports == sorted(reports)
+    assert reports[-1] <= 23
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [
+        ([1, 1, 1, 1, 1, 1, 1, 1], 7),
+        ([1, 1, 1, 0.95, 0, 0, 0, 0], 3),
+        ([1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5], 7),  # all pass at the same lowered threshold: the latest
+        ([1, 1, 0.71, 0, 0, 0.69, 0, 0], 2),  # 0.70 lets the 2nd pass before the 5th
+        ([1, 1, 0, 0, 0, 0, 0, 0], 7),
+    ],
+)
+def test_next_start_is_the_latest_clearly_visible_frame(visible, expected):
+    column = np.array(visible, np.float32)[:, None]
+    assert chain.next_start(column).tolist() == [expected]
