@@ -73,6 +73,7 @@ const MARKUP = `
 export async function showViewer(root, figure, frameUrl) {
   const numbers = readNumbers(figure.layout.meta.stillmotion);
   const state = initialState(numbers);
+  const isAsked = location.hash.includes("frame=");
   const frames = new FrameCache(frameUrl, numbers.count);
   root.classList.add("viewer");
   root.innerHTML = MARKUP;
@@ -94,6 +95,7 @@ export async function showViewer(root, figure, frameUrl) {
   layout.uirevision = "keep"; // zoom survives every change of data
   layout.hoverlabel = { bgcolor: "#11151b", bordercolor: "#3a4553", font: { color: "#eef2f6", size: 12 } };
   layout.images[0].source = await frames.get(state.position).catch(() => layout.images[0].source);
+  numbers.sizes = sizesFor(numbers, plot.getBoundingClientRect().width);
   await Plotly.newPlot(plot, traces(numbers, state), layout, {
     displaylogo: false,
     responsive: true,
@@ -221,6 +223,9 @@ export async function showViewer(root, figure, frameUrl) {
 
   reflect(root, state);
   frames.prepare(state.position);
+  // A long clip shows little at its first frame; the reader who asked for a moment or for calm gets that.
+  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if (numbers.count > SHORT && !isAsked && !isCalm) player.start();
   return { show, state, plot, numbers };
 }
 
@@ -270,7 +275,7 @@ function traces(numbers, state) {
   const lines = usedBins(way).map((bin) => ({
     type: "scattergl",
     mode: "lines",
-    line: { color: way.colours[bin], width: 1.8 },
+    line: { color: way.colours[bin], width: numbers.sizes.line },
     hoverinfo: "skip",
     showlegend: false,
     meta: { role: "trails", bin },
@@ -278,7 +283,7 @@ function traces(numbers, state) {
   const hidden = {
     type: "scattergl",
     mode: "lines",
-    line: { color: "rgba(203, 213, 225, 0.28)", width: 1.8 },
+    line: { color: "rgba(203, 213, 225, 0.28)", width: numbers.sizes.line },
     hoverinfo: "skip",
     showlegend: false,
     meta: { role: "hidden" },
@@ -293,7 +298,7 @@ function traces(numbers, state) {
     y,
     customdata,
     marker: {
-      size: 7,
+      size: numbers.sizes.head,
       color: way.bins,
       cmin: 0,
       cmax: way.colours.length - 1,
@@ -309,6 +314,15 @@ function traces(numbers, state) {
     meta: { role: "heads" },
   });
   return all;
+}
+
+/** Heads and lines thin out where points are close to each other on the screen. */
+function sizesFor(numbers, screenWidth) {
+  const spacing = screenWidth / Math.sqrt(Math.max(1, numbers.points));
+  return {
+    head: Math.max(3.5, Math.min(7, 0.2 * spacing)),
+    line: Math.max(1.1, Math.min(1.8, 0.05 * spacing)),
+  };
 }
 
 const usedBins = (way) => way.groups.flatMap((group, bin) => (group.length ? [bin] : []));
