@@ -86,7 +86,7 @@ def follow(
         real = len(chunk)
         is_whole_clip = start == 0 and encoded.is_ended
         sure = len(chosen) / count * (real if is_whole_clip else EARLIEST_START)
-        report_batch = partial(_report_batch, report, float(current.mean()), sure)
+        report_batch = partial(_report_batch, report, float(current.mean()), sure, encoded.count)
         output = network.track_features(
             torch.cat([chunk, chunk[-1:].expand(length - real, -1, -1, -1)]),
             torch.from_numpy(position[chosen]),
@@ -117,9 +117,11 @@ def follow(
     return Trajectories(np.stack(points), np.stack(visibility))
 
 
-def _report_batch(report: Callable[[float], None], before: float, sure: float, done: int, total: int) -> None:
+def _report_batch(
+    report: Callable[[float], None], before: float, sure: float, most: int, done: int, total: int
+) -> None:
     """Report the frames done before a chunk and its share of those that it will surely add."""
-    report(before + sure * done / total)
+    report(min(before + sure * done / total, most))
 
 
 def probabilities(logits: Tensor) -> NDArray[np.float32]:

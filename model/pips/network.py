@@ -44,7 +44,7 @@ class PipsOutput(NamedTuple):
     """What the network says of a chunk.
 
     trajectories: float32 `[iterations, S, N, 2]`, (x, y) in pixels of the given frames, after each iteration.
-    visibility_logits: float32 `[S, N]`; the sigmoid is the probability of being visible (`chain.probabilities`).
+    visibility_logits: float32 `[S, N]`; the sigmoid is the probability of being visible.
     feature: float32 `[N, C]`, the points' appearance in the first frame, to go on with in the next chunk.
     """
 

@@ -1,5 +1,7 @@
 """Chaining through long clips against the authors' procedure, one point at a time."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -104,7 +106,7 @@ def test_a_subset_of_points_gives_the_same_bits(lively_network, frames):
 def test_progress_never_goes_back(lively_network, frames):
     reports: list[float] = []
     chain.follow(lively_network, iter(frames), torch.rand(9, 2) * 40, 2, reports.append)
-    assert reports == sorted(reports)
+    assert all(after >= before - 1e-9 for before, after in pairwise(reports))
     assert reports[-1] <= 23
 
 
