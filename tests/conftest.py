@@ -64,8 +64,8 @@ def small_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video of 800 frames: with a large grid, a run that lasts long enough to be disturbed."""
-    return moving_clip(tmp_path_factory.mktemp("clips") / "long.mp4", frames=800, velocity=(0.2, 0.1))
+    """A video of 500 frames: with a large grid, a run that lasts long enough to be disturbed."""
+    return moving_clip(tmp_path_factory.mktemp("clips") / "long.mp4", frames=500, velocity=(0.2, 0.1))
 
 
 @pytest.fixture

@@ -68,7 +68,8 @@ class Stack:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        threading.Thread(target=self._collect, daemon=True).start()
+        self._collector = threading.Thread(target=self._collect, daemon=True)
+        self._collector.start()
         if is_awaited:
             wait_for(lambda: "Stillmotion is at" in self.output or self.process.poll() is not None)
             assert "Stillmotion is at" in self.output, self.output
@@ -82,14 +83,9 @@ class Stack:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
             self.process.wait(20)
-        if self.process is not None and self.process.stdout is not None:
-            wait_for(self._is_read, 5)
+        if self.process is not None:
+            self._collector.join(10)
             self.process.stdout.close()
-
-    def _is_read(self) -> bool:
-        return not any(
-            thread.name.endswith("(_collect)") and thread.is_alive() for thread in threading.enumerate()
-        )
 
     def children(self) -> list[psutil.Process]:
         """All processes below the supervisor."""
