@@ -11,6 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 from PIL import Image
+from plotly.utils import PlotlyJSONEncoder
 
 from model.overlay.colours import STILL, direction_colour, speed_colour
 from model.tracks import Tracks
@@ -143,7 +144,8 @@ def figure_json(tracks: Tracks, image: NDArray[np.uint8] | str, *, colour: Colou
 
     Smaller than Plotly's own `to_json`, which spells each "/" of base64 with six characters.
     """
-    return json.dumps(figure(tracks, image, colour=colour).to_dict(), separators=(",", ":"))
+    content = figure(tracks, image, colour=colour).to_dict()
+    return json.dumps(content, cls=PlotlyJSONEncoder, separators=(",", ":"))
 
 
 def jpeg_url(image: NDArray[np.uint8], largest_side: int = 1280) -> str:

@@ -1,0 +1,189 @@
+"""The figure of tracks: merged traces, honest colours, light JSON."""
+
+import base64
+import io
+import json
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.grid import query_grid
+from model.overlay.figure import (
+    DIRECTIONS,
+    direction_bins,
+    figure,
+    figure_json,
+    mean_speed,
+    speed_at,
+    speed_bins,
+    summary,
+)
+from model.overlay.html import write_html
+from model.tracks import Method, Tracks
+
+SIZE = (90, 160)
+
+
+def make(points: NDArray[np.floating], visible: NDArray[np.bool_] | None = None, step: int = 1) -> Tracks:
+    """Tracks `[T, N, 2]` in a small frame; all visible unless said otherwise."""
+    frames, count, _ = points.shape
+    visible = np.ones((frames, count), dtype=bool) if visible is None else visible
+    return Tracks(
+        points.astype(np.float32),
+        np.where(visible, 0.9, 0.1).astype(np.float32),
+        (3 + step * np.arange(frames)).astype(np.int32),
+        SIZE,
+        25.0,
+        None,
+        Method("lk"),
+    )
+
+
+def drift(side: int, frames: int, velocity: tuple[float, float]) -> NDArray[np.float64]:
+    """A grid that moves as a whole."""
+    time = np.arange(frames)[:, None, None]
+    return query_grid(side, SIZE) + time * np.array(velocity)
+
+
+def traces(drawing: go.Figure, role: str) -> list[Any]:
+    return [trace for trace in drawing.data if trace.meta["role"] == role]
+
+
+def segments(trace: Any) -> set[tuple[tuple[float, float], tuple[float, float]]]:
+    """The segments that Plotly draws for a NaN-separated line."""
+    vertices = np.stack([trace.x, trace.y], axis=1).astype(float)
+    return {
+        (tuple(a), tuple(b))
+        for a, b in zip(vertices[:-1].tolist(), vertices[1:].tolist(), strict=True)
+        if not np.isnan([a, b]).any()
+    }
+
+
+def test_lines_join_each_point_to_itself_only() -> None:
+    points = drift(3, 4, (2.0, 1.0))
+    drawn = set().union(*(segments(trace) for trace in traces(figure(make(points), "/x.jpg"), "trails")))
+    single = points.astype(np.float32).astype(float)
+    expected = {
+        (tuple(single[t, n].tolist()), tuple(single[t + 1, n].tolist())) for t in range(3) for n in range(9)
+    }
+    assert drawn == expected
+
+
+def test_hidden_stretches_are_in_the_dim_trace_and_not_in_the_others() -> None:
+    points = drift(1, 5, (4.0, 0.0))
+    visible = np.array([True, True, False, True, True])[:, None]
+    drawing = figure(make(points, visible), "/x.jpg")
+    (trail,) = traces(drawing, "trails")
+    (hidden,) = traces(drawing, "hidden")
+    x = points[:, 0, 0]
+    assert {(a[0], b[0]) for a, b in segments(trail)} == {(x[0], x[1]), (x[3], x[4])}
+    assert {(a[0], b[0]) for a, b in segments(hidden)} == {(x[1], x[2]), (x[2], x[3])}
+    (heads,) = traces(figure(make(points, visible), "/x.jpg", position=2), "heads")
+    assert heads.marker.opacity[0] < 0.5
+
+
+def test_a_trace_for_each_direction_in_use_and_one_for_all_heads() -> None:
+    start = np.full((1, 4, 2), 50.0)
+    moves = np.array([[[9.0, 0.0], [9.0, 0.1], [0.0, 9.0], [0.2, 0.0]]])
+    drawing = figure(make(np.concatenate([start, start + moves])), "/x.jpg")
+    assert [trace.meta["bin"] for trace in traces(drawing, "trails")] == [0, DIRECTIONS // 4, DIRECTIONS]
+    assert len(traces(drawing, "heads")) == 1
+
+
+@pytest.mark.parametrize("sector", range(DIRECTIONS))
+def test_sectors_are_centred_on_their_directions(sector: int) -> None:
+    angle = 2 * np.pi * sector / DIRECTIONS
+    around = angle + np.deg2rad([-10.0, 0.0, 10.0])
+    vectors = 20 * np.stack([np.cos(around), np.sin(around)], axis=1)
+    found = direction_bins(vectors.astype(np.float32))
+    assert found.bins.tolist() == [sector] * 3
+    assert len(set(found.colours)) == DIRECTIONS + 1
+
+
+def test_speed_scale_ends_at_a_round_number_above_nearly_all() -> None:
+    speeds = np.linspace(0, 8.3, 1000, dtype=np.float32)
+    found = speed_bins(speeds)
+    assert found.top == 10.0
+    assert found.bins[0] == 0
+    assert (np.diff(found.bins.astype(int)) >= 0).all()
+    assert speed_bins(np.zeros(4, dtype=np.float32)).top == 0.1
+
+
+def test_speeds_count_source_frames() -> None:
+    tracks = make(drift(2, 3, (6.0, 8.0)), step=2)  # 10 px every second frame
+    np.testing.assert_allclose(mean_speed(tracks), 5.0, rtol=1e-5)
+    for position in range(3):
+        np.testing.assert_allclose(speed_at(tracks, position), 5.0, rtol=1e-5)
+
+
+def test_hover_values_are_those_of_the_frame() -> None:
+    tracks = make(drift(2, 4, (3.0, 4.0)))
+    (heads,) = traces(figure(tracks, "/x.jpg", position=2), "heads")
+    np.testing.assert_allclose(heads.x, tracks.points[2, :, 0])
+    point, frame, moved, speed, visibility = heads.customdata[3]
+    assert (point, frame) == (3, 5)
+    assert moved == pytest.approx(10.0, abs=1e-4)
+    assert speed == pytest.approx(5.0, abs=1e-4)
+    assert visibility == pytest.approx(0.9)
+
+
+def test_the_picture_covers_pixels_whose_centres_are_integers() -> None:
+    picture = np.zeros((*SIZE, 3), dtype=np.uint8)
+    picture[:, :, 0] = 200
+    layout = figure(make(drift(2, 2, (1.0, 0.0))), picture).layout
+    (image,) = layout.images
+    assert (image.x, image.y, image.sizex, image.sizey) == (-0.5, -0.5, SIZE[1], SIZE[0])
+    assert tuple(layout.xaxis.range) == (-0.5, SIZE[1] - 0.5)
+    assert tuple(layout.yaxis.range) == (SIZE[0] - 0.5, -0.5)
+    decoded = Image.open(io.BytesIO(base64.b64decode(image.source.split(",")[1])))
+    assert decoded.size == (SIZE[1], SIZE[0])
+    assert abs(np.asarray(decoded)[40, 40].astype(int) - [200, 0, 0]).max() <= 3
+
+
+def test_4096_points_over_8_frames_are_light() -> None:
+    tracks = make(drift(64, 8, (1.0, 0.5)))
+    text = figure_json(tracks, "/x.jpg")
+    assert len(text) < 1_100_000
+    content = json.loads(text)
+    assert len(content["data"]) <= DIRECTIONS + 3
+    numbers = content["layout"]["meta"]["stillmotion"]
+    points = np.frombuffer(base64.b64decode(numbers["points"]["bdata"]), dtype=np.float32)
+    np.testing.assert_array_equal(points.reshape(8, 4096, 2), tracks.points)
+
+
+def test_eight_bits_of_visibility_keep_what_reads_as_visible() -> None:
+    tracks = make(drift(2, 2, (1.0, 0.0)))
+    values = np.array([[0.0, 0.5, 0.5001, 1.0]] * 2, dtype=np.float32)
+    tracks = Tracks(tracks.points, values, tracks.frames, SIZE, 25.0, None, tracks.method)
+    coded = json.loads(figure_json(tracks, "/x.jpg"))["layout"]["meta"]["stillmotion"]["visibility"]
+    stored = np.frombuffer(base64.b64decode(coded["bdata"]), dtype=np.uint8).reshape(2, 4)
+    np.testing.assert_array_equal(stored > 127, tracks.visible)
+
+
+def test_the_summary_says_what_happened() -> None:
+    visible = np.ones((3, 4), dtype=bool)
+    visible[2, 0] = False
+    tracks = make(drift(2, 3, (3.0, 4.0)), visible)
+    assert summary(tracks) == (
+        "4 points over 3 frames; median displacement 10.0 px, largest 10.0 px; 75% visible at the end."
+    )
+
+
+@pytest.mark.parametrize(("frames", "count"), [(1, 1), (1, 0), (3, 0)])
+def test_the_smallest_tracks_have_a_figure(frames: int, count: int) -> None:
+    tracks = make(np.zeros((frames, count, 2)))
+    assert figure_json(tracks, "/x.jpg", colour="speed")
+    assert summary(tracks).endswith(".")
+
+
+def test_wrong_calls_are_errors(tmp_path: Any) -> None:
+    tracks = make(drift(2, 3, (1.0, 0.0)))
+    with pytest.raises(ValueError, match="position must be 0 to 2, not 3"):
+        figure(tracks, "/x.jpg", position=3)
+    with pytest.raises(ValueError, match="3 frames, as in the tracks, not 1"):
+        write_html(tmp_path / "x.html", [np.zeros((*SIZE, 3), dtype=np.uint8)], tracks)
+    assert list(tmp_path.iterdir()) == []
