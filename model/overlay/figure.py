@@ -24,7 +24,7 @@ DIRECTIONS = 16
 SPEEDS = 16
 """Equal steps of the speed scale, from 0 to its top."""
 
-HIDDEN_COLOUR = "rgba(203, 213, 225, 0.28)"
+HIDDEN_COLOUR = "rgba(215, 224, 234, 0.2)"
 HIDDEN_OPACITY = 0.3
 TRAIL_WIDTH = 1.8
 HEAD_SIZE = 7
@@ -184,7 +184,7 @@ def _hidden_trace(tracks: Tracks) -> go.Scattergl:
         x=x,
         y=y,
         mode="lines",
-        line={"color": HIDDEN_COLOUR, "width": TRAIL_WIDTH},
+        line={"color": HIDDEN_COLOUR, "width": 1},
         hoverinfo="skip",
         showlegend=False,
         meta={"role": "hidden"},

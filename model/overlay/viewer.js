@@ -5,7 +5,9 @@
 
 const ARRAYS = { f4: Float32Array, u1: Uint8Array };
 const HIDDEN_OPACITY = 0.3;
+const HIDDEN_COLOUR = "rgba(215, 224, 234, 0.2)";
 const OUTLINE = "rgba(8, 12, 18, 0.65)"; // heads stay visible on bright frames
+const NEGLIGIBLE = 0.1; // pixels of the frame
 const SHORT = 24; // frames up to which whole paths are shown at first and playback is slow
 const LOOP_PAUSE = 500; // milliseconds that playback rests on the last frame
 const KEPT_FRAMES = 400;
@@ -93,7 +95,9 @@ export async function showViewer(root, figure, frameUrl) {
 
   const layout = figure.layout;
   layout.uirevision = "keep"; // zoom survives every change of data
-  layout.hoverlabel = { bgcolor: "#11151b", bordercolor: "#3a4553", font: { color: "#eef2f6", size: 12 } };
+  const font = { family: getComputedStyle(root).fontFamily, color: "#eef2f6", size: 12.5 };
+  layout.hoverlabel = { bgcolor: "#11151b", bordercolor: "#3a4553", font };
+  layout.modebar = { bgcolor: "rgba(7, 9, 12, 0.55)", color: "#c6d0dc", activecolor: "#ffffff" };
   layout.images[0].source = await frames.get(state.position).catch(() => layout.images[0].source);
   numbers.sizes = sizesFor(numbers, plot.getBoundingClientRect().width);
   await Plotly.newPlot(plot, traces(numbers, state), layout, {
@@ -283,7 +287,7 @@ function traces(numbers, state) {
   const hidden = {
     type: "scattergl",
     mode: "lines",
-    line: { color: "rgba(203, 213, 225, 0.28)", width: numbers.sizes.line },
+    line: { color: HIDDEN_COLOUR, width: 1 },
     hoverinfo: "skip",
     showlegend: false,
     meta: { role: "hidden" },
@@ -304,7 +308,7 @@ function traces(numbers, state) {
       cmax: way.colours.length - 1,
       colorscale: way.colours.map((colour, bin) => [bin / (way.colours.length - 1), colour]),
       opacity,
-      line: { width: 1, color: OUTLINE },
+      line: { width: numbers.sizes.head < 5 ? 0 : 1, color: OUTLINE },
     },
     hovertemplate:
       "<b>point %{customdata[0]}</b>  frame %{customdata[1]}<br>x %{x:.1f}  y %{y:.1f} px<br>" +
@@ -350,20 +354,38 @@ function someHidden(numbers, from, to, point) {
   return false;
 }
 
-/** Join paths into one line, broken by NaN after each path and where `drawn` says no. */
+/**
+ * Join paths into one line, broken by NaN after each path and where `drawn` says no.
+ *
+ * Steps shorter than NEGLIGIBLE are joined to the next one: still points cost nothing to draw.
+ */
 function merge(numbers, points, from, to, drawn) {
-  const length = to - from + 2;
-  const x = new Float32Array(points.length * length).fill(NaN);
-  const y = new Float32Array(points.length * length).fill(NaN);
-  points.forEach((point, row) => {
+  const longest = points.length * (to - from + 2);
+  const x = new Float32Array(longest);
+  const y = new Float32Array(longest);
+  let length = 0;
+  const add = (newX, newY) => {
+    x[length] = newX;
+    y[length++] = newY;
+  };
+  for (const point of points) {
+    let isOpen = false; // a stretch has begun and goes on
     for (let index = from; index <= to; index++) {
-      if (!drawn(index, point)) continue;
+      if (!drawn(index, point)) {
+        if (isOpen) add(NaN, NaN);
+        isOpen = false;
+        continue;
+      }
       const source = 2 * (index * numbers.points + point);
-      x[row * length + index - from] = numbers.xy[source];
-      y[row * length + index - from] = numbers.xy[source + 1];
+      const [newX, newY] = [numbers.xy[source], numbers.xy[source + 1]];
+      const isEnd = index === to || !drawn(index + 1, point);
+      const isNear = isOpen && Math.hypot(newX - x[length - 1], newY - y[length - 1]) < NEGLIGIBLE;
+      if (!isNear || isEnd) add(newX, newY);
+      isOpen = true;
     }
-  });
-  return { x, y };
+    if (isOpen) add(NaN, NaN);
+  }
+  return { x: x.slice(0, length), y: y.slice(0, length) };
 }
 
 function headArrays(numbers, state) {
@@ -564,8 +586,8 @@ function fillSelects(root, numbers, state) {
   const option = ([value, text]) => new Option(text, value);
   root.querySelector(".viewer-trail").append(...trailChoices(numbers).map(option));
   const real = Math.round(realRate(numbers) * 100) / 100;
-  const rates = new Map([1, 2, 5, 10, 15, 30].map((rate) => [rate, `${rate} frames/s`]));
-  if (real > 0) rates.set(real, `as filmed (${real} frames/s)`);
+  const rates = new Map([1, 2, 5, 10, 15, 30].map((rate) => [rate, `${rate} fps`]));
+  if (real > 0) rates.set(real, `${Math.round(real)} fps, as filmed`);
   if (![...rates.keys()].includes(state.rate)) state.rate = real > 0 ? real : 10;
   const sorted = [...rates].sort(([a], [b]) => a - b);
   root.querySelector(".viewer-rate").append(...sorted.map(option));
