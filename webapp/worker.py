@@ -2,6 +2,8 @@
 
 import gc
 
+from redis.exceptions import RedisError
+
 from model.errors import BadInput
 from model.methods import check_method
 from webapp import tasks
@@ -14,7 +16,11 @@ __all__ = ["run_worker", "tasks"]
 
 
 def run_worker(settings: Settings) -> None:
-    """Run jobs until SIGTERM or SIGINT."""
+    """Run jobs until SIGTERM or SIGINT. Raises BadInput when Redis does not answer."""
+    try:
+        connect(settings).ping()
+    except RedisError as error:
+        raise BadInput(f"No Redis answers at REDIS_URL {settings.redis} ({error}).") from error
     migrate(settings)
     settings.temporary_folder.mkdir(parents=True, exist_ok=True)
     _preload(settings)

@@ -1,0 +1,89 @@
+"""Rows: migrations that run safely, and changes of state that cannot undo each other."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from webapp.records import Base, Clip, Database, Run, RunState, migrate
+from webapp.settings import ROOT, Settings
+
+
+def filled(tmp_path: Path) -> tuple[Database, str]:
+    """A database with one clip and one queued run."""
+    settings = Settings(instance=tmp_path)
+    migrate(settings)
+    database = Database(settings.database)
+    with database.session() as session:
+        clip = Clip(
+            id="c",
+            sha256="c" * 64,
+            name="c",
+            suffix="",
+            kind="video",
+            width=8,
+            height=8,
+            frames=9,
+            fps=1.0,
+            bytes=1,
+        )
+        run = Run(clip=clip, method="lk", grid=4, start=0, frames=8, frame_step=1)
+        session.add(run)
+    return database, run.id
+
+
+def test_the_migrations_make_what_the_classes_say(tmp_path: Path) -> None:
+    database, _ = filled(tmp_path)
+    with database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    database.close()
+
+
+def test_processes_that_migrate_at_the_same_time_all_succeed(tmp_path: Path) -> None:
+    code = "from webapp.records import migrate; from webapp.settings import Settings; "
+    code += f"from pathlib import Path; migrate(Settings(instance=Path({str(tmp_path)!r})))"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(3)
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors.decode()
+    database = Database(Settings(instance=tmp_path).database)
+    assert database.unfinished_runs() == []
+    database.close()
+
+
+def test_a_run_starts_once_and_ends_once(tmp_path: Path) -> None:
+    database, run_id = filled(tmp_path)
+    started = database.start_run(run_id)
+    assert started is not None
+    assert (started.state, started.attempts, started.clip.id) == (RunState.RUNNING, 1, "c")
+    assert database.start_run(run_id) is None
+    assert database.update_running(run_id, 1, progress=0.5)
+    assert not database.update_running(run_id, 2, progress=0.9)
+    assert database.finish_run(run_id, RunState.CANCELLED)
+    assert not database.finish_run(run_id, RunState.DONE)
+    assert not database.update_running(run_id, 1, progress=0.6)
+    assert not database.requeue_run(run_id)
+    with database.session() as session:
+        run = session.get(Run, run_id)
+        assert run is not None
+        assert (run.state, run.progress) == (RunState.CANCELLED, 0.5)
+        assert run.finished_at is not None
+        assert run.finished_at.tzinfo is not None
+    database.close()
+
+
+def test_a_lost_run_is_queued_again_and_its_first_attempt_is_over(tmp_path: Path) -> None:
+    database, run_id = filled(tmp_path)
+    database.start_run(run_id)
+    assert database.requeue_run(run_id)
+    again = database.start_run(run_id)
+    assert again is not None
+    assert again.attempts == 2
+    assert not database.update_running(run_id, 1, progress=0.5)
+    assert [run.id for run in database.unfinished_runs()] == [run_id]
+    database.close()
