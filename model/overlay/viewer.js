@@ -531,7 +531,7 @@ function initialState(numbers) {
     colour: "direction",
     trail: numbers.count <= SHORT ? "all" : "16",
     hidden: "dim",
-    rate: numbers.count <= SHORT ? 5 : Math.min(30, Math.round(realRate(numbers)) || 10),
+    rate: numbers.count <= SHORT ? 5 : Math.min(30, realRate(numbers) || 10),
     shade: 80,
   };
   return { ...usual, ...readHash(numbers) };
@@ -541,7 +541,7 @@ function initialState(numbers) {
 function realRate(numbers) {
   if (numbers.count < 2) return 0;
   const step = (numbers.frames[numbers.count - 1] - numbers.frames[0]) / (numbers.count - 1);
-  return numbers.fps / step;
+  return Math.round((100 * numbers.fps) / step) / 100;
 }
 
 /** The address holds the moment: #frame=12&colour=speed&paths=8&hidden=hide. */
@@ -585,10 +585,13 @@ function trailChoices(numbers) {
 function fillSelects(root, numbers, state) {
   const option = ([value, text]) => new Option(text, value);
   root.querySelector(".viewer-trail").append(...trailChoices(numbers).map(option));
-  const real = Math.round(realRate(numbers) * 100) / 100;
+  const real = realRate(numbers);
   const rates = new Map([1, 2, 5, 10, 15, 30].map((rate) => [rate, `${rate} fps`]));
-  if (real > 0) rates.set(real, `${Math.round(real)} fps, as filmed`);
-  if (![...rates.keys()].includes(state.rate)) state.rate = real > 0 ? real : 10;
+  if (real > 0) {
+    rates.delete(Math.round(real)); // one of two that read the same
+    rates.set(real, `${real < 10 ? Number(real.toFixed(1)) : Math.round(real)} fps, as filmed`);
+  }
+  if (!rates.has(state.rate)) state.rate = real;
   const sorted = [...rates].sort(([a], [b]) => a - b);
   root.querySelector(".viewer-rate").append(...sorted.map(option));
 }
