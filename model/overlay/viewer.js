@@ -8,7 +8,7 @@ const HIDDEN_OPACITY = 0.3;
 const HIDDEN_COLOUR = "rgba(215, 224, 234, 0.2)";
 const OUTLINE = "rgba(8, 12, 18, 0.65)"; // heads stay visible on bright frames
 const NEGLIGIBLE = 0.1; // pixels of the frame
-const SHORT = 24; // frames up to which whole paths are shown at first and playback is slow
+const SHORT = 16; // frames up to which whole paths are shown at first and playback is slow
 const LOOP_PAUSE = 500; // milliseconds that playback rests on the last frame
 const KEPT_FRAMES = 400;
 const AHEAD = 16;
@@ -529,7 +529,7 @@ function initialState(numbers) {
   const usual = {
     position: numbers.position,
     colour: "direction",
-    trail: numbers.count <= SHORT ? "all" : "16",
+    trail: numbers.count <= SHORT ? "all" : "8",
     hidden: "dim",
     rate: numbers.count <= SHORT ? 5 : Math.min(30, realRate(numbers) || 10),
     shade: 80,
@@ -573,7 +573,7 @@ function writeHash(state, numbers) {
 // ---- controls ------------------------------------------------------------------------------------------
 
 function trailChoices(numbers) {
-  const lengths = [4, 8, 16, 32, 64].filter((length) => length < numbers.count || length === 16);
+  const lengths = [4, 8, 16, 32, 64].filter((length) => length < numbers.count);
   return [
     ["all", "whole path"],
     ["past", "up to this frame"],
