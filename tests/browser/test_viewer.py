@@ -88,10 +88,8 @@ def test_colours_by_direction_and_by_speed(open_viewer: OpenViewer, finished_run
 def test_stepping_keeps_the_zoom(open_viewer: OpenViewer, finished_run: str) -> None:
     page = open_viewer(finished_run)
     whole = shown_range(page)
-    page.locator(".viewer-plot").hover()
-    page.mouse.wheel(0, -400)
-    page.wait_for_function(f"document.querySelector('.viewer-plot').layout.xaxis.range[0] > {whole[0] + 1}")
-    page.wait_for_timeout(300)  # the wheel's own animation
+    page.keyboard.press("+")
+    page.wait_for_function(f"document.querySelector('.viewer-plot').layout.xaxis.range[0] > {whole[0] + 20}")
     zoomed = shown_range(page)
     go_to(page, 6)
     page.keyboard.press("c")
@@ -118,7 +116,8 @@ def test_the_keyboard_steps_and_plays(open_viewer: OpenViewer, finished_run: str
     page.locator(".viewer-slider").focus()
     page.keyboard.press(" ")
     expect(page.locator(".viewer-play")).to_have_attribute("aria-label", "Pause")
-    wait_for_position(page, 1)  # past the end and round again
+    # Past the end and round again.
+    page.wait_for_function(f"document.querySelector('#viewer').dataset.position < {FRAMES - 2}")
     page.keyboard.press(" ")
     expect(page.locator(".viewer-play")).to_have_attribute("aria-label", "Play")
     stopped = position(page)
