@@ -92,7 +92,7 @@ def measure(kind: str, folder: Path, starts: int) -> Mapping[str, list[float]]:
         while client.get("/readyz").status_code != 200:
             time.sleep(0.1)
         with (folder / "clip.mp4").open("rb") as file:
-            clip = client.post("/api/v1/clips", data={"file": (file, "clip.mp4")}).json["id"]
+            clip = client.post("/api/v1/clips", data={"file": (file, "clip.mp4")}).get_json()["id"]
         return {
             method: [one_start(client, settings, clip, method) for _ in range(starts + 1)][1:]
             for method in METHODS
@@ -105,14 +105,14 @@ def one_start(client: FlaskClient, settings: Settings, clip: str, method: str) -
     answer = client.post("/api/v1/runs", json={"clip": clip, "method": method, "grid": 8, "frames": 8})
     if answer.status_code != 202:
         raise RuntimeError(answer.text)
-    run = answer.json["id"]
+    run = answer.get_json()["id"]
     first = settings.instance / "storage" / "runs" / run / "frames" / "00000.jpg"
     deadline = time.monotonic() + LONGEST_WAIT
     while not first.exists():
         if time.monotonic() > deadline:
             raise TimeoutError(client.get(f"/api/v1/runs/{run}").text)
         time.sleep(0.002)
-    span = first.stat().st_mtime - asked
+    span: float = first.stat().st_mtime - asked
     client.delete(f"/api/v1/runs/{run}")
     time.sleep(PAUSE)  # for the worker to be free again
     return span

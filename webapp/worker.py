@@ -38,16 +38,14 @@ def run_worker(settings: Settings) -> None:
 def _preload(settings: Settings) -> None:
     """Import what jobs need, so that their forks have it: torch only where PIPs can be used.
 
-    Nothing here may touch CUDA or start torch's threads: neither survives a fork.
+    Nothing here may touch CUDA or compute with torch: neither CUDA nor its threads survive a fork. Imports do
+    neither, and leave the forks the number of threads that torch would choose.
     """
     try:
         check_method("pips", settings.pips_weights)
     except BadInput:
         return
-    import torch  # noqa: PLC0415 - seconds that workers without PIPs need not wait
+    import model.pips.tracker  # noqa: F401, PLC0415 - torch: seconds that others need not wait
 
-    import model.pips.tracker  # noqa: F401, PLC0415 - likewise
-
-    torch.set_num_threads(1)
     gc.collect()
     gc.freeze()  # keeps forks from copying pages only to mark their objects
