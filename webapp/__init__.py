@@ -1,7 +1,6 @@
 """The web app: pages and an API over model/, with runs in a queue."""
 
 from flask import Flask, request
-from flask_bootstrap import Bootstrap5
 
 from webapp.api import register_api
 from webapp.backend import EXTENSION, Backend
@@ -15,8 +14,6 @@ from webapp.uploads import StreamingRequest, sweep
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request other than an upload, which has its own limit."""
-
-STATIC_SECONDS = 3600
 
 
 class StillmotionFlask(Flask):
@@ -34,14 +31,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.from_environment()
     migrate(settings)
     app = StillmotionFlask(__name__, root_path=str(ROOT), static_folder="static", template_folder="templates")
-    app.config.update(
-        MAX_CONTENT_LENGTH=LARGEST_BODY,
-        SEND_FILE_MAX_AGE_DEFAULT=STATIC_SECONDS,
-        BOOTSTRAP_SERVE_LOCAL=True,
-    )
+    # Flask's default for static files stays: browsers ask whether they changed, so an update shows at once.
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions[EXTENSION] = Backend.open(settings)
     sweep(settings.temporary_folder)
-    Bootstrap5(app)
     register_security(app)
     register_problems(app)
     register_api(app)
