@@ -20,7 +20,9 @@ import torch
 from benchmarks import dense_pips
 from model.grid import WORKING_SIZE
 from model.pips.network import Pips
+from tests.fixtures.pseudo_weights import pseudo_weights
 
+FIXTURES = Path(__file__).parent.parent / "tests" / "fixtures"
 SEED = 20221023
 
 
@@ -33,11 +35,16 @@ class Measurement:
 
 
 def make_case(points: int) -> tuple[Pips, torch.Tensor, torch.Tensor]:
-    """Make the authors' network with random weights, 8 smooth random frames of 360×640, and query points."""
+    """Make the authors' network with the tests' weights, 8 smooth random frames of 360×640, and query points.
+
+    Those weights damp the embedding's high frequencies: undamped random ones turn the rounding that differs
+    between the two forms into pixels (docs/decisions/0004-fixed-batches.md).
+    """
     generator = torch.Generator().manual_seed(SEED)
-    with torch.random.fork_rng():
-        torch.manual_seed(SEED)
-        network = Pips().requires_grad_(False).eval()
+    shapes = json.loads((FIXTURES / "pips_state_dict.json").read_text())["state_dict"]
+    network = Pips.from_state_dict(
+        {key: torch.from_numpy(value) for key, value in pseudo_weights(shapes).items()}
+    )
     height, width = WORKING_SIZE
     coarse = torch.rand(8, 3, height // 8, width // 8, generator=generator)
     frames = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
