@@ -172,31 +172,24 @@ class Pips(nn.Module):
         if len(features) != self.config.frames:
             raise ValueError(f"A chunk has {self.config.frames} frames, not {len(features)}.")
         queries = queries.to(self.device, torch.float32)
+        batch = CPU_BATCH if self.device.type == "cpu" else CUDA_BATCH
         with torch.inference_mode():
+            packed = self.delta_block.pack(batch)
             levels = pyramid(features, LEVELS)
             if feature is None:
                 feature = sample(features[0], queries / self.config.stride)
             else:
                 feature = feature.to(self.device, torch.float32)
-        batch = CPU_BATCH if self.device.type == "cpu" else CUDA_BATCH
-        with torch.inference_mode():
-            packed = self.delta_block.pack(batch)
-        starts = range(0, len(queries), batch)
-        done = 0
 
         def track_batch(start: int) -> tuple[Tensor, Tensor]:
-            nonlocal done
             chosen = slice(start, start + batch)
             count = len(queries[chosen])
             trajectories, logits = self._refine(
                 levels, packed, _padded(queries[chosen], batch), _padded(feature[chosen], batch), iterations
             )
-            done += 1
-            if on_batch is not None:
-                on_batch(done, len(starts))
             return trajectories[:, :, :count], logits[:, :count]
 
-        parts = map_pieces(track_batch, starts, self.device)
+        parts = map_pieces(track_batch, range(0, len(queries), batch), self.device, on_batch)
         return PipsOutput(
             torch.cat([trajectories for trajectories, _ in parts], dim=2),
             torch.cat([logits for _, logits in parts], dim=1),
