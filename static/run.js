@@ -77,6 +77,8 @@ async function showEnd(run) {
 async function showTracks(run) {
   const { links } = run;
   byId("get-npz").href = links.tracks;
+  byId("get-mp4").href = links.mp4;
+  byId("get-gif").href = links.gif;
   byId("get-csv").href = links.csv;
   byId("get-json").href = links.json;
   byId("downloads").hidden = false;

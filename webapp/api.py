@@ -18,6 +18,7 @@ from model.video import read_frame
 from webapp.backend import backend
 from webapp.exports import tracks_csv, tracks_json
 from webapp.jobs import discard_results
+from webapp.overlays import stored_overlay
 from webapp.pictures import jpeg
 from webapp.problems import ProblemApi, problem_of
 from webapp.records import Clip, Run, RunState
@@ -223,6 +224,24 @@ def tracks_as_csv(run_id: str) -> Response:
     return _attached(Response(rows, content_type="text/csv; charset=utf-8"), _name(run_id, "csv"))
 
 
+@runs.route("/<run_id>/overlay.mp4", methods=["GET"])
+@runs.response(200, {"type": "string", "format": "binary"}, content_type="video/mp4")
+@runs.alt_response(404, problem_of(404))
+@runs.alt_response(409, problem_of(409))
+def overlay_mp4(run_id: str) -> Response:
+    """Download the clip with the tracks drawn over it; the first time it is drawn while you wait."""
+    return _overlay(run_id, "mp4", "video/mp4")
+
+
+@runs.route("/<run_id>/overlay.gif", methods=["GET"])
+@runs.response(200, {"type": "string", "format": "binary"}, content_type="image/gif")
+@runs.alt_response(404, problem_of(404))
+@runs.alt_response(409, problem_of(409))
+def overlay_gif(run_id: str) -> Response:
+    """Download the same as a GIF."""
+    return _overlay(run_id, "gif", "image/gif")
+
+
 @runs.route("/<run_id>/figure.json", methods=["GET"])
 @runs.response(200, {"type": "object"})
 @runs.alt_response(404, problem_of(404))
@@ -309,6 +328,12 @@ def _tracks(found: Run) -> Tracks:
             return Tracks.load(path)
     except FileNotFoundError as error:
         raise BadInput("The run's tracks are gone from the storage; start it again.") from error
+
+
+def _overlay(run_id: str, kind: str, content_type: str) -> Response:
+    part, found = backend(), _done(run_id)
+    key = stored_overlay(part.settings, part.storage, found, kind)
+    return _stored(key, content_type, _name(run_id, kind))
 
 
 def _stored(key: str, content_type: str, name: str | None = None) -> Response:

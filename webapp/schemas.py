@@ -208,6 +208,8 @@ def _links(run: Run) -> dict[str, str]:
             "tracks": f"{here}/tracks.npz",
             "json": f"{here}/tracks.json",
             "csv": f"{here}/tracks.csv",
+            "mp4": f"{here}/overlay.mp4",
+            "gif": f"{here}/overlay.gif",
             "figure": f"{here}/figure.json",
             "frames": f"{here}/frames/{{position}}.jpg",
         }

@@ -29,6 +29,13 @@ def free_port() -> int:
         return port
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still does anything; what nobody has collected yet does not count."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 def wait_for(look: Callable[[], Value], seconds: float = 30.0, pause: float = 0.02) -> Value:
     """Look until there is something true, and return it; fail when the time is over."""
     deadline = time.monotonic() + seconds

@@ -58,7 +58,7 @@ def test_a_run_is_queued_with_defaults(client: FlaskClient, clip: str) -> None:
     listed = client.get("/api/v1/runs").json
     assert (listed["total"], [item["id"] for item in listed["items"]]) == (1, [run["id"]])
     assert client.get("/api/v1/runs?clip=other").json["total"] == 0
-    for path in ("tracks.npz", "tracks.json", "tracks.csv", "figure.json"):
+    for path in ("tracks.npz", "tracks.json", "tracks.csv", "figure.json", "overlay.mp4", "overlay.gif"):
         check_problem(client.get(f"/api/v1/runs/{run['id']}/{path}"), 409)
     check_problem(client.get(f"/api/v1/runs/{run['id']}/frames/0.jpg"), 404)
 

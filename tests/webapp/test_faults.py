@@ -12,7 +12,7 @@ import psutil
 import pytest
 import redis
 
-from tests.webapp.stack import Stack, wait_for
+from tests.webapp.stack import Stack, is_alive, wait_for
 from webapp.services import redis_command
 
 StartStack = Callable[..., Stack]
@@ -57,13 +57,6 @@ class Disturbed:
 def disturbed(start_stack: StartStack, small_clip: Path, long_clip: Path) -> Disturbed:
     """A stack of its own, at work."""
     return Disturbed(start_stack(), small_clip, long_clip)
-
-
-def is_alive(process: psutil.Process) -> bool:
-    """Whether it still does anything; what nobody has collected yet does not count."""
-    with suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    return False
 
 
 def kill(process: psutil.Process) -> None:

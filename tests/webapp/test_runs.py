@@ -4,12 +4,13 @@ import io
 import time
 from pathlib import Path
 
+import av
 import numpy as np
 from PIL import Image
 
 from model.grid import query_grid
 from model.tracks import Tracks
-from tests.webapp.stack import Stack, wait_for
+from tests.webapp.stack import Stack, is_alive, wait_for
 
 
 def test_a_run_gives_tracks_frames_and_exports(stack: Stack, small_clip: Path, tmp_path: Path) -> None:
@@ -46,6 +47,14 @@ def test_a_run_gives_tracks_frames_and_exports(stack: Stack, small_clip: Path, t
     assert last[:2] == ["24", "12"]
     np.testing.assert_allclose([float(last[2]), float(last[3])], tracks.points[-1, 24], atol=6e-4)
 
+    with av.open(io.BytesIO(stack.get(f"/runs/{run_id}/overlay.mp4").content)) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 6
+    gif = Image.open(io.BytesIO(stack.get(f"/runs/{run_id}/overlay.gif").content))
+    assert (gif.format, gif.n_frames, gif.size) == ("GIF", 6, (128, 96))
+    again = stack.get(f"/runs/{run_id}/overlay.gif")
+    assert again.headers["Content-Type"] == "image/gif"
+    assert stack.get(f"/runs/{run_id}/overlay.avi").status_code == 404
+
     for position in (0, 5):
         picture = Image.open(io.BytesIO(stack.get(f"/runs/{run_id}/frames/{position}.jpg").content))
         assert picture.size == (128, 96)
@@ -60,7 +69,7 @@ def test_cancel_stops_a_running_run_within_2_s(stack: Stack, long_clip: Path) ->
     began = time.monotonic()
     answer = _cancel(stack, run_id)
     assert answer["state"] == "cancelled"
-    wait_for(lambda: not horse.is_running() or horse.status() == "zombie", 2.0)
+    wait_for(lambda: not is_alive(horse), 2.0)
     assert time.monotonic() - began < 2.0
     folder = stack.instance / "storage" / "runs" / run_id
     wait_for(lambda: not folder.exists(), 5.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.webapp.stack import ROOT, Stack, wait_for
+from tests.webapp.stack import ROOT, Stack, is_alive, wait_for
 from webapp import services
 from webapp.services import redis_program
 
@@ -55,7 +55,7 @@ def test_an_instance_with_a_long_path_serves_quickly_and_ends_cleanly(tmp_path: 
     stack.stop()
     assert time.monotonic() - began < 8
     assert stack.process.returncode == 0
-    assert not [child for child in children if child.is_running() and child.status() != "zombie"]
+    assert not [child for child in children if is_alive(child)]
     assert stack.output.splitlines()[0] == f"Stillmotion is at {stack.url}"
 
 

@@ -1,0 +1,38 @@
+"""A run's tracks drawn over its clip: made when first asked for, then kept beside the tracks."""
+
+import tempfile
+from pathlib import Path
+
+from model.errors import BadInput
+from model.overlay.render import write_overlay
+from model.tracks import Tracks
+from model.video import read_frames
+from webapp.records import Run
+from webapp.settings import Settings
+from webapp.storage import Storage
+
+
+def stored_overlay(settings: Settings, storage: Storage, run: Run, kind: str) -> str:
+    """Return the storage key of a finished run's overlay, drawn now if it is not there yet.
+
+    kind: "mp4" or "gif".
+    Raises BadInput when the clip or the tracks are gone from the storage.
+    """
+    key = f"{run.folder}/overlay.{kind}"
+    if storage.exists(key):
+        return key
+    try:
+        with (
+            storage.local_copy(f"{run.folder}/tracks.npz") as tracks_file,
+            storage.local_copy(run.clip.key) as clip,
+            tempfile.TemporaryDirectory(dir=settings.temporary_folder, prefix="overlay-") as folder,
+        ):
+            drawn = Path(folder) / f"overlay.{kind}"
+            frames = read_frames(clip, start=run.start, step=run.frame_step, count=run.frames)
+            write_overlay(drawn, frames, Tracks.load(tracks_file))
+            storage.move_in(drawn, key)
+    except FileNotFoundError as error:
+        raise BadInput(
+            "The run's clip or tracks are gone from the storage; upload and track it again."
+        ) from error
+    return key
