@@ -119,6 +119,8 @@ class LinksSchema(Schema):
     tracks = fields.String()
     json = fields.String()
     csv = fields.String()
+    mp4 = fields.String()
+    gif = fields.String()
     figure = fields.String()
     frames = fields.String(metadata={"description": "a template: {position} is 0 to frames - 1"})
 

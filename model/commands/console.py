@@ -11,22 +11,21 @@ from model.progress import Progress, ReportProgress
 
 @contextmanager
 def progress_bar(unit: str) -> Iterator[ReportProgress]:
-    """Show progress reports as a bar on stderr, with time left; a new stage begins a new bar."""
+    """Show progress reports as a bar on stderr, with time left; one that begins anew gets a new bar."""
     bar: tqdm[Any] | None = None
-    stage = ""
 
     def report(progress: Progress) -> None:
-        nonlocal bar, stage
-        if bar is None or progress.stage != stage or progress.done < bar.n:
-            if bar is not None:
-                bar.close()
-            stage = progress.stage
+        nonlocal bar
+        if bar is not None and (progress.done < bar.n or progress.total != bar.total):
+            bar.close()
+            bar = None
+        if bar is None:
             bar = tqdm(
                 total=progress.total,
-                desc=stage,
                 unit=unit,
-                bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} {unit} [{elapsed}<{remaining}]",
+                bar_format="{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} {unit} [{elapsed}<{remaining}]",
             )
+        bar.set_description(progress.stage, refresh=False)
         bar.update(progress.done - bar.n)
 
     try:

@@ -7,7 +7,7 @@ and every frame is encoded exactly once and forgotten when the last point has pa
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,6 +19,11 @@ from model.pips.network import Pips
 
 EARLIEST_START = 2
 """The next chunk starts at least this many frames after this one."""
+
+FRAME_WORK, POINT_WORK = 60.7, 2.49
+"""GFLOP to encode a frame of 360×640 and to track a point through a chunk, at the authors' size."""
+
+Report = Callable[[str, float], None]
 
 
 class _EncodedFrames:
@@ -37,21 +42,51 @@ class _EncodedFrames:
         """Whether the clip has no frames beyond the encoded ones."""
         return self._upcoming is None
 
-    def chunk(self, start: int, length: int) -> Tensor:
-        """Return the features of frames start .. start + length - 1, fewer where the clip ends.
-
-        Frames before `start` are forgotten.
-        """
+    def read(self, start: int, length: int) -> list[Tensor]:
+        """Return the frames that the chunk start .. start + length - 1 still needs, not encoded yet."""
         fresh: list[Tensor] = []
         while self._upcoming is not None and self.count + len(fresh) < start + length:
             fresh.append(self._upcoming)
             self._upcoming = next(self._frames, None)
+        return fresh
+
+    def chunk(self, start: int, fresh: list[Tensor], on_frame: Callable[[int, int], None]) -> Tensor:
+        """Encode the frames that `read` gave and return all features from `start` on.
+
+        Frames before `start` are forgotten. on_frame: called with (frames encoded, frames to encode).
+        """
         self._features = {index: value for index, value in self._features.items() if index >= start}
         if fresh:
-            for features in self._network.encode(torch.stack(fresh)):
+            for features in self._network.encode(torch.stack(fresh), on_frame):
                 self._features[self.count] = features
                 self.count += 1
-        return torch.stack([self._features[index] for index in range(start, min(start + length, self.count))])
+        return torch.stack([self._features[index] for index in range(start, self.count)])
+
+
+@dataclass(frozen=True)
+class _ChunkProgress:
+    """Turns the work done in a chunk into frames of the clip.
+
+    before: frames done when the chunk begins. sure: frames that it will surely add. most: frames read so far.
+    encoding: the share of the chunk's work that is encoding, the rest being tracking.
+    """
+
+    report: Report
+    before: float
+    sure: float
+    most: int
+    encoding: float
+
+    def on_frame(self, done: int, total: int) -> None:
+        """Report frames encoded."""
+        self._report("encoding", self.encoding * done / total)
+
+    def on_batch(self, done: int, total: int) -> None:
+        """Report batches of points tracked."""
+        self._report("tracking", self.encoding + (1 - self.encoding) * done / total)
+
+    def _report(self, stage: str, share: float) -> None:
+        self.report(stage, min(self.before + self.sure * share, self.most))
 
 
 def follow(
@@ -59,13 +94,14 @@ def follow(
     frames: Iterator[Tensor],
     queries: Tensor,
     iterations: int,
-    report: Callable[[float], None],
+    report: Report,
 ) -> Trajectories:
     """Follow points through a clip.
 
     frames: `[3, H, W]` each, RGB, 0 to 255, all of one size; at least one.
     queries: float32 `[N, 2]`, (x, y) in pixels of the first frame.
-    report: called with the number of frames done, a share within a chunk; what it raises ends the work.
+    report: called with the stage ("encoding", "tracking") and the number of frames done, a share within a
+        chunk; what it raises ends the work.
     Returns positions in pixels of the given frames, and probabilities of being visible. A clip of up to 8
     frames is one chunk.
     """
@@ -82,17 +118,24 @@ def follow(
     while is_active.any():
         start = int(current[is_active].min())
         chosen = np.flatnonzero(is_active & (current == start))
-        chunk = encoded.chunk(start, length)
-        real = len(chunk)
+        fresh = encoded.read(start, length)
         is_whole_clip = start == 0 and encoded.is_ended
-        sure = len(chosen) / count * (real if is_whole_clip else EARLIEST_START)
-        report_batch = partial(_report_batch, report, float(current.mean()), sure, encoded.count)
+        work = len(fresh) * FRAME_WORK
+        progress = _ChunkProgress(
+            report,
+            before=float(current.mean()),
+            sure=len(chosen) / count * (len(fresh) if is_whole_clip else EARLIEST_START),
+            most=encoded.count + len(fresh),
+            encoding=work / (work + len(chosen) * POINT_WORK),
+        )
+        chunk = encoded.chunk(start, fresh, progress.on_frame)
+        real = len(chunk)
         output = network.track_features(
             torch.cat([chunk, chunk[-1:].expand(length - real, -1, -1, -1)]),
             torch.from_numpy(position[chosen]),
             iterations,
             None if feature is None else feature[torch.from_numpy(chosen)],
-            report_batch,
+            progress.on_batch,
         )
         if feature is None:
             feature = output.feature
@@ -115,13 +158,6 @@ def follow(
         if encoded.is_ended:
             is_active = current < encoded.count - 1
     return Trajectories(np.stack(points), np.stack(visibility))
-
-
-def _report_batch(
-    report: Callable[[float], None], before: float, sure: float, most: int, done: int, total: int
-) -> None:
-    """Report the frames done before a chunk and its share of those that it will surely add."""
-    report(min(before + sure * done / total, most))
 
 
 def probabilities(logits: Tensor) -> NDArray[np.float32]:

@@ -143,10 +143,11 @@ class Pips(nn.Module):
         """
         return self.track_features(self.encode(frames), queries, iterations, feature, on_batch)
 
-    def encode(self, frames: Tensor) -> Tensor:
+    def encode(self, frames: Tensor, on_frame: Callable[[int, int], None] | None = None) -> Tensor:
         """Encode frames, one at a time.
 
         frames: `[T, 3, H, W]`, RGB, 0 to 255, uint8 or (resized) float32.
+        on_frame: called with (frames done, frames in all); what it raises ends the work.
         Returns `[T, C, H // stride, W // stride]` in the network's precision, on its device.
         """
         smallest = 2 ** (LEVELS - 1) * self.config.stride
@@ -158,7 +159,7 @@ class Pips(nn.Module):
             encoded: Tensor = self.fnet(frame[None].to(self.device, dtype))
             return encoded[0]
 
-        return torch.stack(map_pieces(encode_one, list(frames), self.device))
+        return torch.stack(map_pieces(encode_one, list(frames), self.device, on_frame))
 
     def track_features(
         self,

@@ -80,9 +80,9 @@ class PipsEngine:
                 size = (frame.shape[0], frame.shape[1])
                 yield resize(frame)
 
-        def report(done: float) -> None:
+        def report(stage: str, done: float) -> None:
             raise_if_stopped(should_stop)
-            progress(Progress("tracking", done, total))
+            progress(Progress(stage, done, total))
 
         source = resized()
         first = next(source)

@@ -54,7 +54,7 @@ def lively_network(tiny_network: Pips) -> Pips:
 
 def test_gives_the_authors_trajectories(lively_network, frames):
     queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * torch.tensor([63.0, 47.0])
-    ours = chain.follow(lively_network, iter(frames), queries, 3, lambda _: None)
+    ours = chain.follow(lively_network, iter(frames), queries, 3, lambda *_: None)
     assert ours.points.shape == (23, 9, 2)
     for index, query in enumerate(queries):
         np.testing.assert_allclose(
@@ -75,13 +75,13 @@ def test_each_frame_is_encoded_once_and_read_lazily(lively_network, frames, leng
     encoded: list[int] = []
     encode = Pips.encode
 
-    def counting(self: Pips, batch: Tensor) -> Tensor:
+    def counting(self: Pips, batch: Tensor, *others: object) -> Tensor:
         encoded.extend([1] * len(batch))
-        return encode(self, batch)
+        return encode(self, batch, *others)
 
     monkeypatch.setattr(Pips, "encode", counting)
     ours = chain.follow(
-        lively_network, iter(frames[:length]), torch.tensor([[20.0, 20.0]]), 2, lambda _: None
+        lively_network, iter(frames[:length]), torch.tensor([[20.0, 20.0]]), 2, lambda *_: None
     )
     assert len(encoded) == length
     assert len(ours.points) == length
@@ -89,7 +89,7 @@ def test_each_frame_is_encoded_once_and_read_lazily(lively_network, frames, leng
 
 def test_a_short_clip_is_one_padded_chunk(lively_network, frames):
     query = torch.tensor([[20.0, 20.0]])
-    ours = chain.follow(lively_network, iter(frames[:5]), query, 3, lambda _: None)
+    ours = chain.follow(lively_network, iter(frames[:5]), query, 3, lambda *_: None)
     padded = torch.cat([frames[:5], frames[4:5].repeat(3, 1, 1, 1)])
     expected = lively_network.track(padded, query, iterations=3).trajectories[-1][:5]
     np.testing.assert_array_equal(ours.points, expected.numpy())
@@ -97,17 +97,29 @@ def test_a_short_clip_is_one_padded_chunk(lively_network, frames):
 
 def test_a_subset_of_points_gives_the_same_bits(lively_network, frames):
     queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * 40
-    whole = chain.follow(lively_network, iter(frames), queries, 2, lambda _: None)
-    part = chain.follow(lively_network, iter(frames), queries[[7, 2]], 2, lambda _: None)
+    whole = chain.follow(lively_network, iter(frames), queries, 2, lambda *_: None)
+    part = chain.follow(lively_network, iter(frames), queries[[7, 2]], 2, lambda *_: None)
     np.testing.assert_array_equal(part.points, whole.points[:, [7, 2]])
     np.testing.assert_array_equal(part.visibility, whole.visibility[:, [7, 2]])
 
 
 def test_progress_never_goes_back(lively_network, frames):
-    reports: list[float] = []
-    chain.follow(lively_network, iter(frames), torch.rand(9, 2) * 40, 2, reports.append)
-    assert all(after >= before - 1e-9 for before, after in pairwise(reports))
-    assert reports[-1] <= 23
+    reports: list[tuple[str, float]] = []
+    chain.follow(
+        lively_network, iter(frames), torch.rand(9, 2) * 40, 2, lambda *report: reports.append(report)
+    )
+    assert all(after >= before - 1e-9 for before, after in pairwise(done for _, done in reports))
+    assert {stage for stage, _ in reports} == {"encoding", "tracking"}
+    assert reports[0][1] > 0
+    assert reports[-1][1] <= 23
+
+
+def test_a_single_chunk_ends_at_its_last_frame(lively_network, frames):
+    reports: list[tuple[str, float]] = []
+    queries = torch.rand(150, 2) * 40
+    chain.follow(lively_network, iter(frames[:8]), queries, 2, lambda *report: reports.append(report))
+    assert [stage for stage, _ in reports] == ["encoding"] * 8 + ["tracking"] * 3
+    assert reports[-1][1] == 8
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ def test_a_run_gives_tracks_frames_and_exports(stack: Stack, small_clip: Path, t
     assert last[:2] == ["24", "12"]
     np.testing.assert_allclose([float(last[2]), float(last[3])], tracks.points[-1, 24], atol=6e-4)
 
+    assert run["links"]["gif"].endswith(f"/runs/{run_id}/overlay.gif")
+    assert run["links"]["mp4"].endswith(f"/runs/{run_id}/overlay.mp4")
     with av.open(io.BytesIO(stack.get(f"/runs/{run_id}/overlay.mp4").content)) as video:
         assert sum(1 for _ in video.decode(video=0)) == 6
     gif = Image.open(io.BytesIO(stack.get(f"/runs/{run_id}/overlay.gif").content))
