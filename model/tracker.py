@@ -1,6 +1,7 @@
 """`Tracker`: one face for every method that follows points through a clip."""
 
 import itertools
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -25,7 +26,9 @@ class Tracker:
     engine: Engine
 
     @classmethod
-    def load(cls, name_or_path: str, device: str = "auto", precision: str = "auto") -> "Tracker":
+    def load(
+        cls, name_or_path: str | os.PathLike[str], device: str = "auto", precision: str = "auto"
+    ) -> "Tracker":
         """Make a method ready to run.
 
         name_or_path: "lk" (Lucas-Kanade), "zero", or PIPs by "pips" (the installed weights), by the name of
@@ -35,14 +38,15 @@ class Tracker:
             bfloat16 on CUDA.
         Raises BadInput for an unknown name, a missing or unfitting checkpoint, or a device that is not there.
         """
-        if name_or_path == "lk":
+        name = os.fspath(name_or_path)
+        if name == "lk":
             return cls(LucasKanade())
-        if name_or_path == "zero":
+        if name == "zero":
             return cls(ZeroMotion())
         # Here, not above: it imports torch, which takes seconds that the other methods need not wait.
         from model.pips.tracker import PipsEngine  # noqa: PLC0415
 
-        return cls(PipsEngine.load(name_or_path, device, precision))
+        return cls(PipsEngine.load(name, device, precision))
 
     def track(
         self,

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.devices import Precision
@@ -81,16 +83,20 @@ class Pips(nn.Module):
 
     @classmethod
     def from_state_dict(
-        cls, mapping: Mapping[str, Tensor], stride: int = 4, config: PipsConfig | None = None
+        cls,
+        mapping: Mapping[str, Tensor | NDArray[np.float32]],
+        stride: int = 4,
+        config: PipsConfig | None = None,
     ) -> "Pips":
         """Make a network with the given weights, ready for inference on the CPU in float32.
 
-        mapping: the authors' keys, with or without the prefix `module.` of a DataParallel model.
+        mapping: tensors or arrays by the authors' keys, with or without the prefix `module.` of a
+            DataParallel model.
         stride: of the feature map, in pixels, if no `config` is given.
         Raises BadInput when keys are missing, unexpected or of another shape, and names them.
         """
         network = cls(config or PipsConfig(stride=stride))
-        given = {key.removeprefix("module."): value for key, value in mapping.items()}
+        given = {key.removeprefix("module."): torch.as_tensor(value) for key, value in mapping.items()}
         expected = network.state_dict()
         problems = {
             "missing": sorted(expected.keys() - given.keys()),
@@ -159,7 +165,9 @@ class Pips(nn.Module):
             encoded: Tensor = self.fnet(frame[None].to(self.device, dtype))
             return encoded[0]
 
-        return torch.stack(map_pieces(encode_one, list(frames), self.device, on_frame))
+        # cuDNN would otherwise round float32 inputs to TF32's 10 bits; matrix products never do by default.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            return torch.stack(map_pieces(encode_one, list(frames), self.device, on_frame))
 
     def track_features(
         self,

@@ -43,7 +43,7 @@ def test_plain_and_safetensors_checkpoints_load_too(tmp_path, pseudo_state_dict)
     torch.save(pseudo_state_dict, tmp_path / "plain.pth")
     safetensors.torch.save_file(pseudo_state_dict, tmp_path / "plain.safetensors")
     for name in ("plain.pth", "plain.safetensors"):
-        engine = Tracker.load(str(tmp_path / name), device="cpu").engine
+        engine = Tracker.load(tmp_path / name, device="cpu").engine
         assert torch.equal(engine.network.state_dict()["norm.bias"], pseudo_state_dict["norm.bias"])
 
 

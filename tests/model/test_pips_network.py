@@ -164,6 +164,10 @@ class TestLoading:
         loaded = Pips.from_state_dict(wrapped).state_dict()
         assert all(torch.equal(value, loaded[key]) for key, value in network.state_dict().items())
 
+    def test_arrays_are_accepted_too(self, network, pseudo_state_dict):
+        loaded = Pips.from_state_dict({key: value.numpy() for key, value in pseudo_state_dict.items()})
+        assert torch.equal(loaded.fnet.conv2.weight, network.fnet.conv2.weight)
+
     def test_missing_unexpected_and_misshapen_tensors_are_named(self, pseudo_state_dict):
         damaged = dict(pseudo_state_dict)
         del damaged["norm.weight"]
