@@ -1,5 +1,7 @@
 """The web app: pages and an API over model/, with runs in a queue."""
 
+from typing import cast
+
 from flask import Flask, request
 
 from webapp.api import register_api
@@ -43,8 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     @app.teardown_request
     def discard_uploads(_error: BaseException | None) -> None:
-        if isinstance(request, StreamingRequest) or hasattr(request, "received"):
-            for file in request.received:
-                file.discard()
+        for file in cast(StreamingRequest, request).received:
+            file.discard()
 
     return app
