@@ -14,6 +14,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     DateTime,
     Engine,
     Float,
@@ -163,49 +164,32 @@ class Database:
 
     def update_running(self, run_id: str, attempt: int, **values: Any) -> bool:
         """Change a running run in its `attempt`-th start; False when that start is over (cancelled, lost)."""
-        with self.session() as session:
-            return bool(
-                _rows(
-                    session.execute(
-                        update(Run)
-                        .where(Run.id == run_id, Run.state == RunState.RUNNING, Run.attempts == attempt)
-                        .values(**values)
-                    )
-                )
-            )
+        return self._change(run_id, Run.state == RunState.RUNNING, Run.attempts == attempt, **values)
 
     def finish_run(self, run_id: str, state: RunState, error: str | None = None) -> bool:
         """End an unfinished run; False when it has already ended."""
         values: dict[str, Any] = {"state": state, "error": error, "eta_seconds": None, "finished_at": now()}
         if state is RunState.DONE:
             values |= {"progress": 1.0, "stage": "done"}
-        with self.session() as session:
-            return bool(
-                _rows(
-                    session.execute(
-                        update(Run).where(Run.id == run_id, Run.state.in_(UNFINISHED)).values(**values)
-                    )
-                )
-            )
+        return self._change(run_id, Run.state.in_(UNFINISHED), **values)
 
     def requeue_run(self, run_id: str) -> bool:
         """Put an unfinished run back to waiting; False when it has already ended."""
+        return self._change(
+            run_id,
+            Run.state.in_(UNFINISHED),
+            state=RunState.QUEUED,
+            stage="waiting",
+            progress=0.0,
+            eta_seconds=None,
+            started_at=None,
+        )
+
+    def _change(self, run_id: str, *conditions: ColumnElement[bool], **values: Any) -> bool:
+        """Change a run if the conditions hold at this moment; False when they do not."""
         with self.session() as session:
-            return bool(
-                _rows(
-                    session.execute(
-                        update(Run)
-                        .where(Run.id == run_id, Run.state.in_(UNFINISHED))
-                        .values(
-                            state=RunState.QUEUED,
-                            stage="waiting",
-                            progress=0.0,
-                            eta_seconds=None,
-                            started_at=None,
-                        )
-                    )
-                )
-            )
+            changed = session.execute(update(Run).where(Run.id == run_id, *conditions).values(**values))
+            return _rows(changed) > 0
 
     def unfinished_runs(self) -> list[Run]:
         """Return the queued and running runs, oldest first."""

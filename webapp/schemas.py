@@ -20,9 +20,10 @@ def _whole_number(name: str, smallest: int, largest: int, **options: Any) -> fie
     """Declare an integer field whose every error is one sentence."""
     limits = f"from {smallest} to {largest}" if largest < LARGEST_INTEGER else f"of at least {smallest}"
     sentence = f"The {name} must be a whole number {limits}, not “{{input}}”."
+    too_large = sentence if largest < LARGEST_INTEGER else f"The {name} is too large: “{{input}}”."
     return fields.Integer(
         strict=True,
-        validate=validate.Range(smallest, largest, error=sentence),
+        validate=[validate.Range(smallest, error=sentence), validate.Range(max=largest, error=too_large)],
         error_messages={"invalid": sentence, "too_large": sentence, "null": f"The {name} must not be null."},
         **options,
     )

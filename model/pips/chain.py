@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.engine import Trajectories
+from model.errors import BadInput
 from model.pips.network import Pips
 
 EARLIEST_START = 2
@@ -39,7 +40,7 @@ class _EncodedFrames:
 
     @property
     def is_ended(self) -> bool:
-        """Whether the clip has no frames beyond the encoded ones."""
+        """Whether the clip has no frames beyond those that were read."""
         return self._upcoming is None
 
     def read(self, start: int, length: int) -> list[Tensor]:
@@ -103,7 +104,7 @@ def follow(
     report: called with the stage ("encoding", "tracking") and the number of frames done, a share within a
         chunk; what it raises ends the work.
     Returns positions in pixels of the given frames, and probabilities of being visible. A clip of up to 8
-    frames is one chunk.
+    frames is one chunk. Raises BadInput when the weights give numbers that are not finite.
     """
     length = network.config.frames
     encoded = _EncodedFrames(network, frames)
@@ -141,6 +142,11 @@ def follow(
             feature = output.feature
         tracked = output.trajectories[-1].cpu().numpy()
         visible = probabilities(output.visibility_logits)
+        if not (np.isfinite(tracked).all() and np.isfinite(visible).all()):
+            raise BadInput(
+                "PIPs computed positions that are not finite numbers, so its weights are damaged or diverged "
+                "in training; use others."
+            )
 
         for offset in range(real):
             if start + offset == len(points):

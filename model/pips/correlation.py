@@ -65,6 +65,8 @@ def _correlate(level: PyramidLevel, feature: Tensor, coordinates: Tensor) -> Ten
     row = level.width + 2 * PAD
     whole = coordinates.floor()
     fraction = coordinates - whole
+    # Diverged weights give coordinates that are no numbers: never an index, but kept in `fraction`.
+    whole = whole.nan_to_num(nan=0.0)
     # Beyond these limits the whole patch lies in the border of zeros.
     x = whole[..., 0].clamp(-RADIUS - 2, level.width + RADIUS).long() - RADIUS + PAD
     y = whole[..., 1].clamp(-RADIUS - 2, level.height + RADIUS).long() - RADIUS + PAD

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from model.errors import BadInput
 from model.pips import chain
 from model.pips.network import Pips
 
@@ -120,6 +121,15 @@ def test_a_single_chunk_ends_at_its_last_frame(lively_network, frames):
     chain.follow(lively_network, iter(frames[:8]), queries, 2, lambda *report: reports.append(report))
     assert [stage for stage, _ in reports] == ["encoding"] * 8 + ["tracking"] * 3
     assert reports[-1][1] == 8
+
+
+@pytest.mark.parametrize("key", ["vis_predictor.0.bias", "delta_block.to_delta.5.bias", "fnet.conv3.bias"])
+def test_diverged_weights_are_refused_instead_of_searched_for_ever(lively_network, frames, key):
+    state = {name: value.clone() for name, value in lively_network.state_dict().items()}
+    state[key][:] = torch.nan
+    diverged = Pips.from_state_dict(state, config=lively_network.config)
+    with pytest.raises(BadInput, match="not finite numbers, so its weights are damaged"):
+        chain.follow(diverged, iter(frames), torch.tensor([[20.0, 20.0]]), 2, lambda *_: None)
 
 
 @pytest.mark.parametrize(
