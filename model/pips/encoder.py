@@ -29,15 +29,17 @@ class ResidualBlock(nn.Module):
 class Encoder(nn.Module):
     """The residual network of pips.md section 1, with the authors' parameter names."""
 
-    def __init__(self, channels: int, stride: int) -> None:
+    def __init__(
+        self, channels: int, stride: int, widths: tuple[int, int, int, int] = (64, 96, 128, 128)
+    ) -> None:
         super().__init__()
         self.stride = stride
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3)
-        self.layer1 = _layer(64, 64, stride=1)
-        self.layer2 = _layer(64, 96, stride=2)
-        self.layer3 = _layer(96, 128, stride=2)
-        self.layer4 = _layer(128, 128, stride=2)
-        self.conv2 = nn.Conv2d(64 + 96 + 128 + 128, 2 * channels, 3, padding=1)
+        self.conv1 = nn.Conv2d(3, widths[0], 7, stride=2, padding=3)
+        self.layer1 = _layer(widths[0], widths[0], stride=1)
+        self.layer2 = _layer(widths[0], widths[1], stride=2)
+        self.layer3 = _layer(widths[1], widths[2], stride=2)
+        self.layer4 = _layer(widths[2], widths[3], stride=2)
+        self.conv2 = nn.Conv2d(sum(widths), 2 * channels, 3, padding=1)
         self.conv3 = nn.Conv2d(2 * channels, channels, 1)
 
     def forward(self, frames: Tensor) -> Tensor:

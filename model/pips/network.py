@@ -4,6 +4,7 @@ Written from the paper (Harley, Fang and Fragkiadaki, ECCV 2022) and from the fa
 it loads the authors' checkpoints key for key and agrees with their code to float32 rounding.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,7 +21,6 @@ from model.pips.encoder import Encoder
 from model.pips.mixer import DeltaBlock, PackedMixing
 from model.pips.parallel import map_pieces
 
-EMBEDDING_SIZE = 64
 LEVELS = 4
 CPU_BATCH = 64
 CUDA_BATCH = 512
@@ -31,7 +31,9 @@ class PipsConfig:
     """The network's size; the defaults are the authors'.
 
     frames: S, the length of a chunk. stride: of the feature map, in pixels. channels: of a feature.
-    width, depth: of the mixer. highest_frequency: of the position embedding, in radians per feature pixel.
+    width, depth: of the mixer. encoder_widths: channels of the encoder's four layers.
+    frequencies: how many the position embedding has, in radians per feature pixel: evenly spaced from 0 to
+        `highest_frequency`, or geometrically from `lowest_frequency` on where that is above 0.
     """
 
     frames: int = 8
@@ -39,7 +41,19 @@ class PipsConfig:
     channels: int = 128
     width: int = 512
     depth: int = 12
+    encoder_widths: tuple[int, int, int, int] = (64, 96, 128, 128)
+    frequencies: int = 32
+    lowest_frequency: float = 0.0
     highest_frequency: float = 968.75
+
+    def embedding_frequencies(self) -> Tensor:
+        """Return the frequencies of the position embedding, float32 `[frequencies]`."""
+        if self.lowest_frequency == 0:
+            spaced = torch.linspace(0, self.highest_frequency, self.frequencies, dtype=torch.float64)
+        else:
+            ends = math.log(self.lowest_frequency), math.log(self.highest_frequency)
+            spaced = torch.linspace(*ends, self.frequencies, dtype=torch.float64).exp()
+        return spaced.float()
 
 
 class PipsOutput(NamedTuple):
@@ -67,16 +81,15 @@ class Pips(nn.Module):
         super().__init__()
         self.config = config = config or PipsConfig()
         channels = config.channels
-        inputs = channels + LEVELS * SIDE**2 + 3 * EMBEDDING_SIZE + 3
-        self.fnet = Encoder(channels, config.stride)
+        inputs = channels + LEVELS * SIDE**2 + 3 * (2 * config.frequencies) + 3
+        self.fnet = Encoder(channels, config.stride, config.encoder_widths)
         self.delta_block = DeltaBlock(config.frames, channels, inputs, config.width, config.depth)
         self.norm = nn.GroupNorm(1, channels)
         self.ffeat_updater = nn.Sequential(nn.Linear(channels, channels), nn.GELU())
         self.vis_predictor = nn.Sequential(nn.Linear(channels, 1))
         self.precision: Precision = "float32"
         # Not parameters and not in the checkpoint: they follow from the configuration alone.
-        frequencies = torch.linspace(0, config.highest_frequency, EMBEDDING_SIZE // 2, dtype=torch.float64)
-        self.register_buffer("frequencies", frequencies.float(), persistent=False)
+        self.register_buffer("frequencies", config.embedding_frequencies(), persistent=False)
         self.register_buffer("times", torch.linspace(0, config.frames, config.frames), persistent=False)
         self.frequencies: Tensor
         self.times: Tensor
@@ -230,7 +243,7 @@ class Pips(nn.Module):
         return torch.stack(trajectories), self.vis_predictor(features)[..., 0]
 
     def _embed(self, displacement: Tensor) -> Tensor:
-        """Embed displacement `[S, P, 2]`, in feature pixels, and time by sines and cosines: `[S, P, 195]`."""
+        """Embed displacement `[S, P, 2]`, in feature pixels, and time by sines and cosines: `[S, P, 6 F + 3]`."""
         times = self.times[:, None, None].expand(-1, displacement.shape[1], 1)
         values = torch.cat([displacement, times], dim=2)  # [S, P, 3]
         angles = values[..., None] * self.frequencies
