@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.engine import Trajectories
+from model.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
 from model.grid import rescale_points
 from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 from model.tracks import Method
@@ -30,15 +30,22 @@ class ZeroMotion:
         total: int | None,
         progress: ReportProgress,
         should_stop: ShouldStop,
+        keep: KeepPartial = keep_nothing,
+        state: State | None = None,
     ) -> Trajectories:
         """Repeat the query points in every frame (see `Engine.follow`)."""
         count = 0
         for _ in frames:
             raise_if_stopped(should_stop)
             count += 1
+            keep(lambda: Partial(_still(queries, count), {}))  # noqa: B023 - as many frames as there are then
             progress(Progress("tracking", count, total))
-        points = np.repeat(queries[None], count, axis=0)
-        return Trajectories(points, np.ones(points.shape[:2], np.float32))
+        return _still(queries, count)
+
+
+def _still(queries: NDArray[np.float32], count: int) -> Trajectories:
+    points = np.repeat(queries[None], count, axis=0)
+    return Trajectories(points, np.ones(points.shape[:2], np.float32))
 
 
 class _Step(NamedTuple):
@@ -88,10 +95,16 @@ class LucasKanade:
         total: int | None,
         progress: ReportProgress,
         should_stop: ShouldStop,
+        keep: KeepPartial = keep_nothing,
+        state: State | None = None,
     ) -> Trajectories:
-        """Track the points from frame to frame (see `Engine.follow`)."""
+        """Track the points from frame to frame (see `Engine.follow`); fast enough to start again."""
         points: list[NDArray[np.float32]] = []
         visible: list[NDArray[np.bool_]] = []
+
+        def trajectories() -> Trajectories:
+            return Trajectories(np.stack(points), np.stack(visible).astype(np.float32))
+
         previous: NDArray[np.uint8] | None = None
         for frame in frames:
             raise_if_stopped(should_stop)
@@ -106,8 +119,9 @@ class LucasKanade:
                 points.append(rescale_points(step.points, working_size, size))
                 visible.append(visible[-1] & step.consistent & _inside(points[-1], size))
             previous = current
+            keep(lambda: Partial(trajectories(), {}))
             progress(Progress("tracking", len(points), total))
-        return Trajectories(np.stack(points), np.stack(visible).astype(np.float32))
+        return trajectories()
 
     def _working_image(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)

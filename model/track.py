@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model.engine import State
 from model.errors import BadInput
 from model.grid import check_grid, query_grid
 from model.progress import ReportProgress, ShouldStop, ignore_progress, never_stop
-from model.tracker import Tracker
+from model.tracker import KeepTracks, PartialTracks, Tracker, keep_no_tracks
 from model.tracks import Tracks
 from model.video import ClipInfo, probe, read_frames
 
@@ -69,12 +70,14 @@ def track_file(
     on_frame: Callable[[int, NDArray[np.uint8]], None] = _ignore_frame,
     progress: ReportProgress = ignore_progress,
     should_stop: ShouldStop = never_stop,
+    keep: KeepTracks = keep_no_tracks,
+    state: State | None = None,
 ) -> Tracks:
     """Track a grid of points through a clip.
 
     path: a video, a GIF, or a folder or zip of images.
     on_frame: called with (position 0 to T-1, uint8 `[H, W, 3]` RGB) for each frame as it is read.
-    progress, should_stop: see `Tracker.track_clip`.
+    progress, should_stop, keep, state: see `Tracker.track_clip`.
     Returns Tracks with the frames' indices in the source, its fps, and the grid.
     Raises BadInput when the file or the request cannot be used, Stopped on request.
     """
@@ -87,13 +90,27 @@ def track_file(
             on_frame(position, frame)
             yield frame
 
-    queries = query_grid(request.grid, (info.height, info.width))
+    def of_the_clip(tracks: Tracks) -> Tracks:
+        return dataclasses.replace(
+            tracks, frames=indices[: len(tracks.frames)], fps=info.fps, grid=(request.grid, request.grid)
+        )
+
+    def partial_of_the_clip(partial: Callable[[], PartialTracks]) -> PartialTracks:
+        done = partial()
+        return done._replace(tracks=of_the_clip(done.tracks))
+
     tracks = tracker.track_clip(
-        frames(), queries, total=len(indices), progress=progress, should_stop=should_stop
+        frames(),
+        query_grid(request.grid, (info.height, info.width)),
+        total=len(indices),
+        progress=progress,
+        should_stop=should_stop,
+        keep=lambda partial: keep(lambda: partial_of_the_clip(partial)),
+        state=state,
     )
     if len(tracks.frames) < len(indices):
         raise BadInput(
             f"The clip ends after {len(tracks.frames)} of the {len(indices)} frames asked for: its file is "
             "damaged or was changed while it was read."
         )
-    return dataclasses.replace(tracks, frames=indices, fps=info.fps, grid=(request.grid, request.grid))
+    return of_the_clip(tracks)

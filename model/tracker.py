@@ -2,17 +2,37 @@
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.baselines import LucasKanade, ZeroMotion
-from model.engine import Engine
+from model.engine import Engine, Partial, State, Trajectories
 from model.errors import BadInput
 from model.progress import ReportProgress, ShouldStop, ignore_progress, never_stop
 from model.tracks import Tracks
+
+
+class PartialTracks(NamedTuple):
+    """What is done of a clip whose tracking is under way.
+
+    tracks: the first frames, with the very values that they have in the whole clip's tracks.
+    state: lets `Tracker.track_clip` go on from there; empty where the method can only start again.
+    """
+
+    tracks: Tracks
+    state: State
+
+
+KeepTracks = Callable[[Callable[[], PartialTracks]], None]
+"""Told whenever more is done; see `model.engine.KeepPartial`."""
+
+
+def keep_no_tracks(_partial: Callable[[], PartialTracks]) -> None:
+    """Let what is done so far be lost when the work is stopped."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +90,18 @@ class Tracker:
         total: int | None = None,
         progress: ReportProgress = ignore_progress,
         should_stop: ShouldStop = never_stop,
+        keep: KeepTracks = keep_no_tracks,
+        state: State | None = None,
     ) -> Tracks:
         """Follow points, given in the first frame, through a clip of any length.
 
         frames: uint8 `[H, W, 3]` RGB each; read once, in order, a few at a time.
         queries: float32 `[N, 2]`, (x, y) in pixels of the first frame; N at least 1. They may lie outside.
         total: the number of frames if it is known, for the progress reports.
-        progress: called with the stage "tracking" and the frames done.
-        should_stop: polled between chunks; when it returns True, Stopped is raised.
+        progress: called with the stage ("encoding", "tracking") and the frames done.
+        should_stop: polled often, also within a chunk; when it returns True, Stopped is raised.
+        keep: called between chunks with a function that returns what is done so far; after Stopped, too.
+        state: of a `PartialTracks` from an earlier call with the same frames and queries, to go on from.
         Returns Tracks with frames 0 to T-1, fps 0 and no grid; `model.track` fills those in.
         Raises BadInput when there are no frames, or frames of different sizes, or queries of a wrong shape.
         """
@@ -89,21 +113,33 @@ class Tracker:
         first = next(checked, None)
         if first is None:
             raise BadInput("The clip has no frames to track.")
-        points, visibility = self.engine.follow(
-            itertools.chain([first], checked),
-            np.ascontiguousarray(queries, np.float32),
-            total,
-            progress,
-            should_stop,
-        )
-        return Tracks(
-            points=points,
-            visibility=visibility,
-            frames=np.arange(len(points), dtype=np.int32),
-            size=(first.shape[0], first.shape[1]),
-            fps=0.0,
-            grid=None,
-            method=self.engine.method,
+
+        def as_tracks(followed: Trajectories) -> Tracks:
+            return Tracks(
+                points=followed.points,
+                visibility=followed.visibility,
+                frames=np.arange(len(followed.points), dtype=np.int32),
+                size=(first.shape[0], first.shape[1]),
+                fps=0.0,
+                grid=None,
+                method=self.engine.method,
+                handovers=followed.handovers,
+            )
+
+        def as_partial_tracks(partial: Callable[[], Partial]) -> PartialTracks:
+            done = partial()
+            return PartialTracks(as_tracks(done.trajectories), done.state)
+
+        return as_tracks(
+            self.engine.follow(
+                itertools.chain([first], checked),
+                np.ascontiguousarray(queries, np.float32),
+                total,
+                progress,
+                should_stop,
+                lambda partial: keep(lambda: as_partial_tracks(partial)),
+                state,
+            )
         )
 
 

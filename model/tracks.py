@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ class Tracks:
     fps: frames per second of the source clip (before any frame step); 0 where it is unknown.
     grid: (rows, columns) when the points are a grid, row by row, else None.
     method: what made the tracks.
+    handovers: bool `[T, N]`, True where a method that works in chunks of frames handed the point on from one
+        chunk to the next; None for a method without chunks, and for older files.
 
     Raises ValueError when the shapes, types or ranges do not fit together.
     """
@@ -54,6 +57,7 @@ class Tracks:
     fps: float
     grid: tuple[int, int] | None
     method: Method
+    handovers: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         shape = self.points.shape
@@ -63,6 +67,9 @@ class Tracks:
             raise ValueError(f"visibility must be float32 {shape[:2]}, not {_describe(self.visibility)}.")
         if self.frames.dtype != np.int32 or self.frames.shape != shape[:1]:
             raise ValueError(f"frames must be int32 {shape[:1]}, not {_describe(self.frames)}.")
+        seams = self.handovers
+        if seams is not None and (seams.dtype != np.bool_ or seams.shape != shape[:2]):
+            raise ValueError(f"handovers must be bool {shape[:2]}, not {_describe(seams)}.")
         if not np.isfinite(self.points).all():
             raise ValueError("points must be finite.")
         if not ((self.visibility >= 0) & (self.visibility <= 1)).all():
@@ -79,9 +86,23 @@ class Tracks:
         """Bool `[T, N]`: the points that read as visible (visibility above 0.5)."""
         return self.visibility > 0.5
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one `.npz` without pickle; the file appears whole or not at all."""
+    def save(
+        self, path: str | os.PathLike[str], others: Mapping[str, NDArray[Any]] = MappingProxyType({})
+    ) -> None:
+        """Write one `.npz` without pickle; the file appears whole or not at all.
+
+        others: arrays to keep in the same file, by names that are no field's; `load` passes them over.
+        """
         target = Path(path)
+        arrays: dict[str, Any] = {
+            "points": self.points,
+            "visibility": self.visibility,
+            "frames": self.frames,
+            **others,
+        }
+        if self.handovers is not None:
+            # Not a new format version: a reader that does not know them passes them over.
+            arrays["handovers"] = self.handovers
         header = {
             "format": "stillmotion-tracks",
             "version": FORMAT_VERSION,
@@ -100,9 +121,7 @@ class Tracks:
                 np.savez_compressed(
                     file,
                     header=np.array(json.dumps(header, sort_keys=True)),
-                    points=self.points,
-                    visibility=self.visibility,
-                    frames=self.frames,
+                    **arrays,
                 )
             os.chmod(temporary, 0o644)  # mkstemp makes it private
             os.replace(temporary, target)
@@ -142,6 +161,7 @@ class Tracks:
                 fps=float(header["fps"]),
                 grid=None if header["grid"] is None else (int(header["grid"][0]), int(header["grid"][1])),
                 method=Method(**header["method"]),
+                handovers=content.get("handovers"),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise BadInput(f"{name} is damaged ({error}); track the clip again.") from error

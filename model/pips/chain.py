@@ -7,14 +7,15 @@ and every frame is encoded exactly once and forgotten when the last point has pa
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.engine import Trajectories
+from model.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
 from model.errors import BadInput
 from model.pips.network import Pips
 
@@ -28,15 +29,18 @@ Report = Callable[[str, float], None]
 
 
 class _EncodedFrames:
-    """A window on the clip's encoded frames; it only moves forward, and looks one frame ahead."""
+    """A window on the clip's encoded frames; it only moves forward, and looks one frame ahead.
 
-    def __init__(self, network: Pips, frames: Iterator[Tensor]) -> None:
+    The first `skipped` frames are read and never encoded.
+    """
+
+    def __init__(self, network: Pips, frames: Iterator[Tensor], skipped: int) -> None:
         self._network = network
         self._frames = frames
+        self.count = sum(1 for _ in islice(frames, skipped))
+        """Frames behind the window's end: encoded, or skipped."""
         self._upcoming = next(frames, None)
         self._features: dict[int, Tensor] = {}
-        self.count = 0
-        """Frames encoded so far."""
 
     @property
     def is_ended(self) -> bool:
@@ -90,12 +94,95 @@ class _ChunkProgress:
         self.report(stage, min(self.before + self.sure * share, self.most))
 
 
+@dataclass
+class _Paths:
+    """What is known of the points; `follow` fills it, chunk after chunk.
+
+    points, visibility, handovers: for each frame reached so far, arrays `[N, 2]`, `[N]` and `[N]`.
+    current: int64 `[N]`, the frame from which each point goes on.
+    position: float32 `[N, 2]`, where it is there.
+    feature: float32 `[N, C]`, the points' appearance in the first frame, once it is known.
+    """
+
+    current: NDArray[np.int64]
+    position: NDArray[np.float32]
+    feature: Tensor | None = None
+    points: list[NDArray[np.float32]] = field(default_factory=list)
+    visibility: list[NDArray[np.float32]] = field(default_factory=list)
+    handovers: list[NDArray[np.bool_]] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, queries: Tensor) -> "_Paths":
+        """All points are at their queries, in the first frame."""
+        return cls(np.zeros(len(queries), np.int64), queries.numpy().astype(np.float32))
+
+    @classmethod
+    def restore(cls, state: State) -> "_Paths":
+        """Take up what `state` gave."""
+        return cls(
+            state["current"].copy(),
+            state["position"].copy(),
+            torch.from_numpy(state["feature"]),
+            list(state["points"].copy()),
+            list(state["visibility"].copy()),
+            list(state["handovers"].copy()),
+        )
+
+    def state(self) -> State:
+        """Return everything as arrays."""
+        assert self.feature is not None  # known from the first chunk on
+        return {
+            "current": self.current.copy(),
+            "position": self.position.copy(),
+            "feature": self.feature.cpu().numpy(),
+            "points": np.stack(self.points),
+            "visibility": np.stack(self.visibility),
+            "handovers": np.stack(self.handovers),
+        }
+
+    def trajectories(self, count: int | None = None) -> Trajectories:
+        """Return the first frames, or all."""
+        return Trajectories(
+            np.stack(self.points[:count]), np.stack(self.visibility[:count]), np.stack(self.handovers[:count])
+        )
+
+    def partial(self) -> Partial:
+        """Return the frames that every point has left behind."""
+        return Partial(self.trajectories(int(self.current.min())), self.state())
+
+    def add_chunk(
+        self,
+        start: int,
+        chosen: NDArray[np.intp],
+        tracked: NDArray[np.float32],
+        visible: NDArray[np.float32],
+    ) -> None:
+        """Write down where a chunk's real frames, from `start` on, have the chosen points.
+
+        tracked: float32 `[R, n, 2]`. visible: float32 `[R, n]`.
+        """
+        for offset in range(len(tracked)):
+            if start + offset == len(self.points):
+                count = len(self.current)
+                self.points.append(np.zeros((count, 2), np.float32))
+                self.visibility.append(np.zeros(count, np.float32))
+                self.handovers.append(np.zeros(count, bool))
+            self.points[start + offset][chosen] = tracked[offset]
+            # Where two chunks meet, the first one's word counts: the second takes its start for visible.
+            if offset or start == 0:
+                self.visibility[start + offset][chosen] = visible[offset]
+        if start > 0:
+            self.handovers[start][chosen] = True
+
+
 def follow(
     network: Pips,
     frames: Iterator[Tensor],
     queries: Tensor,
     iterations: int,
     report: Report,
+    keep: KeepPartial = keep_nothing,
+    state: State | None = None,
 ) -> Trajectories:
     """Follow points through a clip.
 
@@ -103,28 +190,29 @@ def follow(
     queries: float32 `[N, 2]`, (x, y) in pixels of the first frame.
     report: called with the stage ("encoding", "tracking") and the number of frames done, a share within a
         chunk; what it raises ends the work.
-    Returns positions in pixels of the given frames, and probabilities of being visible. A clip of up to 8
-    frames is one chunk. Raises BadInput when the weights give numbers that are not finite.
+    keep: called after each chunk but the last; see `Engine.follow`.
+    state: to go on from, as in a `Partial` that `keep` was given.
+    Returns positions in pixels of the given frames, probabilities of being visible, and handovers: the frames
+    in which a later chunk took a point over. A clip of up to 8 frames is one chunk. Raises BadInput when the
+    weights give numbers that are not finite.
     """
     length = network.config.frames
-    encoded = _EncodedFrames(network, frames)
+    paths = _Paths.begin(queries) if state is None else _Paths.restore(state)
+    encoded = _EncodedFrames(network, frames, skipped=int(paths.current.min()))
     count = len(queries)
-    points: list[NDArray[np.float32]] = []
-    visibility: list[NDArray[np.float32]] = []
-    feature: Tensor | None = None
-    current = np.zeros(count, np.int64)  # the frame from which each point goes on,
-    position = queries.numpy().astype(np.float32)  # where it is there,
-    is_active = np.ones(count, bool)  # and whether frames are left for it
 
-    while is_active.any():
-        start = int(current[is_active].min())
-        chosen = np.flatnonzero(is_active & (current == start))
+    while True:
+        is_active = paths.current < encoded.count - 1 if encoded.is_ended else np.ones(count, bool)
+        if not is_active.any():
+            return paths.trajectories()
+        start = int(paths.current[is_active].min())
+        chosen = np.flatnonzero(is_active & (paths.current == start))
         fresh = encoded.read(start, length)
         is_whole_clip = start == 0 and encoded.is_ended
         work = len(fresh) * FRAME_WORK
         progress = _ChunkProgress(
             report,
-            before=float(current.mean()),
+            before=float(paths.current.mean()),
             sure=len(chosen) / count * (len(fresh) if is_whole_clip else EARLIEST_START),
             most=encoded.count + len(fresh),
             encoding=work / (work + len(chosen) * POINT_WORK),
@@ -133,13 +221,13 @@ def follow(
         real = len(chunk)
         output = network.track_features(
             torch.cat([chunk, chunk[-1:].expand(length - real, -1, -1, -1)]),
-            torch.from_numpy(position[chosen]),
+            torch.from_numpy(paths.position[chosen]),
             iterations,
-            None if feature is None else feature[torch.from_numpy(chosen)],
+            None if paths.feature is None else paths.feature[torch.from_numpy(chosen)],
             progress.on_batch,
         )
-        if feature is None:
-            feature = output.feature
+        if paths.feature is None:
+            paths.feature = output.feature
         tracked = output.trajectories[-1].cpu().numpy()
         visible = probabilities(output.visibility_logits)
         if not (np.isfinite(tracked).all() and np.isfinite(visible).all()):
@@ -147,23 +235,13 @@ def follow(
                 "PIPs computed positions that are not finite numbers, so its weights are damaged or diverged "
                 "in training; use others."
             )
-
-        for offset in range(real):
-            if start + offset == len(points):
-                points.append(np.zeros((count, 2), np.float32))
-                visibility.append(np.zeros(count, np.float32))
-            points[start + offset][chosen] = tracked[offset]
-            # Where two chunks meet, the first one's word counts: the second takes its start for visible.
-            if offset or start == 0:
-                visibility[start + offset][chosen] = visible[offset]
+        paths.add_chunk(start, chosen, tracked[:real], visible[:real])
         if is_whole_clip:
-            break
+            return paths.trajectories()
         step = next_start(visible)
-        current[chosen] = start + step
-        position[chosen] = tracked[step, np.arange(len(chosen))]
-        if encoded.is_ended:
-            is_active = current < encoded.count - 1
-    return Trajectories(np.stack(points), np.stack(visibility))
+        paths.current[chosen] = start + step
+        paths.position[chosen] = tracked[step, np.arange(len(chosen))]
+        keep(paths.partial)
 
 
 def probabilities(logits: Tensor) -> NDArray[np.float32]:

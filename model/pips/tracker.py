@@ -1,7 +1,7 @@
 """PIPs as a tracking engine: weights found and loaded, frames resized to the working size, points mapped."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model.checkpoints import read_state_dict
 from model.devices import find_device, find_precision
-from model.engine import Trajectories
+from model.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
 from model.grid import WORKING_SIZE, rescale_points
 from model.pips import chain
 from model.pips.network import Pips, PipsConfig
@@ -69,6 +69,8 @@ class PipsEngine:
         total: int | None,
         progress: ReportProgress,
         should_stop: ShouldStop,
+        keep: KeepPartial = keep_nothing,
+        state: State | None = None,
     ) -> Trajectories:
         """Follow the points, chunk after chunk (see `Engine.follow` and `model.pips.chain`)."""
         size = (0, 0)
@@ -84,16 +86,25 @@ class PipsEngine:
             raise_if_stopped(should_stop)
             progress(Progress(stage, done, total))
 
+        def original(followed: Trajectories) -> Trajectories:
+            return followed._replace(points=rescale_points(followed.points, WORKING_SIZE, size))
+
+        def original_partial(partial: Callable[[], Partial]) -> Partial:
+            done = partial()
+            return done._replace(trajectories=original(done.trajectories))
+
         source = resized()
         first = next(source)
-        points, visibility = chain.follow(
+        followed = chain.follow(
             self.network,
             itertools.chain([first], source),
             torch.from_numpy(rescale_points(queries, size, WORKING_SIZE)),
             self.iterations,
             report,
+            lambda partial: keep(lambda: original_partial(partial)),
+            state,
         )
-        return Trajectories(rescale_points(points, WORKING_SIZE, size), visibility)
+        return original(followed)
 
 
 def resize(frame: NDArray[np.uint8]) -> Tensor:

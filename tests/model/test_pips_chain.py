@@ -1,5 +1,6 @@
 """Chaining through long clips against the authors' procedure, one point at a time."""
 
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -7,18 +8,23 @@ import pytest
 import torch
 from torch import Tensor
 
+from model.engine import Partial
 from model.errors import BadInput
 from model.pips import chain
 from model.pips.network import Pips
 
 
-def authors_way(network: Pips, frames: Tensor, query: Tensor) -> np.ndarray:
-    """Chain one point as the authors' demo does, encoding every window again: positions `[T, 2]`."""
+def authors_way(network: Pips, frames: Tensor, query: Tensor) -> tuple[np.ndarray, list[int]]:
+    """Chain one point as the authors' demo does, encoding every window again.
+
+    Returns positions `[T, 2]` and the frames from which a window went on, the first window's left out.
+    """
     count = len(frames)
     track = torch.zeros(count, 2)
     track[0] = query
-    feature, current = None, 0
+    feature, current, starts = None, 0, []
     while current < count:
+        starts.append(current)
         window = frames[current : current + 8]
         real = len(window)
         window = torch.cat([window, window[-1:].repeat(8 - real, 1, 1, 1)])
@@ -32,7 +38,8 @@ def authors_way(network: Pips, frames: Tensor, query: Tensor) -> np.ndarray:
             if step == 1:
                 threshold, step = threshold - 0.02, 7
         current += step
-    return track.numpy()
+    # The authors' last window may begin at the last frame, where there is nowhere left to go.
+    return track.numpy(), [start for start in starts if 0 < start < count - 1]
 
 
 @pytest.fixture
@@ -58,9 +65,9 @@ def test_gives_the_authors_trajectories(lively_network, frames):
     ours = chain.follow(lively_network, iter(frames), queries, 3, lambda *_: None)
     assert ours.points.shape == (23, 9, 2)
     for index, query in enumerate(queries):
-        np.testing.assert_allclose(
-            ours.points[:, index], authors_way(lively_network, frames, query), atol=1e-3
-        )
+        positions, starts = authors_way(lively_network, frames, query)
+        np.testing.assert_allclose(ours.points[:, index], positions, atol=1e-3)
+        assert np.flatnonzero(ours.handovers[:, index]).tolist() == starts
 
 
 def test_points_part_ways_in_this_case(lively_network, frames):
@@ -86,6 +93,78 @@ def test_each_frame_is_encoded_once_and_read_lazily(lively_network, frames, leng
     )
     assert len(encoded) == length
     assert len(ours.points) == length
+
+
+def test_memory_does_not_grow_with_the_clip(lively_network, frames, monkeypatch):
+    alive: list[weakref.ref[Tensor]] = []
+    most = {"frames": 0, "features": 0}
+
+    def count(kind: str, fresh: Tensor) -> Tensor:
+        fresh.kind = kind
+        alive.append(weakref.ref(fresh))
+        alive[:] = [reference for reference in alive if reference() is not None]
+        held = sum(getattr(reference(), "kind", "") == kind for reference in alive)
+        most[kind] = max(most[kind], held)
+        return fresh
+
+    encoded = 0
+    encode = Pips.encode
+
+    def watched_encode(self: Pips, batch: Tensor, *others: object) -> list[Tensor]:
+        nonlocal encoded
+        encoded += len(batch)
+        return [count("features", features.clone()) for features in encode(self, batch, *others)]
+
+    monkeypatch.setattr(Pips, "encode", watched_encode)
+    long_clip = (count("frames", frames[index % 23].clone()) for index in range(300))
+    ours = chain.follow(lively_network, long_clip, torch.rand(2, 2) * 40, 1, lambda *_: None)
+    assert (len(ours.points), encoded) == (300, 300)
+    assert most["features"] <= 8 + 8  # the chunk that is left and the one that begins
+    assert most["frames"] <= 8 + 8 + 1  # the same, and one frame ahead
+
+
+def test_what_is_kept_is_what_the_whole_clip_gives(lively_network, frames):
+    queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * 40
+    kept: list[Partial] = []
+    whole = chain.follow(
+        lively_network, iter(frames), queries, 2, lambda *_: None, lambda partial: kept.append(partial())
+    )
+    lengths = [len(partial.trajectories.points) for partial in kept]
+    assert lengths[0] >= chain.EARLIEST_START
+    assert sorted(lengths) == lengths
+    assert lengths[-1] > 8
+    for partial in kept:
+        for name in ("points", "visibility", "handovers"):
+            expected = getattr(whole, name)[: len(partial.trajectories.points)]
+            np.testing.assert_array_equal(getattr(partial.trajectories, name), expected)
+
+
+@pytest.mark.parametrize("chunk", [0, 3, -1])
+def test_going_on_from_what_was_kept_gives_the_same_bits(lively_network, frames, chunk, monkeypatch):
+    queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * 40
+    kept: list[Partial] = []
+    whole = chain.follow(
+        lively_network, iter(frames), queries, 2, lambda *_: None, lambda partial: kept.append(partial())
+    )
+    encoded: list[int] = []
+    encode = Pips.encode
+    monkeypatch.setattr(
+        Pips,
+        "encode",
+        lambda self, batch, *others: encoded.append(len(batch)) or encode(self, batch, *others),
+    )
+    before = {name: array.copy() for name, array in kept[chunk].state.items()}
+    again = chain.follow(lively_network, iter(frames), queries, 2, lambda *_: None, state=kept[chunk].state)
+    for name in ("points", "visibility", "handovers"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
+    assert sum(encoded) == 23 - len(kept[chunk].trajectories.points)
+    for name, array in before.items():
+        np.testing.assert_array_equal(kept[chunk].state[name], array)  # lent, not given away
+
+
+def test_one_chunk_has_no_seams(lively_network, frames):
+    ours = chain.follow(lively_network, iter(frames[:8]), torch.rand(4, 2) * 40, 2, lambda *_: None)
+    assert not ours.handovers.any()
 
 
 def test_a_short_clip_is_one_padded_chunk(lively_network, frames):

@@ -21,6 +21,7 @@ def make_tracks(frames: int = 3, points: int = 4, seed: int = 0) -> Tracks:
         fps=29.97,
         grid=(2, points // 2) if points % 2 == 0 else None,
         method=Method("pips", "ab" * 32, {"iterations": 6, "precision": "float32"}),
+        handovers=generator.random((frames, points)) < 0.2 if seed % 2 else None,
     )
 
 
@@ -33,6 +34,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path_factory, frames, points, seed)
     for name in ("points", "visibility", "frames"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(tracks, name))
         assert getattr(loaded, name).dtype == getattr(tracks, name).dtype
+    np.testing.assert_array_equal(loaded.handovers, tracks.handovers)
     assert (loaded.size, loaded.fps, loaded.grid, loaded.method) == (
         tracks.size,
         tracks.fps,
@@ -48,6 +50,23 @@ def test_the_file_is_plain_numpy_without_pickle(tmp_path):
     with np.load(tmp_path / "t.npz", allow_pickle=False) as archive:
         np.testing.assert_array_equal(archive["points"], tracks.points)
         assert json.loads(str(archive["header"]))["version"] == 1
+
+
+def test_other_arrays_in_the_file_are_passed_over(tmp_path):
+    tracks = make_tracks(seed=1)
+    tracks.save(tmp_path / "t.npz", {"note": np.arange(3)})
+    with np.load(tmp_path / "t.npz", allow_pickle=False) as archive:
+        assert archive["note"].tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(Tracks.load(tmp_path / "t.npz").handovers, tracks.handovers)
+
+
+def test_a_file_from_before_handovers_is_loaded(tmp_path):
+    tracks = make_tracks(seed=1)
+    tracks.save(tmp_path / "t.npz")
+    with np.load(tmp_path / "t.npz") as archive:
+        older = {name: archive[name] for name in archive.files if name != "handovers"}
+    np.savez(tmp_path / "older.npz", **older)
+    assert Tracks.load(tmp_path / "older.npz").handovers is None
 
 
 @given(cut=st.floats(0, 0.999))
@@ -103,6 +122,8 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatc
         ({"frames": np.array([0, 2, 2], np.int32)}, "increasing"),
         ({"frames": np.array([0, 1], np.int32)}, "frames"),
         ({"grid": (3, 3)}, "9 points|does not have"),
+        ({"handovers": np.zeros((3, 4), np.uint8)}, "handovers must be bool"),
+        ({"handovers": np.zeros((2, 4), bool)}, "handovers must be bool"),
         ({"fps": -1.0}, "fps"),
     ],
 )
