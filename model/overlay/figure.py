@@ -1,6 +1,7 @@
 """`Tracks` over one frame as a Plotly figure: few merged WebGL traces, whatever the number of points."""
 
 import base64
+import dataclasses
 import io
 import json
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from PIL import Image
 from plotly.utils import PlotlyJSONEncoder
 
 from model.overlay.colours import STILL, direction_colour, speed_colour
+from model.overlay.truth import TrueMotion
 from model.tracks import Tracks
 
 Colouring = Literal["direction", "speed"]
@@ -30,6 +32,12 @@ TRAIL_WIDTH = 1.8
 HEAD_SIZE = 7
 HEAD_OUTLINE = "rgba(8, 12, 18, 0.65)"  # heads stay visible on bright frames
 JPEG_QUALITY = 88
+
+LARGEST_EXACT = 1 << 19
+"""Points times frames up to which positions travel as float32 and every step is a vertex of a line."""
+
+_WHOLE = 32_000
+"""Positions of more travel as whole numbers of this size at most (int16), in steps of a power of two."""
 
 HOVER = (
     "<b>point %{customdata[0]}</b>  frame %{customdata[1]}<br>"
@@ -110,17 +118,23 @@ def figure(
     *,
     colour: Colouring = "direction",
     position: int = 0,
+    truth: TrueMotion | None = None,
+    lines: bool = True,
 ) -> go.Figure:
     """Draw whole trajectories over one frame, with a head on each point where it is in that frame.
 
     Lines are one NaN-separated trace for each colour in use (`meta.role` "trails") and one dim trace for the
     stretches where points are hidden ("hidden"); heads are one trace ("heads") with hover values. The raw
     numbers are in `layout.meta`, so that a viewer can step, re-colour and cut trails without the server.
+    Beyond `LARGEST_EXACT` the lines take every k-th frame, and the numbers are rounded (to 1/32 pixel in a
+    frame of 640 pixels).
 
     tracks: T frames of N points.
     image: the frame under the lines, uint8 `[H, W, 3]` RGB, or the URL of one.
     colour: by the direction of each point's total displacement, or by its mean speed.
     position: the row of `tracks` that the image shows and the heads mark, 0 to T - 1.
+    truth: the true motion, for the viewer to draw.
+    lines: False leaves out lines and heads, for a viewer that draws them itself from the numbers.
     Raises ValueError when the position is out of range.
     """
     if not 0 <= position < len(tracks.frames):
@@ -130,21 +144,33 @@ def figure(
         "speed": speed_bins(mean_speed(tracks)),
     }
     chosen = ways[colour]
-    traces = [_hidden_trace(tracks)]
-    traces += [
-        _trail_trace(tracks, np.flatnonzero(chosen.bins == index), chosen.colours[index], index)
-        for index in np.unique(chosen.bins)
-    ]
-    traces.append(_heads_trace(tracks, position, chosen))
-    return go.Figure(data=traces, layout=_layout(tracks, image, ways, position))
+    layout = _layout(tracks, image, ways, position)
+    layout["meta"]["stillmotion"] |= _truth_numbers(truth, tracks.size)
+    traces = []
+    if lines:
+        drawn = _thinned(tracks)
+        traces = [_hidden_trace(drawn)]
+        traces += [
+            _trail_trace(drawn, np.flatnonzero(chosen.bins == index), chosen.colours[index], index)
+            for index in np.unique(chosen.bins)
+        ]
+        traces.append(_heads_trace(tracks, position, chosen))
+    return go.Figure(data=traces, layout=layout)
 
 
-def figure_json(tracks: Tracks, image: NDArray[np.uint8] | str, *, colour: Colouring = "direction") -> str:
+def figure_json(
+    tracks: Tracks,
+    image: NDArray[np.uint8] | str,
+    *,
+    colour: Colouring = "direction",
+    truth: TrueMotion | None = None,
+    lines: bool = True,
+) -> str:
     """Write `figure` as JSON with base64 arrays: about 1 MB for 4,096 points over 8 frames.
 
     Smaller than Plotly's own `to_json`, which spells each "/" of base64 with six characters.
     """
-    content = figure(tracks, image, colour=colour).to_dict()
+    content = figure(tracks, image, colour=colour, truth=truth, lines=lines).to_dict()
     return json.dumps(content, cls=PlotlyJSONEncoder, separators=(",", ":"))
 
 
@@ -155,6 +181,22 @@ def jpeg_url(image: NDArray[np.uint8], largest_side: int = 1280) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _thinned(tracks: Tracks) -> Tracks:
+    """Return every k-th frame and the last one, so that lines have at most some `LARGEST_EXACT` vertices."""
+    frames, count, _ = tracks.points.shape
+    step = -(-frames * count // LARGEST_EXACT) or 1
+    if step == 1:
+        return tracks
+    rows = np.unique(np.append(np.arange(0, frames, step), frames - 1))
+    return dataclasses.replace(
+        tracks,
+        points=tracks.points[rows],
+        visibility=tracks.visibility[rows],
+        frames=tracks.frames[rows],
+        handovers=None,
+    )
 
 
 def _trail_trace(tracks: Tracks, chosen: NDArray[np.intp], colour: str, index: int) -> go.Scattergl:
@@ -285,8 +327,9 @@ def _numbers(tracks: Tracks, ways: Mapping[Colouring, ColourBins], position: int
     # Eight bits are enough to show; 128 and above reads as visible, as above 0.5 does.
     visibility = np.round(tracks.visibility * 255)
     visibility = np.where(tracks.visible, np.maximum(visibility, 128), np.minimum(visibility, 127))
+    seams = np.zeros(0) if tracks.handovers is None else np.flatnonzero(tracks.handovers)
     return {
-        "version": 1,
+        "version": 2,
         "size": list(tracks.size),
         "frames": tracks.frames.tolist(),
         "fps": tracks.fps,
@@ -294,12 +337,44 @@ def _numbers(tracks: Tracks, ways: Mapping[Colouring, ColourBins], position: int
         "method": tracks.method.name,
         "position": position,
         "summary": summary(tracks),
-        "points": tracks.points,
+        **_positions(tracks.points, tracks.size),
         "visibility": visibility.astype(np.uint8),
+        # Where points were handed on: frame's row times number of points, plus the point.
+        "handovers": seams.astype(np.int32),
         "colourings": {
             name: {"bins": way.bins, "colours": list(way.colours), "top": way.top}
             for name, way in ways.items()
         },
+    }
+
+
+def _truth_numbers(truth: TrueMotion | None, size: tuple[int, int]) -> dict[str, Any]:
+    """What the viewer needs of the true motion."""
+    if truth is None:
+        return {}
+    numbers = {
+        **_positions(truth.points, size),
+        "visible": truth.visible.astype(np.uint8),
+        "summary": truth.summary,
+    }
+    return {"truth": numbers}
+
+
+def _positions(points: NDArray[np.float32], size: tuple[int, int]) -> dict[str, Any]:
+    """Return positions `[T, N, 2]` as {points, scale}: with a scale, position = origin + step · value.
+
+    Exact for up to `LARGEST_EXACT` positions, rounded to whole steps beyond. What lies more than one frame
+    outside the frame, where nobody looks, is then moved to there.
+    """
+    if points.shape[0] * points.shape[1] <= LARGEST_EXACT:
+        return {"points": points, "scale": None}
+    extent = np.array([size[1], size[0]])
+    origin = (extent - 1) / 2
+    offset = np.clip(points - origin, -1.5 * extent, 1.5 * extent)
+    step = 2.0 ** max(-5, int(np.ceil(np.log2(max(1.0, np.abs(offset).max()) / _WHOLE))))
+    return {
+        "points": np.round(offset / step).astype(np.int16),
+        "scale": {"step": step, "origin": origin.tolist()},
     }
 
 

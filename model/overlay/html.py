@@ -55,7 +55,7 @@ def write_html(path: str | os.PathLike[str], frames: Sequence[NDArray[np.uint8]]
         title=escape(f"Motion tracked with {tracks.method.name}"),
         summary=escape(summary(tracks)),
         style=(VIEWER_FOLDER / "viewer.css").read_text(encoding="utf-8"),
-        figure=_in_script(figure_json(tracks, pictures[0])),
+        figure=_in_script(figure_json(tracks, pictures[0], lines=False)),
         frames=_in_script(json.dumps(pictures)),
         plotly=get_plotlyjs(),
         viewer=(VIEWER_FOLDER / "viewer.js").read_text(encoding="utf-8"),

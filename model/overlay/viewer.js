@@ -3,10 +3,12 @@
 // One module for the web page and for the self-contained HTML file. It needs the global `Plotly` and a figure
 // made by model/overlay/figure.py, whose layout.meta.stillmotion holds the raw numbers.
 
-const ARRAYS = { f4: Float32Array, u1: Uint8Array };
+const ARRAYS = { f4: Float32Array, i4: Int32Array, i2: Int16Array, u1: Uint8Array };
 const HIDDEN_OPACITY = 0.3;
 const HIDDEN_COLOUR = "rgba(215, 224, 234, 0.2)";
 const OUTLINE = "rgba(8, 12, 18, 0.65)"; // heads stay visible on bright frames
+const SEAM = { size: 7, color: "rgba(8, 12, 18, 0.5)", line: { width: 1.5, color: "#ffffff" } };
+const TRUTH_LINE = { color: "#ffffff", width: 1.2, dash: "4px,3px" };
 const NEGLIGIBLE = 0.1; // pixels of the frame
 const SHORT = 16; // frames up to which whole paths are shown at first and playback is slow
 const LOOP_PAUSE = 500; // milliseconds that playback rests on the last frame
@@ -28,13 +30,15 @@ const MARKUP = `
       <output class="viewer-readout"></output>
     </div>
     <p class="viewer-keys"><kbd>space</kbd> play <kbd>←</kbd><kbd>→</kbd> step <kbd>C</kbd> colour
-      <kbd>H</kbd> hidden points <kbd>+</kbd><kbd>−</kbd><kbd>0</kbd> zoom</p>
+      <kbd>H</kbd> hidden points <span class="viewer-key-seams"><kbd>S</kbd> seams</span>
+      <span class="viewer-key-truth"><kbd>T</kbd> true motion</span> <kbd>+</kbd><kbd>−</kbd><kbd>0</kbd> zoom</p>
   </div>
   <div class="viewer-side">
     <section class="viewer-card">
       <h2>Summary</h2>
       <p class="viewer-summary"></p>
       <p class="viewer-visible"></p>
+      <p class="viewer-error" hidden></p>
     </section>
     <section class="viewer-card">
       <h2>Colour</h2>
@@ -63,6 +67,11 @@ const MARKUP = `
         <option value="dim">dimmed</option><option value="hide">left out</option></select></label>
       <label>Playback <select class="viewer-rate"></select></label>
       <label>Brightness <input type="range" class="viewer-shade" min="20" max="100" step="5"></label>
+      <label class="viewer-switch" data-for="seams"><input type="checkbox" class="viewer-seams">
+        <span>Chunk seams <small><i class="viewer-ring" aria-hidden="true"></i> where a chunk of frames handed a point
+        on to the next</small></span></label>
+      <label class="viewer-switch" data-for="truth"><input type="checkbox" class="viewer-truth">
+        <span>True motion <small><i class="viewer-dash" aria-hidden="true"></i> what the points really do</small></span></label>
     </section>
   </div>`;
 
@@ -92,6 +101,12 @@ export async function showViewer(root, figure, frameUrl) {
   slider.disabled = find("play").disabled = numbers.count < 2;
   fillSelects(root, numbers, state);
   paintLegends(root, numbers);
+  for (const name of ["seams", "truth"]) {
+    const isThere = name === "seams" ? numbers.handovers.length > 0 : Boolean(numbers.truth);
+    root.querySelector(`.viewer-switch[data-for=${name}]`).hidden = find(`key-${name}`).hidden = !isThere;
+  }
+  find("error").textContent = numbers.truth?.summary ?? "";
+  find("error").hidden = !numbers.truth;
 
   const layout = figure.layout;
   layout.uirevision = "keep"; // zoom survives every change of data
@@ -192,6 +207,12 @@ export async function showViewer(root, figure, frameUrl) {
     state.hidden = event.target.value;
     redraw();
   });
+  for (const name of ["seams", "truth"]) {
+    find(name).addEventListener("change", (event) => {
+      state[name] = event.target.checked;
+      redraw();
+    });
+  }
   find("rate").addEventListener("change", (event) => (state.rate = Number(event.target.value)));
   find("shade").addEventListener("input", (event) => {
     state.shade = Number(event.target.value);
@@ -200,7 +221,7 @@ export async function showViewer(root, figure, frameUrl) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
     const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: 10, PageDown: -10 }[event.key];
-    if (event.key === " " && !event.target.closest("button, a, summary")) player.toggle();
+    if (event.key === " " && !event.target.closest("button, a, summary, [type=checkbox]")) player.toggle();
     else if (step && !event.target.closest("input")) {
       player.stop();
       show(wanted + step);
@@ -209,6 +230,12 @@ export async function showViewer(root, figure, frameUrl) {
       redraw();
     } else if (event.key === "h" || event.key === "H") {
       state.hidden = state.hidden === "dim" ? "hide" : "dim";
+      redraw();
+    } else if ((event.key === "s" || event.key === "S") && numbers.handovers.length > 0) {
+      state.seams = !state.seams;
+      redraw();
+    } else if ((event.key === "t" || event.key === "T") && numbers.truth) {
+      state.truth = !state.truth;
       redraw();
     } else if (event.key === "+" || event.key === "=") zoom(plot, 0.8);
     else if (event.key === "-") zoom(plot, 1.25);
@@ -252,9 +279,22 @@ function readNumbers(meta) {
     height: meta.size[0],
     width: meta.size[1],
     points: visibility.length / count,
-    xy: decode(meta.points),
+    xy: positions(meta),
     visibility,
+    handovers: decode(meta.handovers),
+    truth: meta.truth && readTruth(meta.truth, count),
   };
+}
+
+function readTruth(truth, count) {
+  const visible = decode(truth.visible);
+  return { xy: positions(truth), visible, points: visible.length / count, summary: truth.summary };
+}
+
+/** Positions as x, y, x, y, ...; many travel as whole numbers of steps from an origin. */
+function positions({ points, scale }) {
+  const values = decode(points);
+  return scale ? Float32Array.from(values, (value, k) => scale.origin[k % 2] + scale.step * value) : values;
 }
 
 function decode(array) {
@@ -293,6 +333,20 @@ function traces(numbers, state) {
     meta: { role: "hidden" },
   };
   const all = [hidden, ...lines];
+  if (numbers.truth) {
+    const look = { type: "scattergl", mode: "lines", line: TRUTH_LINE, hoverinfo: "skip", showlegend: false };
+    all.push({ ...look, meta: { role: "truth" } });
+  }
+  if (numbers.handovers.length > 0) {
+    all.push({
+      type: "scattergl",
+      mode: "markers",
+      marker: SEAM,
+      hovertemplate: "handed on at frame %{customdata}<extra></extra>",
+      showlegend: false,
+      meta: { role: "seams" },
+    });
+  }
   lineArrays(numbers, state).forEach((array, index) => Object.assign(all[index], array));
   const { x, y, opacity, customdata } = headArrays(numbers, state);
   all.push({
@@ -331,7 +385,7 @@ function sizesFor(numbers, screenWidth) {
 
 const usedBins = (way) => way.groups.flatMap((group, bin) => (group.length ? [bin] : []));
 
-/** Line data in the order of the traces: what is hidden, then each colour in use. */
+/** Data in the order of the traces but the heads': what is hidden, each colour in use, truth and seams. */
 function lineArrays(numbers, state) {
   const [from, to] = trailWindow(numbers, state);
   const way = numbers.colourings[state.colour];
@@ -346,7 +400,29 @@ function lineArrays(numbers, state) {
     ...usedBins(way).map((bin) =>
       merge(numbers, way.groups[bin], from, to, (index, point) => isVisible(numbers, index, point)),
     ),
+    ...(numbers.truth ? [truthArrays(numbers.truth, state.truth, from, to)] : []),
+    ...(numbers.handovers.length > 0 ? [seamArrays(numbers, state, from, to)] : []),
   ];
+}
+
+function truthArrays(truth, isShown, from, to) {
+  const everyone = isShown ? Array.from({ length: truth.points }, (_, point) => point) : [];
+  return merge(truth, everyone, from, to, (index, point) => truth.visible[index * truth.points + point] === 1);
+}
+
+/** Where points were handed on, in the part of their paths that is shown. */
+function seamArrays(numbers, state, from, to) {
+  const { handovers, points, xy, frames } = numbers;
+  const isShown = (seam) =>
+    seam >= from * points &&
+    seam < (to + 1) * points &&
+    (state.hidden === "dim" || numbers.visibility[seam] > 127);
+  const shown = state.seams ? handovers.filter(isShown) : [];
+  return {
+    x: Float32Array.from(shown, (seam) => xy[2 * seam]),
+    y: Float32Array.from(shown, (seam) => xy[2 * seam + 1]),
+    customdata: Array.from(shown, (seam) => frames[Math.floor(seam / points)]),
+  };
 }
 
 function someHidden(numbers, from, to, point) {
@@ -431,9 +507,8 @@ function drawStep(plot, numbers, state, source) {
   const last = plot.data.length - 1;
   const changed = [...lines.keys(), last];
   // One value for each changed trace; undefined leaves a line's own as it is.
-  const forHeads = (value) => [...lines.map(() => undefined), value];
-  changes.customdata = forHeads(heads.customdata);
-  changes["marker.opacity"] = forHeads(heads.opacity);
+  changes.customdata = [...lines.map((line) => line.customdata), heads.customdata];
+  changes["marker.opacity"] = [...lines.map(() => undefined), heads.opacity];
   return Plotly.update(plot, changes, picture, changed);
 }
 
@@ -533,6 +608,8 @@ function initialState(numbers) {
     hidden: "dim",
     rate: numbers.count <= SHORT ? 5 : Math.min(30, realRate(numbers) || 10),
     shade: 80,
+    seams: false,
+    truth: false,
   };
   return { ...usual, ...readHash(numbers) };
 }
@@ -544,7 +621,7 @@ function realRate(numbers) {
   return Math.round((100 * numbers.fps) / step) / 100;
 }
 
-/** The address holds the moment: #frame=12&colour=speed&paths=8&hidden=hide. */
+/** The address holds the moment: #frame=12&colour=speed&paths=8&hidden=hide&seams=1&truth=1. */
 function readHash(numbers) {
   const hash = new URLSearchParams(location.hash.slice(1));
   const read = {};
@@ -553,6 +630,10 @@ function readHash(numbers) {
   if (hash.get("colour") in numbers.colourings) read.colour = hash.get("colour");
   if (trailChoices(numbers).some(([value]) => value === hash.get("paths"))) read.trail = hash.get("paths");
   if (["dim", "hide"].includes(hash.get("hidden"))) read.hidden = hash.get("hidden");
+  if (hash.has("frame")) {
+    read.seams = hash.get("seams") === "1";
+    read.truth = hash.get("truth") === "1";
+  }
   return read;
 }
 
@@ -566,6 +647,7 @@ function writeHash(state, numbers) {
       paths: state.trail,
       hidden: state.hidden,
     });
+    for (const name of ["seams", "truth"]) if (state[name]) hash.set(name, "1");
     history.replaceState(null, "", `#${hash}`);
   }, 250);
 }
@@ -617,6 +699,8 @@ function reflect(root, state) {
   root.querySelector(".viewer-trail").value = state.trail;
   root.querySelector(".viewer-hidden").value = state.hidden;
   root.querySelector(".viewer-rate").value = state.rate;
+  root.querySelector(".viewer-seams").checked = state.seams;
+  root.querySelector(".viewer-truth").checked = state.truth;
   const shade = root.querySelector(".viewer-shade");
   shade.value = state.shade;
   shade.style.setProperty("--done", `${(100 * (shade.value - shade.min)) / (shade.max - shade.min)}%`);
@@ -626,7 +710,8 @@ function reflect(root, state) {
   }
 }
 
-const isTyping = (target) => target.matches("input:not([type=range], [type=radio]), textarea, select");
+const isTyping = (target) =>
+  target.matches("input:not([type=range], [type=radio], [type=checkbox]), textarea, select");
 
 function zoom(plot, factor) {
   const around = ([low, high]) => {

@@ -1,6 +1,7 @@
 """The figure of tracks: merged traces, honest colours, light JSON."""
 
 import base64
+import dataclasses
 import io
 import json
 from typing import Any
@@ -23,6 +24,7 @@ from model.overlay.figure import (
     summary,
 )
 from model.overlay.html import write_html
+from model.overlay.truth import TrueMotion, true_motion
 from model.tracks import Method, Tracks
 
 SIZE = (90, 160)
@@ -162,6 +164,84 @@ def test_eight_bits_of_visibility_keep_what_reads_as_visible() -> None:
     coded = json.loads(figure_json(tracks, "/x.jpg"))["layout"]["meta"]["stillmotion"]["visibility"]
     stored = np.frombuffer(base64.b64decode(coded["bdata"]), dtype=np.uint8).reshape(2, 4)
     np.testing.assert_array_equal(stored > 127, tracks.visible)
+
+
+def numbers_of(tracks: Tracks, truth: TrueMotion | None = None, lines: bool = True) -> dict[str, Any]:
+    content = json.loads(figure_json(tracks, "/x.jpg", truth=truth, lines=lines))
+    numbers: dict[str, Any] = content["layout"]["meta"]["stillmotion"]
+    return numbers
+
+
+def array(coded: dict[str, Any]) -> NDArray[Any]:
+    return np.frombuffer(base64.b64decode(coded["bdata"]), dtype=np.dtype(coded["dtype"]))
+
+
+def test_seams_are_listed_row_by_row() -> None:
+    handovers = np.zeros((5, 4), dtype=bool)
+    handovers[2, [1, 3]] = handovers[4, 0] = True
+    tracks = dataclasses.replace(make(drift(2, 5, (1.0, 0.0))), handovers=handovers)
+    assert array(numbers_of(tracks)["handovers"]).tolist() == [9, 11, 16]
+    assert numbers_of(make(drift(2, 5, (1.0, 0.0))))["handovers"] == []
+
+
+def test_many_positions_are_rounded_to_a_32nd_of_a_pixel() -> None:
+    points = drift(64, 150, (0.31, -0.17)).astype(np.float32)
+    points[:, 5] = 1e6  # far outside, where nobody looks
+    tracks = make(points)
+    numbers = numbers_of(tracks, lines=False)
+    scale = numbers["scale"]
+    shown = array(numbers["points"]).reshape(150, 4096, 2) * scale["step"] + scale["origin"]
+    others = np.arange(4096) != 5
+    assert np.abs(shown - points)[:, others].max() <= 1 / 64
+    assert (shown[:, 5] > [SIZE[1], SIZE[0]]).all()
+    # 4 bytes a position and 1 of visibility, times 4/3 for base64.
+    assert len(figure_json(tracks, "/x.jpg", lines=False)) < 150 * 4096 * 5 * 4 / 3 + 100_000
+
+
+def test_lines_of_long_clips_take_every_kth_frame_up_to_the_last() -> None:
+    points = drift(32, 1500, (0.1, 0.05))
+    (trail,) = traces(figure(make(points), "/x.jpg"), "trails")
+    drawn = np.stack([trail.x, trail.y], axis=1)[: len(trail.x) // 1024]
+    np.testing.assert_allclose(drawn[0], points[0, 0], atol=1e-3)
+    np.testing.assert_allclose(drawn[-2], points[-1, 0], atol=1e-3)
+    np.testing.assert_allclose(drawn[1], points[3, 0], atol=1e-3)  # 1500 · 1024 / 2¹⁹ = 2.9
+    assert len(trail.x) < 1.1 * 2**19
+
+
+def test_a_viewer_that_draws_itself_gets_no_lines() -> None:
+    assert figure(make(drift(3, 4, (2.0, 1.0))), "/x.jpg", lines=False).data == ()
+
+
+def test_the_true_motion_is_compared_where_it_is_visible_and_starts_at_the_same_points() -> None:
+    truth = make(
+        drift(2, 6, (2.0, 0.0)), np.array([[True, True, True, True]] * 3 + [[False, True, True, True]] * 3)
+    )
+    found = drift(2, 6, (2.0, 0.0))[1:5:2]  # the frames 4 and 6 of 3 to 8
+    found = found - found[0] + query_grid(2, SIZE)
+    tracks = dataclasses.replace(make(found), frames=np.array([3, 5], dtype=np.int32))
+    compared = true_motion(tracks, truth)
+    assert compared is not None
+    np.testing.assert_allclose(compared.points, truth.points[[0, 2]])
+    assert compared.summary.startswith("Mean error 0.00 px, median 0.00 px, ")
+
+    found = drift(2, 6, (2.0, 0.0))
+    found[1:, 0] += [3.0, 4.0]  # 5 px; hidden from the 4th frame on, so it counts in 2 of 17 comparisons
+    compared = true_motion(make(found), truth)
+    assert compared is not None
+    assert compared.summary == (
+        "Mean error 0.59 px, median 0.00 px, against the true motion, over 4 points where they are visible."
+    )
+    numbers = numbers_of(make(found), compared)["truth"]
+    np.testing.assert_array_equal(array(numbers["points"]).reshape(6, 4, 2), truth.points)
+    assert array(numbers["visible"]).reshape(6, 4).tolist() == truth.visible.tolist()
+
+
+def test_truth_of_other_points_or_frames_is_not_compared() -> None:
+    truth = make(drift(2, 6, (2.0, 0.0)))
+    elsewhere = true_motion(make(drift(3, 6, (2.0, 0.0)) + 1.0), truth)
+    assert elsewhere is not None
+    assert elsewhere.summary.startswith("The true motion is known for 4 points from frame 3")
+    assert true_motion(make(drift(2, 7, (2.0, 0.0))), truth) is None
 
 
 def test_the_summary_says_what_happened() -> None:
