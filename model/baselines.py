@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
-from model.grid import rescale_points
+from model.grid import inside_frame, rescale_points
 from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 from model.tracks import Method
 
@@ -113,11 +113,11 @@ class LucasKanade:
             working_size = (current.shape[0], current.shape[1])
             if previous is None:
                 points.append(queries)
-                visible.append(_inside(queries, size))
+                visible.append(inside_frame(queries, size))
             else:
                 step = self._step(previous, current, rescale_points(points[-1], size, working_size))
                 points.append(rescale_points(step.points, working_size, size))
-                visible.append(visible[-1] & step.consistent & _inside(points[-1], size))
+                visible.append(visible[-1] & step.consistent & inside_frame(points[-1], size))
             previous = current
             keep(lambda: Partial(trajectories(), {}))
             progress(Progress("tracking", len(points), total))
@@ -157,9 +157,3 @@ class LucasKanade:
         result = np.asarray(moved, np.float32).reshape(-1, 2)
         found &= np.isfinite(result).all(axis=1)
         return np.where(found[:, None], result, points), found
-
-
-def _inside(points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Bool `[N]`: the points on the frame's pixels; size is (height, width)."""
-    x, y = points[:, 0], points[:, 1]
-    return (x >= -0.5) & (y >= -0.5) & (x <= size[1] - 0.5) & (y <= size[0] - 0.5)

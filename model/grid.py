@@ -59,3 +59,13 @@ def rescale_points(
     scale = np.array([target[1] / source[1], target[0] / source[0]])
     mapped: NDArray[np.float64] = (points.astype(np.float64) + 0.5) * scale - 0.5
     return mapped.astype(np.float32)
+
+
+def inside_frame(points: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Bool `[...]`: the points `[..., 2]` that lie on the pixels of a frame; size is (height, width).
+
+    The outermost pixels reach half a pixel beyond their centres. NaN is not inside.
+    """
+    x, y = points[..., 0], points[..., 1]
+    result: NDArray[np.bool_] = (x >= -0.5) & (y >= -0.5) & (x <= size[1] - 0.5) & (y <= size[0] - 0.5)
+    return result

@@ -1,12 +1,16 @@
 """Which tracking methods there are, for the command line and the web; needs no torch."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from model.errors import BadInput
 from model.weights import find_weights
 
 DEFAULT_METHOD = "lk"
 """The method where none is named; `pips` once trained weights are bundled."""
+
+RAFT_PREFIX = "raft:"
+"""What stands before a checkpoint of RAFT in a tracker's name."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,9 @@ class MethodOffer:
 
 
 def available_methods(pips_weights: str | None = None) -> tuple[MethodOffer, ...]:
-    """List the tracking methods, the default first.
+    """List the tracking methods for the app, the default first.
+
+    RAFT is not among them: it is there for comparisons on the command line, with weights by path alone.
 
     pips_weights: name or path of the PIPs weights from the settings, or None.
     """
@@ -54,15 +60,29 @@ def available_methods(pips_weights: str | None = None) -> tuple[MethodOffer, ...
 def check_method(name: str, weights: str | None = None) -> None:
     """Raise BadInput unless the method exists and has the weights that it needs.
 
-    name: "lk", "pips" or "zero".
-    weights: name or path of weights, for "pips".
+    name: "lk", "pips", "zero" or "raft".
+    weights: name or path of weights, for "pips"; path of a checkpoint, for "raft".
     """
     if name == "pips":
         find_weights(weights or "pips")
+    elif name == "raft":
+        _check_raft(weights)
     elif name not in ("lk", "zero"):
-        raise BadInput(f"There is no method “{name[:60]}”; choose one of lk, pips or zero.")
+        raise BadInput(f"There is no method “{name[:60]}”; choose one of lk, pips, raft or zero.")
 
 
 def tracker_name(method: str, weights: str | None) -> str:
     """Return what `Tracker.load` takes for a method and its weights."""
+    if method == "raft":
+        return f"{RAFT_PREFIX}{weights}"
     return (weights or "pips") if method == "pips" else method
+
+
+def _check_raft(weights: str | None) -> None:
+    if weights is None:
+        raise BadInput(
+            "RAFT needs trained weights and comes with none: give a checkpoint of RAFT-small "
+            "(raft-small.pth) by its path on the command line."
+        )
+    if not Path(weights).is_file():
+        raise BadInput(f"There is no checkpoint file {Path(weights).name}.")

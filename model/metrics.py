@@ -13,6 +13,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from model.grid import inside_frame
+
 QueryMode = Literal["first", "strided"]
 
 THRESHOLDS = (1, 2, 4, 8, 16)
@@ -241,10 +243,8 @@ def _samples(comparison: Comparison) -> _Samples:
     squared = (offset**2).sum(axis=2)
     scaled = (offset[..., 0] * SCALED_SIDE / width) ** 2 + (offset[..., 1] * SCALED_SIDE / height) ** 2
 
-    x, y = true[..., 0], true[..., 1]
-    in_frame = (x >= -0.5) & (y >= -0.5) & (x <= width - 0.5) & (y <= height - 0.5)
     visible = comparison.true_visible
-    hidden = ~visible & in_frame
+    hidden = ~visible & inside_frame(true, comparison.size)
     areas = comparison.object_areas
     limits = np.full(len(true), np.nan) if areas is None else PCK_SHARE * np.sqrt(areas.astype(np.float64))
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from model.baselines import LucasKanade, ZeroMotion
 from model.engine import Engine, Partial, State, Trajectories
 from model.errors import BadInput
+from model.methods import RAFT_PREFIX
 from model.progress import ReportProgress, ShouldStop, ignore_progress, never_stop
 from model.tracks import Tracks
 
@@ -52,8 +53,9 @@ class Tracker:
         """Make a method ready to run.
 
         name_or_path: "lk" (Lucas-Kanade), "zero", or PIPs by "pips" (the installed weights), by the name of
-            registered weights, or by the path of a checkpoint.
-        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:K"; only PIPs uses it.
+            registered weights, or by the path of a checkpoint; "raft:FILE" is RAFT-small, chained, with
+            that checkpoint.
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:K"; PIPs and RAFT use it.
         precision: "auto", "float32" or "bfloat16"; only PIPs uses it. "auto" is float32 on the CPU and
             bfloat16 on CUDA.
         Raises BadInput for an unknown name, a missing or unfitting checkpoint, or a device that is not there.
@@ -63,7 +65,11 @@ class Tracker:
             return cls(LucasKanade())
         if name == "zero":
             return cls(ZeroMotion())
-        # Here, not above: it imports torch, which takes seconds that the other methods need not wait.
+        # Here, not above: they import torch, which takes seconds that the other methods need not wait.
+        if name.startswith(RAFT_PREFIX):
+            from model.raft import RaftEngine  # noqa: PLC0415
+
+            return cls(RaftEngine.load(name.removeprefix(RAFT_PREFIX), device))
         from model.pips.tracker import PipsEngine  # noqa: PLC0415
 
         return cls(PipsEngine.load(name, device, precision))

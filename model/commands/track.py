@@ -28,8 +28,8 @@ OVERLAYS = (".html", ".mp4", ".gif")
     type=click.Path(path_type=Path),
     help="Where a picture of the tracks goes: .html, .mp4 or .gif; may be given several times.",
 )
-@click.option("--method", default=DEFAULT_METHOD, show_default=True, help="pips, lk or zero.")
-@click.option("--weights", help="For pips: a registered name or a checkpoint file.")
+@click.option("--method", default=DEFAULT_METHOD, show_default=True, help="pips, lk, raft or zero.")
+@click.option("--weights", help="For pips a registered name or a checkpoint file; for raft a file.")
 @click.option("--grid", type=int, default=16, show_default=True, help="Query points a side, 1 to 64.")
 @click.option("--start", type=int, default=0, show_default=True, help="The first frame, from 0.")
 @click.option(
