@@ -1,7 +1,7 @@
 // A run's page: its progress while it works, its tracks when it is done, its reason when it failed.
 
 import { API, Refused, Unreachable, request } from "./api.js";
-import { byId, pause, runFacts, say, seconds, setBar, showFacts } from "./format.js";
+import { byId, count, pause, runFacts, say, seconds, setBar, showFacts } from "./format.js";
 import { showViewer } from "./viewer.js";
 
 const { run: id, clip, fps, name } = byId("run").dataset;
@@ -66,12 +66,23 @@ async function showEnd(run) {
   byId("change").href = byId("change-ended").href = `/clips/${clip}?${again}`;
   document.title = `${name} – Stillmotion`;
   if (run.state === "done") return showTracks(run);
-  byId("ended-title").textContent = run.state === "failed" ? "This run failed" : "This run was cancelled";
-  byId("ended-reason").textContent = run.error ?? (run.state === "failed" ? "" : "Nothing of it was kept.");
+  const [title, reason] = ending(run);
+  byId("ended-title").textContent = title;
+  byId("ended-reason").textContent = reason;
   byId("ended").classList.toggle("bad", run.state === "failed");
+  byId("ended").classList.toggle("slim", Boolean(run.links.tracks));
   byId("ended").hidden = false;
-  announce(`${byId("ended-title").textContent}. ${byId("ended-reason").textContent}`);
+  announce(`${title}. ${reason}`);
   byId("retry").addEventListener("click", () => startAgain(run));
+  if (run.links.tracks) showTracks(run);
+}
+
+/** What to say of a run that has no complete result, as [title, reason]. */
+function ending(run) {
+  if (run.state === "failed") return ["This run failed", run.error ?? ""];
+  if (!run.links.tracks) return ["This run was cancelled", "Nothing had been tracked yet, so nothing was kept."];
+  const title = `Cancelled after ${run.tracked_frames.toLocaleString("en")} of ${count(run.frames, "frame")}`;
+  return [title, "What was tracked until then is below; the downloads hold the same frames."];
 }
 
 async function showTracks(run) {
@@ -83,10 +94,10 @@ async function showTracks(run) {
   byId("get-json").href = links.json;
   byId("downloads").hidden = false;
   try {
-    const figure = await request(`/runs/${id}/figure.json`);
+    const figure = await request(`/runs/${id}/figure.json?lines=false`);
     await scriptsLoaded();
     await showViewer(byId("viewer"), figure, (position) => links.frames.replace("{position}", position));
-    announce(`Done. ${figure.layout.meta.stillmotion.summary}`);
+    if (run.state === "done") announce(`Done. ${figure.layout.meta.stillmotion.summary}`);
   } catch (error) {
     say(byId("run-error"), `The tracks cannot be shown: ${error.message}`);
   }

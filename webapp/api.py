@@ -21,11 +21,12 @@ from webapp.jobs import discard_results
 from webapp.overlays import stored_overlay
 from webapp.pictures import jpeg
 from webapp.problems import ProblemApi, problem_of
-from webapp.records import Clip, Run, RunState
+from webapp.records import UNFINISHED, Clip, Run
 from webapp.runs import RunRequest, start_run
 from webapp.schemas import (
     ClipListSchema,
     ClipSchema,
+    FigureQuery,
     ListQuery,
     MethodListSchema,
     RunBody,
@@ -199,9 +200,8 @@ def cancel(run_id: str) -> Json:
 @runs.alt_response(409, problem_of(409))
 def tracks_npz(run_id: str) -> Response:
     """Download the tracks as the .npz file that the command line writes too."""
-    return _cached(
-        _stored(f"{_done(run_id).folder}/tracks.npz", "application/octet-stream", _name(run_id, "npz"))
-    )
+    key = str(_with_tracks(run_id).tracks_key)
+    return _cached(_stored(key, "application/octet-stream", _name(run_id, "npz")))
 
 
 @runs.route("/<run_id>/tracks.json", methods=["GET"])
@@ -210,7 +210,7 @@ def tracks_npz(run_id: str) -> Response:
 @runs.alt_response(409, problem_of(409))
 def tracks_as_json(run_id: str) -> Response:
     """Download the tracks as JSON."""
-    text = tracks_json(_tracks(_done(run_id)))
+    text = tracks_json(_tracks(_with_tracks(run_id)))
     return _attached(Response(text, content_type="application/json"), _name(run_id, "json"))
 
 
@@ -220,7 +220,7 @@ def tracks_as_json(run_id: str) -> Response:
 @runs.alt_response(409, problem_of(409))
 def tracks_as_csv(run_id: str) -> Response:
     """Download the tracks as a table: point, frame, x, y, visibility."""
-    rows = stream_with_context(tracks_csv(_tracks(_done(run_id))))
+    rows = stream_with_context(tracks_csv(_tracks(_with_tracks(run_id))))
     return _attached(Response(rows, content_type="text/csv; charset=utf-8"), _name(run_id, "csv"))
 
 
@@ -243,15 +243,17 @@ def overlay_gif(run_id: str) -> Response:
 
 
 @runs.route("/<run_id>/figure.json", methods=["GET"])
+@runs.arguments(FigureQuery, location="query")
 @runs.response(200, {"type": "object"})
 @runs.alt_response(404, problem_of(404))
 @runs.alt_response(409, problem_of(409))
-def figure_json(run_id: str) -> Response:
+def figure_json(query: Mapping[str, bool], run_id: str) -> Response:
     """Show the tracks as a Plotly figure."""
-    found = _done(run_id)
+    found = _with_tracks(run_id)
     first = url_for("runs.run_frame", run_id=run_id, position=0)
     # Not kept by the browser: how tracks are drawn changes with an update.
-    return Response(figure_as_json(_tracks(found), image=first), content_type="application/json")
+    text = figure_as_json(_tracks(found), image=first, lines=query["lines"])
+    return Response(text, content_type="application/json")
 
 
 @runs.route("/<run_id>/frames/<int:position>.jpg", methods=["GET"])
@@ -264,7 +266,7 @@ def run_frame(run_id: str, position: int) -> Response:
     if position >= found.frames or not backend().storage.exists(key):
         abort(404, description=f"The run has no picture {position} (of 0 to {found.frames - 1}), or not yet.")
     answer = _stored(key, "image/jpeg")
-    return _cached(answer) if found.state == RunState.DONE else answer
+    return answer if found.state in UNFINISHED else _cached(answer)
 
 
 @methods.route("", methods=["GET"])
@@ -315,23 +317,24 @@ def _run(run_id: str) -> Run:
     return found
 
 
-def _done(run_id: str) -> Run:
+def _with_tracks(run_id: str) -> Run:
     found = _run(run_id)
-    if found.state != RunState.DONE:
-        abort(409, description=f"The run is {found.state}; tracks are there once it is done.")
+    if found.tracks_key is None:
+        end = "; tracks are there once it is done" if found.state in UNFINISHED else " and has no tracks"
+        abort(409, description=f"The run is {found.state}{end}.")
     return found
 
 
 def _tracks(found: Run) -> Tracks:
     try:
-        with backend().storage.local_copy(f"{found.folder}/tracks.npz") as path:
+        with backend().storage.local_copy(str(found.tracks_key)) as path:
             return Tracks.load(path)
     except FileNotFoundError as error:
         raise BadInput("The run's tracks are gone from the storage; start it again.") from error
 
 
 def _overlay(run_id: str, kind: str, content_type: str) -> Response:
-    part, found = backend(), _done(run_id)
+    part, found = backend(), _with_tracks(run_id)
     key = stored_overlay(part.settings, part.storage, found, kind)
     return _stored(key, content_type, _name(run_id, kind))
 

@@ -9,7 +9,12 @@ from model.tracks import Tracks
 
 
 def tracks_json(tracks: Tracks) -> str:
-    """Return everything in a `Tracks` as one JSON object; points as `[T][N][2]`, rounded to 1/1000 pixel."""
+    """Return everything in a `Tracks` as one JSON object; points as `[T][N][2]`, rounded to 1/1000 pixel.
+
+    "handovers" holds, for each point, the frames in which one chunk of frames handed it on to the next; it is
+    null for a method without chunks.
+    """
+    handovers = tracks.handovers
     return json.dumps(
         {
             "size": {"height": tracks.size[0], "width": tracks.size[1]},
@@ -23,6 +28,9 @@ def tracks_json(tracks: Tracks) -> str:
             "frames": tracks.frames.tolist(),
             "points": np.round(tracks.points.astype(np.float64), 3).tolist(),
             "visibility": np.round(tracks.visibility.astype(np.float64), 3).tolist(),
+            "handovers": None
+            if handovers is None
+            else [tracks.frames[column].tolist() for column in handovers.T],
         }
     )
 

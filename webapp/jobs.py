@@ -198,6 +198,20 @@ def discard_results(settings: Settings, run_id: str) -> None:
     Storage(settings.storage, settings.temporary_folder).delete(f"runs/{run_id}")
 
 
+def discard_cancelled(settings: Settings, database: Database, run_id: str) -> None:
+    """Remove what a cancelled run has written but for the frames that it had tracked.
+
+    A run that was started again elsewhere keeps its files.
+    """
+    with database.session() as session:
+        run = session.get(Run, run_id)
+    if run is not None and run.state != RunState.CANCELLED:
+        return
+    shutil.rmtree(scratch_folder(settings, run_id), ignore_errors=True)
+    if run is None or run.tracks_key is None:
+        discard_results(settings, run_id)
+
+
 def scratch_folder(settings: Settings, run_id: str) -> str:
     """Return the folder for a run's unfinished files; the same for each attempt, so none is forgotten."""
     return str(settings.temporary_folder / f"run-{run_id}")
@@ -229,8 +243,13 @@ def record_failure(
 
 
 def discard_stopped(job: Job, _connection: Any) -> None:
-    """Remove what a cancelled run has written (RQ calls this in the worker, after the stop)."""
-    discard_results(Settings.from_environment(), job.id)
+    """Remove what a cancelled run leaves unfinished (RQ calls this in the worker, after the stop)."""
+    settings = Settings.from_environment()
+    database = Database(settings.database)
+    try:
+        discard_cancelled(settings, database, job.id)
+    finally:
+        database.close()
 
 
 def record_killed(job: Job, _process_id: int, status: int, _usage: Any) -> None:

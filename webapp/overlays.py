@@ -13,7 +13,7 @@ from webapp.storage import Storage
 
 
 def stored_overlay(settings: Settings, storage: Storage, run: Run, kind: str) -> str:
-    """Return the storage key of a finished run's overlay, drawn now if it is not there yet.
+    """Return the storage key of an overlay of a run that has tracks, drawn now if it is not there yet.
 
     kind: "mp4" or "gif".
     Raises BadInput when the clip or the tracks are gone from the storage.
@@ -23,12 +23,12 @@ def stored_overlay(settings: Settings, storage: Storage, run: Run, kind: str) ->
         return key
     try:
         with (
-            storage.local_copy(f"{run.folder}/tracks.npz") as tracks_file,
+            storage.local_copy(str(run.tracks_key)) as tracks_file,
             storage.local_copy(run.clip.key) as clip,
             tempfile.TemporaryDirectory(dir=settings.temporary_folder, prefix="overlay-") as folder,
         ):
             drawn = Path(folder) / f"overlay.{kind}"
-            frames = read_frames(clip, start=run.start, step=run.frame_step, count=run.frames)
+            frames = read_frames(clip, start=run.start, step=run.frame_step, count=run.frames_in_tracks)
             write_overlay(drawn, frames, Tracks.load(tracks_file))
             storage.move_in(drawn, key)
     except FileNotFoundError as error:

@@ -116,6 +116,7 @@ class Run(Base):
     eta_seconds: Mapped[float | None] = mapped_column(Float)
     error: Mapped[str | None] = mapped_column(Text)
     attempts: Mapped[int] = mapped_column(default=0)
+    tracked_frames: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -125,6 +126,24 @@ class Run(Base):
     def folder(self) -> str:
         """Where the storage keeps its results."""
         return f"runs/{self.id}"
+
+    def partial_key(self, frames: int) -> str:
+        """Where the storage keeps the tracks of its first frames while it is not done."""
+        return f"{self.folder}/partial/{frames}.npz"
+
+    @property
+    def tracks_key(self) -> str | None:
+        """Where the storage keeps its tracks: all of them, or those from before it was cancelled, or None."""
+        if self.state == RunState.DONE:
+            return f"{self.folder}/tracks.npz"
+        if self.state == RunState.CANCELLED and self.tracked_frames:
+            return self.partial_key(self.tracked_frames)
+        return None
+
+    @property
+    def frames_in_tracks(self) -> int:
+        """How many frames the tracks at `tracks_key` have."""
+        return self.frames if self.state == RunState.DONE else self.tracked_frames or 0
 
 
 class Database:
@@ -156,6 +175,7 @@ class Database:
                     eta_seconds=None,
                     error=None,
                     attempts=Run.attempts + 1,
+                    tracked_frames=None,
                     started_at=now(),
                     finished_at=None,
                 )
@@ -170,7 +190,7 @@ class Database:
         """End an unfinished run; False when it has already ended."""
         values: dict[str, Any] = {"state": state, "error": error, "eta_seconds": None, "finished_at": now()}
         if state is RunState.DONE:
-            values |= {"progress": 1.0, "stage": "done"}
+            values |= {"progress": 1.0, "stage": "done", "tracked_frames": Run.frames}
         return self._change(run_id, Run.state.in_(UNFINISHED), **values)
 
     def requeue_run(self, run_id: str) -> bool:
@@ -183,6 +203,7 @@ class Database:
             progress=0.0,
             eta_seconds=None,
             started_at=None,
+            tracked_frames=None,
         )
 
     def _change(self, run_id: str, *conditions: ColumnElement[bool], **values: Any) -> bool:

@@ -74,6 +74,21 @@ class RunListQuery(ListQuery):
     clip = _text("clip", load_default=None, metadata={"description": "only runs of this clip"})
 
 
+class FigureQuery(Schema):
+    """What a figure should hold."""
+
+    lines = fields.Boolean(
+        load_default=True,
+        error_messages={"invalid": "The value of “lines” must be true or false, not “{input}”."},
+        metadata={"description": "false: only the numbers, for a viewer that draws them itself"},
+    )
+
+    class Meta:
+        """As in the other queries."""
+
+        unknown = "exclude"
+
+
 class RunBody(Schema):
     """What to track."""
 
@@ -137,6 +152,10 @@ class RunSchema(Schema):
     start = fields.Integer()
     frames = fields.Integer(metadata={"description": "how many frames are tracked"})
     frame_step = fields.Integer()
+    tracked_frames = fields.Integer(
+        allow_none=True,
+        metadata={"description": "frames whose tracks are stored; a cancelled run keeps those"},
+    )
     state = fields.String(validate=validate.OneOf(list(RunState)))
     stage = fields.String()
     progress = fields.Float(metadata={"description": "0 to 1"})
@@ -206,7 +225,7 @@ def run_json(backend: Backend, run: Run) -> dict[str, Any]:
 def _links(run: Run) -> dict[str, str]:
     here = url_for("runs.run", run_id=run.id)
     links = {"self": here, "page": f"/runs/{run.id}", "clip": url_for("clips.clip", clip_id=run.clip_id)}
-    if run.state == RunState.DONE:
+    if run.tracks_key is not None:
         links |= {
             "tracks": f"{here}/tracks.npz",
             "json": f"{here}/tracks.json",

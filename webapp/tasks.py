@@ -12,7 +12,8 @@ from model.methods import tracker_name
 from model.progress import Progress
 from model.track import TrackRequest, track_file
 from model.tracker import Tracker
-from webapp.jobs import discard_results, scratch_folder
+from webapp.jobs import discard_cancelled, discard_results, scratch_folder
+from webapp.partials import PartialWriter
 from webapp.pictures import jpeg
 from webapp.records import Database, Run, RunState
 from webapp.settings import Settings
@@ -23,7 +24,10 @@ SECONDS_BETWEEN_REPORTS = 0.25
 
 
 def track(run_id: str) -> None:
-    """Track a run's clip and store `tracks.npz` and the frames; the run's row says how it ended."""
+    """Track a run's clip and store `tracks.npz` and the frames; the run's row says how it ended.
+
+    The frames tracked so far are stored now and then, for the case that the run is cancelled.
+    """
     settings = Settings.from_environment()
     database = Database(settings.database)
     try:
@@ -36,7 +40,7 @@ def track(run_id: str) -> None:
             if database.finish_run(run_id, RunState.FAILED, str(error)):
                 discard_results(settings, run_id)
         except Stopped:
-            discard_if_cancelled(settings, database, run_id)
+            discard_cancelled(settings, database, run_id)
     finally:
         database.close()
 
@@ -47,6 +51,7 @@ def _track(settings: Settings, database: Database, run: Run) -> None:
     scratch = Path(scratch_folder(settings, run.id))
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
+    storage.delete(f"{run.folder}/partial")  # an earlier attempt's
 
     def keep_frame(position: int, frame: NDArray[np.uint8]) -> None:
         picture = scratch / "frame.jpg"
@@ -63,6 +68,7 @@ def _track(settings: Settings, database: Database, run: Run) -> None:
                 on_frame=keep_frame,
                 progress=report,
                 should_stop=lambda: report.is_over,
+                keep=PartialWriter(database, storage, run, scratch),
             )
         tracks.save(scratch / "tracks.npz")
         storage.move_in(scratch / "tracks.npz", f"{run.folder}/tracks.npz")
@@ -72,15 +78,7 @@ def _track(settings: Settings, database: Database, run: Run) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
     if not database.finish_run(run.id, RunState.DONE):
         raise Stopped("The run was cancelled while its result was stored.")
-
-
-def discard_if_cancelled(settings: Settings, database: Database, run_id: str) -> None:
-    """Remove a cancelled run's files; a run that was started again elsewhere keeps them."""
-    with database.session() as session:
-        run = session.get(Run, run_id)
-        is_started_again = run is not None and run.state != RunState.CANCELLED
-    if not is_started_again:
-        discard_results(settings, run_id)
+    storage.delete(f"{run.folder}/partial")
 
 
 class RunProgress:

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import psutil
 import requests
 
+from model.tracks import Tracks
+
 ROOT = Path(__file__).resolve().parents[2]
 UNFINISHED = ("queued", "running")
 
@@ -136,9 +138,10 @@ class Stack:
         assert answer.status_code in (200, 201), answer.text
         return str(answer.json()["id"])
 
-    def start_run(self, clip: str, **settings: Any) -> str:
-        """Start a run and return its id."""
-        answer = requests.post(f"{self.url}/api/v1/runs", json={"clip": clip, **settings}, timeout=30)
+    def start_run(self, clip: str, method: str = "lk", **settings: Any) -> str:
+        """Start a run, by a method that is quick and needs no weights, and return its id."""
+        wish = {"clip": clip, "method": method, **settings}
+        answer = requests.post(f"{self.url}/api/v1/runs", json=wish, timeout=30)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 
@@ -151,6 +154,21 @@ class Stack:
         """Wait until a run is at its work, well before its end."""
         found = wait_for(lambda: self.run(run_id) if self.run(run_id)["progress"] > 0 else None)
         assert found["state"] == "running", found
+
+    def cancel(self, run_id: str) -> dict[str, Any]:
+        """Cancel a run and return what the API then says of it."""
+        answer = requests.delete(f"{self.url}/api/v1/runs/{run_id}", timeout=10)
+        assert answer.status_code == 200, answer.text
+        cancelled: dict[str, Any] = answer.json()
+        return cancelled
+
+    def tracks(self, run_id: str, folder: Path) -> Tracks:
+        """Download a run's tracks into a folder and read them."""
+        path = folder / f"{run_id}.npz"
+        answer = self.get(f"/runs/{run_id}/tracks.npz")
+        assert answer.status_code == 200, answer.text
+        path.write_bytes(answer.content)
+        return Tracks.load(path)
 
     def wait_for_end(self, run_id: str, seconds: float = 60.0) -> dict[str, Any]:
         """Wait until a run is neither queued nor running, and return it."""

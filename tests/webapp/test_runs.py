@@ -6,10 +6,12 @@ from pathlib import Path
 
 import av
 import numpy as np
+import requests
 from PIL import Image
 
 from model.grid import query_grid
-from model.tracks import Tracks
+from model.tracker import Tracker
+from model.video import read_frames
 from tests.webapp.stack import Stack, is_alive, wait_for
 
 
@@ -26,8 +28,7 @@ def test_a_run_gives_tracks_frames_and_exports(stack: Stack, small_clip: Path, t
     )
     assert run["created_at"] <= run["started_at"] <= run["finished_at"]
 
-    (tmp_path / "tracks.npz").write_bytes(stack.get(f"/runs/{run_id}/tracks.npz").content)
-    tracks = Tracks.load(tmp_path / "tracks.npz")
+    tracks = stack.tracks(run_id, tmp_path)
     assert tracks.frames.tolist() == [2, 4, 6, 8, 10, 12]
     assert (tracks.size, tracks.fps, tracks.grid) == ((96, 128), 25.0, (5, 5))
     np.testing.assert_allclose(tracks.points[0], query_grid(5, (96, 128)), atol=1e-4)
@@ -37,6 +38,8 @@ def test_a_run_gives_tracks_frames_and_exports(stack: Stack, small_clip: Path, t
     moved = (tracks.points[-1] - tracks.points[0])[seen]
     np.testing.assert_allclose(np.median(moved, axis=0), [20, 10], atol=0.5)
 
+    assert run["tracked_frames"] == 6
+    assert not (stack.instance / "storage" / "runs" / run_id / "partial").exists()
     content = stack.get(f"/runs/{run_id}/tracks.json").json()
     np.testing.assert_allclose(content["points"], tracks.points, atol=6e-4)
     assert content["frames"] == tracks.frames.tolist()
@@ -69,15 +72,45 @@ def test_cancel_stops_a_running_run_within_2_s(stack: Stack, long_clip: Path) ->
     stack.wait_for_progress(run_id)
     horse = stack.horse()
     began = time.monotonic()
-    answer = _cancel(stack, run_id)
+    answer = stack.cancel(run_id)
     assert answer["state"] == "cancelled"
     wait_for(lambda: not is_alive(horse), 2.0)
     assert time.monotonic() - began < 2.0
-    folder = stack.instance / "storage" / "runs" / run_id
-    wait_for(lambda: not folder.exists(), 5.0)
-    assert not list((stack.instance / "tmp").glob("run-*"))
+    wait_for(lambda: not list((stack.instance / "tmp").glob("run-*")), 5.0)
     assert stack.run(run_id)["state"] == "cancelled"
-    assert _cancel(stack, run_id)["state"] == "cancelled"
+    assert stack.cancel(run_id)["state"] == "cancelled"
+
+
+def test_a_cancelled_run_keeps_what_it_had_tracked(stack: Stack, long_clip: Path, tmp_path: Path) -> None:
+    clip = stack.upload(long_clip)
+    run_id = stack.start_run(clip, grid=64, frames=None)
+    under_way = wait_for(lambda: stack.run(run_id) if stack.run(run_id)["tracked_frames"] else None)
+    assert under_way["state"] == "running"
+    assert "tracks" not in under_way["links"]  # nothing is shown as a result before the end
+    assert stack.get(f"/runs/{run_id}/tracks.npz").status_code == 409
+    stack.cancel(run_id)
+    wait_for(lambda: not list((stack.instance / "tmp").glob("run-*")), 5.0)
+
+    run = stack.run(run_id)
+    assert run["state"] == "cancelled"
+    kept = run["tracked_frames"]
+    assert 2 <= kept < 500
+    partial = stack.tracks(run_id, tmp_path)
+    assert partial.frames.tolist() == list(range(kept))
+    whole = Tracker.load("lk").track_clip(
+        read_frames(long_clip, start=0, step=1, count=kept + 5), query_grid(64, (96, 128))
+    )
+    np.testing.assert_array_equal(partial.points, whole.points[:kept])
+    np.testing.assert_array_equal(partial.visibility, whole.visibility[:kept])
+
+    assert len(stack.get(f"/runs/{run_id}/tracks.json").json()["frames"]) == kept
+    numbers = stack.get(f"/runs/{run_id}/figure.json?lines=false").json()["layout"]["meta"]["stillmotion"]
+    assert len(numbers["frames"]) == kept
+    assert stack.get(f"/runs/{run_id}/frames/{kept - 1}.jpg").status_code == 200
+    stored = stack.instance / "storage" / "runs" / run_id / "partial"
+    assert stored / f"{kept}.npz" in list(stored.iterdir())
+    requests.delete(f"{stack.url}/api/v1/clips/{clip}", timeout=10)
+    assert not stored.parent.exists()
 
 
 def test_a_waiting_run_has_a_place_and_can_be_cancelled(
@@ -88,9 +121,9 @@ def test_a_waiting_run_has_a_place_and_can_be_cancelled(
     clip = stack.upload(small_clip)
     first, second = stack.start_run(clip), stack.start_run(clip)
     assert [stack.run(run)["queue_position"] for run in (first, second)] == [1, 2]
-    assert _cancel(stack, first)["state"] == "cancelled"
+    assert stack.cancel(first)["state"] == "cancelled"
     assert stack.run(second)["queue_position"] == 1
-    assert _cancel(stack, busy)["state"] == "cancelled"
+    assert stack.cancel(busy)["state"] == "cancelled"
     assert stack.wait_for_end(second)["state"] == "done"
     assert stack.run(first)["state"] == "cancelled"
     assert stack.run(first)["started_at"] is None
@@ -107,11 +140,3 @@ def test_a_clip_that_shrank_since_its_upload_fails_with_a_reason(
     run = stack.wait_for_end(stack.start_run(clip))
     assert (run["state"], run["error"]) == ("failed", "The clip's file is gone; upload it again.")
     assert not (stack.instance / "storage" / "runs" / run["id"]).exists()
-
-
-def _cancel(stack: Stack, run_id: str) -> dict[str, object]:
-    import requests
-
-    answer = requests.delete(f"{stack.url}/api/v1/runs/{run_id}", timeout=10)
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
