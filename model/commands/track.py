@@ -1,17 +1,21 @@
 """`python -m model track`: follow a grid of points through a clip."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from model.commands.console import progress_bar
-from model.errors import BadInput
+from model.commands.partial import Job, load_state, partial_path, save_partial, stop_on_interrupt
+from model.engine import State
+from model.errors import BadInput, Stopped
 from model.methods import DEFAULT_METHOD, check_method, tracker_name
 from model.overlay.figure import summary
 from model.overlay.html import write_html
 from model.overlay.render import write_overlay
+from model.progress import ReportProgress
 from model.track import TrackRequest, frame_indices, track_file
-from model.tracker import Tracker
+from model.tracker import PartialTracks, Tracker
 from model.tracks import Tracks
 from model.video import probe, read_frames
 
@@ -52,7 +56,10 @@ def command(
     device: str,
     precision: str,
 ) -> None:
-    """Follow a grid of points through CLIP: a video, a GIF, or a folder or zip of images."""
+    """Follow a grid of points through CLIP: a video, a GIF, or a folder or zip of images.
+
+    Ctrl-C keeps the frames tracked so far in OUT.partial.npz; with PIPs, the same command goes on from there.
+    """
     _check_outputs(out, overlays)
     check_method(method, weights)
     request = TrackRequest(grid, start, frames or None, frame_step)
@@ -63,9 +70,10 @@ def command(
         )
     tracker = Tracker.load(tracker_name(method, weights), device, precision)
     with progress_bar("frames") as report:
-        tracks = track_file(clip, tracker, request, progress=report)
+        tracks = _track(clip, tracker, request, out, report)
         if out is not None:
             tracks.save(out)
+            partial_path(out).unlink(missing_ok=True)
         for overlay in overlays:
             selected = read_frames(clip, start=start, step=frame_step, count=available)
             if overlay.suffix.lower() == ".html":
@@ -73,6 +81,60 @@ def command(
             else:
                 write_overlay(overlay, selected, tracks, progress=report)
     _say(tracks, [path for path in (out, *overlays) if path is not None])
+
+
+def _track(
+    clip: Path, tracker: Tracker, request: TrackRequest, out: Path | None, report: ReportProgress
+) -> Tracks:
+    """Track the clip; an interrupt keeps what is done, and what was kept is gone on from."""
+    latest: Callable[[], PartialTracks] | None = None
+
+    def keep(partial: Callable[[], PartialTracks]) -> None:
+        nonlocal latest
+        latest = partial
+
+    with stop_on_interrupt() as should_stop:
+        try:
+            return track_file(
+                clip,
+                tracker,
+                request,
+                progress=report,
+                should_stop=should_stop,
+                keep=keep,
+                state=_earlier_state(clip, tracker, request, out),
+            )
+        except Stopped:
+            if out is not None and latest is not None:
+                _keep(latest(), partial_path(out), _job(clip, tracker, request))
+            raise
+
+
+def _job(clip: Path, tracker: Tracker, request: TrackRequest) -> Job:
+    indices = frame_indices(request, probe(clip))
+    settings = {"grid": request.grid, "frames": [int(indices[0]), request.frame_step, len(indices)]}
+    return Job.of(clip, settings, tracker.engine.method)
+
+
+def _earlier_state(clip: Path, tracker: Tracker, request: TrackRequest, out: Path | None) -> State | None:
+    """Return what an interrupted run of the same command left, and say so."""
+    if out is None or not partial_path(out).exists():
+        return None
+    try:
+        state = load_state(partial_path(out), _job(clip, tracker, request))
+    except BadInput as reason:
+        click.echo(str(reason), err=True)
+        return None
+    if state is not None:
+        click.echo(f"Going on from {partial_path(out).name}.", err=True)
+    return state
+
+
+def _keep(partial: PartialTracks, path: Path, job: Job) -> None:
+    save_partial(path, partial, job)
+    done, total = len(partial.tracks.frames), job.settings["frames"][-1]
+    then = "goes on from there" if partial.state else "starts again"
+    click.echo(f"\nKept {done} of {total} frames in {path}; the same command {then}.", err=True)
 
 
 def _check_outputs(out: Path | None, overlays: tuple[Path, ...]) -> None:

@@ -5,12 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from model.__main__ import main
+from model.engine import keep_nothing
+from model.pips.network import Pips, PipsConfig
+from model.pips.tracker import PipsEngine
+from model.progress import Progress
+from model.tracker import Tracker
 from model.tracks import Tracks
 from tests.media import moving_clip
 
@@ -85,12 +92,13 @@ def test_weights_says_what_there_is(capsys):
     assert "PIPs needs trained weights" in capsys.readouterr().out
 
 
-def test_an_interrupt_exits_with_130_and_leaves_nothing(tmp_path):
+def test_an_interrupt_exits_with_130_and_keeps_what_is_done(tmp_path, capsys):
     clip = tmp_path / "long.mp4"
     moving_clip(clip, frames=400, size=(360, 480), velocity=(0.1, 0.0))
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "model", "track", str(clip), "--frames", "0", "--grid", "64"),
+            *("--method", "lk"),
             *("--out", str(tmp_path / "t.npz")),
         ],
         stderr=subprocess.PIPE,
@@ -102,8 +110,72 @@ def test_an_interrupt_exits_with_130_and_leaves_nothing(tmp_path):
         seen += process.stderr.read1(4096)
     process.send_signal(signal.SIGINT)
     deadline = time.monotonic() + 10
+    seen = b""
     while process.poll() is None and time.monotonic() < deadline:
-        process.stderr.read1(4096)
+        seen += process.stderr.read1(4096)
+    seen += process.stderr.read()
     assert process.wait(1) == 130
     process.stderr.close()
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["long.mp4"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["long.mp4", "t.partial.npz"]
+    kept = Tracks.load(tmp_path / "t.partial.npz")
+    count = len(kept.frames)
+    assert 2 <= count < 400
+    assert f"Kept {count} of 400 frames in {tmp_path / 't.partial.npz'}; the same command starts again." in (
+        seen.decode()
+    )
+    whole = ["track", str(clip), "--frames", str(count), "--grid", "64", "--method", "lk"]
+    assert main([*whole, "--out", str(tmp_path / "t.npz")]) == 0
+    assert "t.partial.npz is from another clip or other settings" in capsys.readouterr().err
+    np.testing.assert_array_equal(kept.points, Tracks.load(tmp_path / "t.npz").points)
+    assert not (tmp_path / "t.partial.npz").exists()
+
+
+@dataclass(frozen=True)
+class InterruptedEngine(PipsEngine):
+    """PIPs of which someone has had enough after so many frames, if it did not go on from an earlier call."""
+
+    patience: float = 0.0
+
+    def follow(self, frames, queries, total, progress, should_stop, keep=keep_nothing, state=None):
+        def told(where: Progress) -> None:
+            if state is None and where.done > self.patience:
+                os.kill(os.getpid(), signal.SIGINT)
+            progress(where)
+
+        return super().follow(frames, queries, total, told, should_stop, keep, state)
+
+
+def test_the_same_command_goes_on_after_an_interrupt_to_the_same_bits(tmp_path, monkeypatch, capsys):
+    clip = moving_clip(tmp_path / "moving.mp4", frames=24, velocity=(1.0, 0.5))
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        network = Pips(
+            PipsConfig(channels=16, width=32, depth=1, stride=8, encoder_widths=(8, 8, 8, 8))
+        ).eval()
+    engines = {"whole": PipsEngine(network, "0" * 64, 1), "t": InterruptedEngine(network, "0" * 64, 1, 11.0)}
+
+    def track(name: str, start: int = 0) -> int:
+        monkeypatch.setattr(Tracker, "load", lambda *_: Tracker(engines[name]))
+        options = ["--method", "zero", "--frames", "0", "--grid", "2", "--start", str(start)]
+        return main(["track", str(clip), "--out", str(tmp_path / f"{name}.npz"), *options])
+
+    assert track("whole") == 0
+    assert track("t") == 130
+    assert "the same command goes on from there" in capsys.readouterr().err
+    kept = Tracks.load(tmp_path / "t.partial.npz")
+    assert 7 <= len(kept.frames) < 20
+    assert not (tmp_path / "t.npz").exists()
+    assert track("t") == 0
+    assert "Going on from t.partial.npz" in capsys.readouterr().err
+    whole, resumed = Tracks.load(tmp_path / "whole.npz"), Tracks.load(tmp_path / "t.npz")
+    for name in ("points", "visibility", "handovers", "frames"):
+        np.testing.assert_array_equal(getattr(resumed, name), getattr(whole, name))
+        np.testing.assert_array_equal(getattr(kept, name), getattr(whole, name)[: len(kept.frames)])
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["moving.mp4", "t.npz", "whole.npz"]
+
+    assert track("t", start=1) == 130
+    (tmp_path / "t.partial.npz").write_bytes((tmp_path / "t.partial.npz").read_bytes()[:300])
+    capsys.readouterr()
+    engines["t"] = engines["whole"]
+    assert track("t") == 0
+    assert "t.partial.npz is damaged, so tracking starts again" in capsys.readouterr().err
