@@ -14,6 +14,7 @@ from model.errors import BadInput, Stopped
 COMMANDS = {
     "track": "model.commands.track",
     "weights": "model.commands.weights",
+    "evaluate": "model.commands.evaluate",
     "bench": "model.commands.bench",
 }
 

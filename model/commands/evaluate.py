@@ -1,0 +1,176 @@
+"""`python -m model evaluate`: measure a method on clips whose truth is known."""
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from model.annotations import AnnotatedClip, read_annotated, reduce_clip
+from model.badja import read_badja
+from model.commands.console import progress_bar
+from model.errors import BadInput
+from model.evaluate.compare import EvaluationProtocol
+from model.evaluate.report import table, write_json
+from model.evaluate.run import evaluate
+from model.methods import check_method, tracker_name
+from model.tracker import Tracker
+
+SMALLEST_MAX_SIDE = 32
+
+
+@click.group("evaluate")
+def command() -> None:
+    """Measure methods on clips whose true motion is known."""
+
+
+@command.command("tracker")
+@click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    help="lk, pips or raft; may be given several times. Zero motion is always measured too. By default lk, "
+    "and what weights are given for.",
+)
+@click.option(
+    "--weights",
+    multiple=True,
+    help="For pips: a registered name or a checkpoint file; may be given several times, to compare.",
+)
+@click.option("--raft-weights", help="For raft: a checkpoint file of RAFT-small.")
+@click.option(
+    "--queries",
+    type=click.Choice(["first", "strided"]),
+    help="Ask for each point where it is first visible (the default), or in every 5th frame; as in TAP-Vid.",
+)
+@click.option(
+    "--badja",
+    type=click.Path(path_type=Path),
+    help="In place of CLIPS: a BADJA sequence's JSON, or a folder of them; from annotation to annotation.",
+)
+@click.option(
+    "--frames-folder", type=click.Path(path_type=Path), help="For --badja: a folder of frames per sequence."
+)
+@click.option(
+    "--annotated-size", metavar="WIDTHxHEIGHT", help="For --badja: of the images that were annotated."
+)
+@click.option("--max-side", type=int, help="Reduce larger frames to this many pixels on the longer side.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+@click.option("--precision", default="auto", show_default=True, help="auto, float32 or bfloat16.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Where every metric of every clip goes, as .json."
+)
+def tracker(
+    *,
+    clips: tuple[Path, ...],
+    methods: tuple[str, ...],
+    weights: tuple[str, ...],
+    raft_weights: str | None,
+    queries: Literal["first", "strided"] | None,
+    badja: Path | None,
+    frames_folder: Path | None,
+    annotated_size: str | None,
+    max_side: int | None,
+    device: str,
+    precision: str,
+    out: Path | None,
+) -> None:
+    """Measure trackers on CLIPS with true tracks, or folders of them; docs/evaluation.md has the formats."""
+    _check_output(out)
+    _check_combination(clips, badja, frames_folder, annotated_size, queries)
+    _check_max_side(max_side)
+    protocol: EvaluationProtocol = "chained" if badja else queries or "first"
+    names = _tracker_names(methods, weights, raft_weights)
+    opened = (
+        _open_badja(badja, frames_folder, annotated_size)
+        if badja
+        else [clip for path in clips for clip in read_annotated(path)]
+    )
+    if max_side is not None:
+        opened = [reduce_clip(clip, max_side) for clip in opened]
+    trackers = {label: Tracker.load(name, device, precision) for label, name in names.items()}
+    with progress_bar("runs") as report:
+        results = evaluate(opened, trackers, protocol, progress=report)
+    if out is not None:
+        settings: dict[str, Any] = {
+            "clips": [clip.name for clip in opened],
+            "protocol": protocol,
+            "max_side": max_side,
+        }
+        write_json(out, results, settings)
+        click.echo(f"Wrote {out}", err=True)
+    click.echo(table(results, each_clip=badja is not None))
+
+
+def _check_output(out: Path | None) -> None:
+    if out is not None and out.suffix.lower() != ".json":
+        raise BadInput(f"--out must end in .json, not {out.name}.")
+    if out is not None and not out.parent.is_dir():
+        raise BadInput(f"There is no folder {out.parent} for {out.name}; make it first.")
+
+
+def _check_combination(
+    clips: tuple[Path, ...],
+    badja: Path | None,
+    frames_folder: Path | None,
+    annotated_size: str | None,
+    queries: str | None,
+) -> None:
+    if not clips and badja is None:
+        raise BadInput(
+            "Name at least one clip with true tracks or a folder of them, or BADJA's JSON with --badja."
+        )
+    if badja is not None and (clips or queries):
+        raise BadInput("--badja stands alone: without CLIPS, and without --queries.")
+    if badja is None and (frames_folder or annotated_size):
+        raise BadInput("--frames-folder and --annotated-size belong to --badja.")
+
+
+def _check_max_side(max_side: int | None) -> None:
+    if max_side is not None and max_side < SMALLEST_MAX_SIDE:
+        raise BadInput(f"--max-side must be at least {SMALLEST_MAX_SIDE}, not {max_side}.")
+
+
+def _tracker_names(
+    methods: tuple[str, ...], weights: tuple[str, ...], raft_weights: str | None
+) -> dict[str, str]:
+    """What the table calls each tracker, and what `Tracker.load` takes for it; zero motion comes first."""
+    wanted = list(dict.fromkeys(("zero", *(methods or ("lk",)))))
+    wanted += ["pips"] if weights and "pips" not in wanted else []
+    wanted += ["raft"] if raft_weights and "raft" not in wanted else []
+    names: dict[str, str] = {}
+    for method in wanted:
+        given: tuple[str | None, ...] = {"pips": weights or (None,), "raft": (raft_weights,)}.get(
+            method, (None,)
+        )
+        for choice in given:
+            check_method(method, choice)
+            label = f"{method} {choice}" if method == "pips" and choice else method
+            names[label] = tracker_name(method, choice)
+    return names
+
+
+def _open_clips(paths: tuple[Path, ...]) -> list[AnnotatedClip]:
+    if not paths:
+        raise BadInput(
+            "Name at least one clip with true tracks or a folder of them, or BADJA's JSON with --badja."
+        )
+    return [clip for path in paths for clip in read_annotated(path)]
+
+
+def _open_badja(badja: Path, frames_folder: Path | None, annotated_size: str | None) -> list[AnnotatedClip]:
+    if frames_folder is None:
+        raise BadInput("--badja needs --frames-folder DIR, with a folder of frames for each sequence.")
+    size = None
+    if annotated_size is not None:
+        match = re.fullmatch(r"([1-9]\d{0,5})[x×]([1-9]\d{0,5})", annotated_size)
+        if match is None:
+            raise BadInput(
+                f"--annotated-size must be WIDTHxHEIGHT, such as 1920x1080, not {annotated_size[:60]}."
+            )
+        size = int(match[2]), int(match[1])
+    opened = read_badja(badja, frames_folder, size)
+    if opened.without_frames:
+        click.echo(f"Without frames, left out: {', '.join(opened.without_frames)}.", err=True)
+    return opened.clips
