@@ -1,7 +1,9 @@
 // A clip's page: the grid over the first frame, the settings, and the start.
 
 import { API, request } from "./api.js";
-import { byId, clipFacts, count, element, paintRange, say, seconds, showFacts } from "./format.js";
+import {
+  METHODS, byId, bytes, clipFacts, count, element, paintRange, pause, say, seconds, showFacts,
+} from "./format.js";
 import { listRuns } from "./lists.js";
 
 const { dataset } = byId("setup");
@@ -67,6 +69,31 @@ function describe() {
   say(byId("form-error"), problem ?? "");
   byId("plan").textContent = sentence ?? "";
   byId("start-run").disabled = Boolean(problem);
+  if (problem) byId("estimate").textContent = "";
+  else estimateSoon(wish);
+}
+
+let estimating = null;
+/** Ask what the run would cost, once the settings have rested for a moment. */
+async function estimateSoon(wish) {
+  estimating?.abort();
+  const { signal } = (estimating = new AbortController());
+  await pause(200);
+  if (signal.aborted || !wish.method) return;
+  try {
+    const cost = await request("/runs/estimate", { method: "POST", body: wish, signal });
+    byId("estimate").textContent = costs(cost, wish.method);
+  } catch {
+    if (!signal.aborted) byId("estimate").textContent = ""; // the start says what is wrong
+  }
+}
+
+function costs({ seconds: time, memory_bytes: memory, is_rough: rough }, method) {
+  const long = time < 1 ? "less than a second" : `about ${seconds(Math.round(time))}`;
+  const basis = rough
+    ? `A rough guess: no run of ${METHODS[method] ?? method} has been measured here yet.`
+    : "Going by the last runs here.";
+  return `Takes ${long} and about ${bytes(memory)} of memory. ${basis}`;
 }
 
 // ---- the picture ----
@@ -203,5 +230,7 @@ new ResizeObserver(drawDots).observe(stage);
 const method = takeWishes();
 describe();
 showFrame();
-showMethods(method).catch((error) => say(byId("form-error"), error.message));
+showMethods(method)
+  .then(describe)
+  .catch((error) => say(byId("form-error"), error.message));
 listRuns({ clip, empty: "This clip has not been tracked yet." });

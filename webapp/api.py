@@ -11,21 +11,24 @@ from flask_smorest import Blueprint
 from sqlalchemy import func, select
 
 from model.errors import BadInput
+from model.estimate import Estimate
 from model.methods import DEFAULT_METHOD, available_methods
 from model.overlay.figure import figure_json as figure_as_json
 from model.tracks import Tracks
 from model.video import read_frame
 from webapp.backend import backend
+from webapp.estimates import estimate_run
 from webapp.exports import tracks_csv, tracks_json
 from webapp.jobs import discard_results
 from webapp.overlays import stored_overlay
 from webapp.pictures import jpeg
 from webapp.problems import ProblemApi, problem_of
 from webapp.records import UNFINISHED, Clip, Run
-from webapp.runs import RunRequest, start_run
+from webapp.runs import RunRequest, prepare_run, start_run
 from webapp.schemas import (
     ClipListSchema,
     ClipSchema,
+    EstimateSchema,
     FigureQuery,
     ListQuery,
     MethodListSchema,
@@ -155,6 +158,17 @@ def start(body: Mapping[str, Any]) -> tuple[Json, int, dict[str, str]]:
     wish = RunRequest(**{**body, "clip": _clip(body["clip"])})
     run = start_run(part, wish)
     return run_json(part, run), 202, {"Location": url_for("runs.run", run_id=run.id)}
+
+
+@runs.route("/estimate", methods=["POST"])
+@runs.arguments(RunBody)
+@runs.response(200, EstimateSchema)
+@runs.alt_response(404, problem_of(404))
+def estimate(body: Mapping[str, Any]) -> Estimate:
+    """Say about what a run would cost, without starting it."""
+    part = backend()
+    wish = RunRequest(**{**body, "clip": _clip(body["clip"])})
+    return estimate_run(part, prepare_run(part, wish))
 
 
 @runs.route("", methods=["GET"])

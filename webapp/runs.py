@@ -1,10 +1,7 @@
 """Starting runs: what pages and API share between a request and the queue."""
 
 from dataclasses import dataclass
-from statistics import median
 from typing import cast
-
-from sqlalchemy import select
 
 from model.errors import BadInput
 from model.methods import DEFAULT_METHOD, check_method
@@ -12,10 +9,7 @@ from model.track import TrackRequest, frame_indices
 from model.video import ClipInfo, Kind
 from model.weights import find_entry
 from webapp.backend import Backend
-from webapp.records import Clip, Run, RunState
-
-RECENT_RUNS = 5
-"""An estimate looks at this many finished runs of the same method."""
+from webapp.records import Clip, Run
 
 
 @dataclass(frozen=True)
@@ -36,22 +30,28 @@ def start_run(backend: Backend, wish: RunRequest) -> Run:
 
     Raises BadInput when the method or the clip cannot do that, QueueUnavailable when Redis is away.
     """
+    return backend.jobs.submit(prepare_run(backend, wish))
+
+
+def prepare_run(backend: Backend, wish: RunRequest) -> Run:
+    """Check a wish and return the run that would be queued; no row is made.
+
+    Raises BadInput when the method or the clip cannot do that.
+    """
     weights = _weights(wish, backend.settings.pips_weights)
     check_method(wish.method, weights)
     indices = frame_indices(
         TrackRequest(wish.grid, wish.start, wish.frames, wish.frame_step), clip_info(wish.clip)
     )
-    return backend.jobs.submit(
-        Run(
-            clip_id=wish.clip.id,
-            clip=wish.clip,
-            method=wish.method,
-            weights=weights,
-            grid=wish.grid,
-            start=wish.start,
-            frames=len(indices),
-            frame_step=wish.frame_step,
-        )
+    return Run(
+        clip_id=wish.clip.id,
+        clip=wish.clip,
+        method=wish.method,
+        weights=weights,
+        grid=wish.grid,
+        start=wish.start,
+        frames=len(indices),
+        frame_step=wish.frame_step,
     )
 
 
@@ -74,20 +74,3 @@ def _weights(wish: RunRequest, configured: str | None) -> str | None:
 def clip_info(clip: Clip) -> ClipInfo:
     """Return what the upload's probe found."""
     return ClipInfo(cast(Kind, clip.kind), clip.width, clip.height, clip.frames, clip.fps)
-
-
-def estimate_seconds(backend: Backend, run: Run) -> float | None:
-    """Guess how long a run will take once it starts, from the last runs of its method; None without any."""
-    with backend.database.session() as session:
-        recent = session.scalars(
-            select(Run)
-            .where(Run.method == run.method, Run.state == RunState.DONE)
-            .order_by(Run.created_at.desc())
-            .limit(RECENT_RUNS)
-        ).all()
-    paces = [
-        (done.finished_at - done.started_at).total_seconds() / done.frames
-        for done in recent
-        if done.started_at and done.finished_at
-    ]
-    return median(paces) * run.frames if paces else None

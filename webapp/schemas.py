@@ -9,8 +9,8 @@ from marshmallow import Schema, fields, validate
 from model.grid import LARGEST_GRID
 from model.methods import DEFAULT_METHOD, MethodOffer
 from webapp.backend import Backend
+from webapp.estimates import estimate_run
 from webapp.records import Clip, Run, RunState
-from webapp.runs import estimate_seconds
 
 MOST_LISTED = 500
 LARGEST_INTEGER = 2**31 - 1
@@ -166,9 +166,18 @@ class RunSchema(Schema):
     started_at = fields.DateTime(allow_none=True)
     finished_at = fields.DateTime(allow_none=True)
     estimate = fields.Float(
-        allow_none=True, metadata={"description": "seconds it will take once started, from earlier runs"}
+        allow_none=True, metadata={"description": "seconds it will take once started, about; null at the end"}
     )
+    estimated_memory_bytes = fields.Integer(allow_none=True, metadata={"description": "at its peak, about"})
     links = fields.Nested(LinksSchema)
+
+
+class EstimateSchema(Schema):
+    """What a run would cost."""
+
+    seconds = fields.Float(metadata={"description": "once it starts, about"})
+    memory_bytes = fields.Integer(metadata={"description": "of the job's process at its peak, about"})
+    is_rough = fields.Boolean(metadata={"description": "true: no run of this method has been measured here"})
 
 
 class ClipListSchema(Schema):
@@ -211,12 +220,13 @@ def clip_json(clip: Clip) -> dict[str, Any]:
 def run_json(backend: Backend, run: Run) -> dict[str, Any]:
     """Return a run as the API shows it."""
     waits = run.state == RunState.QUEUED
-    unfinished = waits or run.state == RunState.RUNNING
+    cost = estimate_run(backend, run) if waits or run.state == RunState.RUNNING else None
     special = {
         "clip": run.clip_id,
         "weights": None if run.weights is None else Path(run.weights).name,
         "queue_position": backend.jobs.position(run.id) if waits else None,
-        "estimate": estimate_seconds(backend, run) if unfinished else None,
+        "estimate": None if cost is None else cost.seconds,
+        "estimated_memory_bytes": None if cost is None else cost.memory_bytes,
         "links": _links(run),
     }
     return {name: special[name] if name in special else getattr(run, name) for name in RunSchema().fields}

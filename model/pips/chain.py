@@ -219,6 +219,8 @@ def follow(
         )
         chunk = encoded.chunk(start, fresh, progress.on_frame)
         real = len(chunk)
+        if start > 0 and real == 1:  # taken up again where the last point had reached the last frame
+            return paths.trajectories()
         output = network.track_features(
             torch.cat([chunk, chunk[-1:].expand(length - real, -1, -1, -1)]),
             torch.from_numpy(paths.position[chosen]),

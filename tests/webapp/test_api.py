@@ -3,16 +3,21 @@
 import io
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from model.methods import DEFAULT_METHOD
+from model.weights import find_weights
 from tests.media import encoded, moving_frames
+from webapp.records import Run, RunState
 from webapp.settings import ROOT, Settings
 
 
@@ -51,7 +56,7 @@ def test_a_run_is_queued_with_defaults(client: FlaskClient, clip: str) -> None:
     assert answer.status_code == 202, answer.text
     run = dict(answer.json)
     assert answer.headers["Location"] == f"/api/v1/runs/{run['id']}"
-    expected = {"clip": clip, "method": "lk", "grid": 16, "start": 0, "frames": 8, "frame_step": 1}
+    expected = {"clip": clip, "method": DEFAULT_METHOD, "grid": 16, "start": 0, "frames": 8, "frame_step": 1}
     assert {name: run[name] for name in expected} == expected
     assert (run["state"], run["progress"], run["queue_position"], run["weights"]) == ("queued", 0.0, 1, None)
     assert client.get(f"/api/v1/runs/{run['id']}").json == run
@@ -88,7 +93,6 @@ def test_frames_to_the_end_are_counted(client: FlaskClient, clip: str) -> None:
         ({"frame_step": 100}, "only one"),
         ({"method": "magic"}, "magic"),
         ({"method": 5}, "method"),
-        ({"method": "pips"}, "PIPs"),
         ({"method": "pips", "weights": "/etc/passwd"}, "/etc/passwd"),
         ({"method": "lk", "weights": "x"}, "takes no weights"),
         ({"colour": "red"}, "colour"),
@@ -161,11 +165,21 @@ def test_a_deleted_clip_takes_its_runs_and_files_with_it(
 
 def test_methods_say_what_is_there(client: FlaskClient, settings: Settings) -> None:
     answer = client.get("/api/v1/methods").json
-    assert (answer["default"], answer["max_upload_bytes"]) == ("lk", settings.max_upload_bytes)
+    assert (answer["default"], answer["max_upload_bytes"]) == (DEFAULT_METHOD, settings.max_upload_bytes)
     offers = {offer["name"]: offer for offer in answer["items"]}
     assert offers["lk"]["available"]
+    assert offers[DEFAULT_METHOD]["available"]
+
+
+def test_pips_without_weights_says_how_to_get_them(
+    client: FlaskClient, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.methods.find_weights", lambda name: find_weights(name, ()))
+    offers = {offer["name"]: offer for offer in client.get("/api/v1/methods").json["items"]}
     assert not offers["pips"]["available"]
     assert offers["pips"]["reason"].endswith(".")
+    answer = client.post("/api/v1/runs", json={"clip": clip, "method": "pips"})
+    assert "PIPs needs trained weights" in check_problem(answer, 422)
 
 
 @pytest.mark.parametrize(
@@ -231,10 +245,46 @@ assert client.get(f"/api/v1/clips/{{clip}}/frames/3.jpg").status_code == 200
 for path in ("/", f"/clips/{{clip}}", "/api/v1/methods", "/api/v1/openapi.json", "/readyz"):
     client.get(path)
 assert client.post("/api/v1/runs", json={{"clip": clip}}).status_code == 503
-assert client.post("/api/v1/runs", json={{"clip": clip, "method": "pips"}}).status_code == 422
+for method in ("lk", "pips"):
+    client.post("/api/v1/runs/estimate", json={{"clip": clip, "method": method}})
 print("torch" in sys.modules)
 """
     answer = subprocess.run(
         [sys.executable, "-c", code], check=False, cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert answer.stdout.strip() == "False", answer.stderr
+
+
+def test_an_estimate_comes_before_the_start_and_follows_what_runs_take(
+    client: FlaskClient, app: Flask, clip: str
+) -> None:
+    wish = {"clip": clip, "method": "lk", "grid": 32, "frames": 16}
+    rough = client.post("/api/v1/runs/estimate", json=wish)
+    assert rough.status_code == 200, rough.text
+    assert rough.json["is_rough"]
+    assert rough.json["memory_bytes"] > 50_000_000
+    assert client.get("/api/v1/runs").json["total"] == 0  # asking starts nothing
+    run = client.post("/api/v1/runs", json=wish).json
+    assert run["estimate"] == rough.json["seconds"]
+    assert run["estimated_memory_bytes"] == rough.json["memory_bytes"]
+
+    # The run takes 50 s; the same one will then take 50 s, and half the frames less.
+    database = app.extensions["stillmotion"].database
+    database.start_run(run["id"])
+    database.finish_run(run["id"], RunState.DONE)
+    with database.session() as session:
+        done = session.get(Run, run["id"])
+        done.finished_at = done.started_at + timedelta(seconds=50)
+    better = client.post("/api/v1/runs/estimate", json=wish).json
+    assert not better["is_rough"]
+    assert better["seconds"] == pytest.approx(50)
+    assert 20 < client.post("/api/v1/runs/estimate", json={**wish, "frames": 8}).json["seconds"] < 45
+    assert client.post("/api/v1/runs/estimate", json={**wish, "method": "zero"}).json["is_rough"]
+    assert client.get(f"/api/v1/runs/{run['id']}").json["estimate"] is None
+
+
+@pytest.mark.parametrize("wish", [{"grid": 0}, {"start": 16}, {"method": "magic"}])
+def test_an_estimate_of_what_cannot_be_done_is_422(
+    client: FlaskClient, clip: str, wish: dict[str, Any]
+) -> None:
+    check_problem(client.post("/api/v1/runs/estimate", json={"clip": clip, **wish}), 422)
