@@ -1,7 +1,7 @@
 // The start page: uploading, what was found, and what is there already.
 
-import { API, upload } from "./api.js";
-import { bytes, byId, clipFacts, say, setBar, showFacts } from "./format.js";
+import { API, request, upload } from "./api.js";
+import { bytes, byId, clipFacts, element, say, setBar, showFacts } from "./format.js";
 import { listClips, listRuns } from "./lists.js";
 
 const area = document.querySelector(".upload");
@@ -129,5 +129,49 @@ async function filesIn(entry) {
   return (await Promise.all(inside.map(filesIn))).flat();
 }
 
+// ---- samples ----
+
+async function showSamples() {
+  const { items } = await request("/samples");
+  byId("samples-list").replaceChildren(...items.map(sampleCard));
+  byId("samples").hidden = items.length === 0;
+}
+
+function sampleCard(sample) {
+  const item = element("li");
+  const button = element("button", "sample");
+  button.type = "button";
+  const picture = element("img");
+  Object.assign(picture, { src: sample.picture, alt: "", loading: "lazy" });
+  const text = element("span", "sample-text");
+  text.append(element("b", "", sample.title), element("span", "", sample.description));
+  if (sample.has_truth) text.append(element("small", "", "Its true motion is known, to compare with."));
+  button.append(picture, text);
+  button.title = `Licence: ${sample.licence}`;
+  button.addEventListener("click", () => useSample(sample, button));
+  item.append(button);
+  return item;
+}
+
+async function useSample(sample, button) {
+  button.disabled = true;
+  say(byId("samples-error"), "");
+  try {
+    const clip = await request(`/samples/${sample.name}`, { method: "POST" });
+    location.assign(`/clips/${clip.id}`);
+  } catch (error) {
+    say(byId("samples-error"), error.message);
+    button.disabled = false;
+  }
+}
+// A page that the browser brings back from its memory still has the button switched off.
+window.addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll(".sample")) button.disabled = false;
+});
+
+showSamples().catch((error) => {
+  byId("samples").hidden = false;
+  say(byId("samples-error"), error.message);
+});
 listClips();
 listRuns({ empty: "No runs yet. Upload a clip, choose a grid of points, and track it." });

@@ -14,6 +14,7 @@ from model.errors import BadInput
 from model.estimate import Estimate
 from model.methods import DEFAULT_METHOD, available_methods
 from model.overlay.figure import figure_json as figure_as_json
+from model.overlay.truth import true_motion
 from model.tracks import Tracks
 from model.video import read_frame
 from webapp.backend import backend
@@ -25,6 +26,7 @@ from webapp.pictures import jpeg
 from webapp.problems import ProblemApi, problem_of
 from webapp.records import UNFINISHED, Clip, Run
 from webapp.runs import RunRequest, prepare_run, start_run
+from webapp.samples import Sample, find_sample, list_samples, store_sample, true_tracks
 from webapp.schemas import (
     ClipListSchema,
     ClipSchema,
@@ -36,9 +38,11 @@ from webapp.schemas import (
     RunListQuery,
     RunListSchema,
     RunSchema,
+    SampleListSchema,
     clip_json,
     method_json,
     run_json,
+    sample_json,
 )
 from webapp.uploads import store_clip, uploaded_files
 
@@ -53,6 +57,7 @@ Json = dict[str, Any]
 
 clips = Blueprint("clips", __name__, url_prefix=f"{PREFIX}/clips", description="Videos and images")
 runs = Blueprint("runs", __name__, url_prefix=f"{PREFIX}/runs", description="Trackings of clips")
+samples = Blueprint("samples", __name__, url_prefix=f"{PREFIX}/samples", description="Clips that are there")
 methods = Blueprint("methods", __name__, url_prefix=f"{PREFIX}/methods", description="Ways to track")
 
 UPLOAD_BODY = {
@@ -145,6 +150,32 @@ def clip_frame(clip_id: str, index: int) -> Response:
     with backend().storage.local_copy(found.key) as path:
         picture = jpeg(read_frame(path, index))
     return _cached(send_file(BytesIO(picture), "image/jpeg"))
+
+
+@samples.route("", methods=["GET"])
+@samples.response(200, SampleListSchema)
+def list_all_samples() -> Json:
+    """List the sample clips."""
+    return {"items": [sample_json(sample) for sample in list_samples(backend().settings.samples)]}
+
+
+@samples.route("/<name>", methods=["POST"])
+@samples.response(201, ClipSchema)
+@samples.alt_response(200, schema=ClipSchema, description="It is a clip already", success=True)
+@samples.alt_response(404, problem_of(404))
+def use_sample(name: str) -> tuple[Json, int, dict[str, str]]:
+    """Make a sample a clip, as if it had been uploaded."""
+    clip, is_new = store_sample(backend(), _sample(name))
+    address = url_for("clips.clip", clip_id=clip.id)
+    return clip_json(clip), 201 if is_new else 200, {"Location": address}
+
+
+@samples.route("/<name>/picture.jpg", methods=["GET"])
+@samples.response(200, {"type": "string", "format": "binary"}, content_type="image/jpeg")
+@samples.alt_response(404, problem_of(404))
+def sample_picture(name: str) -> Response:
+    """Show a sample's first frame."""
+    return send_file(BytesIO(jpeg(read_frame(_sample(name).path, 0))), "image/jpeg", max_age=SCRIPT_SECONDS)
 
 
 @runs.route("", methods=["POST"])
@@ -266,7 +297,10 @@ def figure_json(query: Mapping[str, bool], run_id: str) -> Response:
     found = _with_tracks(run_id)
     first = url_for("runs.run_frame", run_id=run_id, position=0)
     # Not kept by the browser: how tracks are drawn changes with an update.
-    text = figure_as_json(_tracks(found), image=first, lines=query["lines"])
+    tracks = _tracks(found)
+    truth = true_tracks(backend().settings.samples, found.clip)
+    compared = None if truth is None else true_motion(tracks, truth)
+    text = figure_as_json(tracks, image=first, truth=compared, lines=query["lines"])
     return Response(text, content_type="application/json")
 
 
@@ -304,7 +338,7 @@ def register_api(app: Flask) -> None:
         OPENAPI_URL_PREFIX=PREFIX,
     )
     api = ProblemApi(app)
-    for blueprint in (clips, runs, methods):
+    for blueprint in (clips, samples, runs, methods):
         api.register_blueprint(blueprint)
     app.add_url_rule("/static/plotly.min.js", "plotly_script", plotly_script)
 
@@ -320,6 +354,13 @@ def _clip(clip_id: str) -> Clip:
         found = session.get(Clip, clip_id)
     if found is None:
         abort(404, description=f"There is no clip “{clip_id[:60]}”.")
+    return found
+
+
+def _sample(name: str) -> Sample:
+    found = find_sample(backend().settings.samples, name)
+    if found is None:
+        abort(404, description=f"There is no sample “{name[:60]}”.")
     return found
 
 

@@ -11,6 +11,7 @@ from model.methods import DEFAULT_METHOD, MethodOffer
 from webapp.backend import Backend
 from webapp.estimates import estimate_run
 from webapp.records import Clip, Run, RunState
+from webapp.samples import Sample
 
 MOST_LISTED = 500
 LARGEST_INTEGER = 2**31 - 1
@@ -124,6 +125,23 @@ class ClipSchema(Schema):
     bytes = fields.Integer()
     sha256 = fields.String()
     created_at = fields.DateTime()
+
+
+class SampleSchema(Schema):
+    """A clip that comes with Stillmotion."""
+
+    name = fields.String()
+    title = fields.String()
+    description = fields.String(metadata={"description": "one sentence"})
+    licence = fields.String()
+    has_truth = fields.Boolean(metadata={"description": "its true motion is known and shown beside tracks"})
+    picture = fields.String(metadata={"description": "address of a JPEG"})
+
+
+class SampleListSchema(Schema):
+    """The sample clips."""
+
+    items = fields.List(fields.Nested(SampleSchema))
 
 
 class LinksSchema(Schema):
@@ -246,6 +264,12 @@ def _links(run: Run) -> dict[str, str]:
             "frames": f"{here}/frames/{{position}}.jpg",
         }
     return links
+
+
+def sample_json(sample: Sample) -> dict[str, Any]:
+    """Return a sample as the API shows it."""
+    shown = {name: getattr(sample, name, None) for name in SampleSchema().fields}
+    return shown | {"picture": url_for("samples.sample_picture", name=sample.name)}
 
 
 def method_json(offer: MethodOffer) -> dict[str, Any]:

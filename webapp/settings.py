@@ -68,6 +68,10 @@ class Settings:
         default=None,
         metadata=_from("STILLMOTION_PIPS_WEIGHTS", "PIPs weights: a checkpoint file, or a registered name."),
     )
+    samples: Path = dataclasses.field(
+        default=ROOT / "webapp" / "samples",
+        metadata=_from("STILLMOTION_SAMPLES", "Folder of the sample clips that the start page offers."),
+    )
     device: str = dataclasses.field(
         default="auto", metadata=_from("STILLMOTION_DEVICE", "Where networks run: auto, cpu, cuda or cuda:K.")
     )
