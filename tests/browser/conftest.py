@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from tests.browser.viewing import FRAMES, SIZE, UPLOAD_LIMIT, VELOCITY
 from tests.media import moving_clip
+from tests.webapp.sample_clips import make_samples
 from tests.webapp.stack import Stack
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -36,10 +37,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole app with a small upload limit."""
-    stack = Stack(
-        tmp_path_factory.mktemp("browser") / "instance", {"STILLMOTION_MAX_UPLOAD_BYTES": str(UPLOAD_LIMIT)}
-    )
+    """The whole app with a small upload limit and samples of the tests' own."""
+    folder = tmp_path_factory.mktemp("browser")
+    variables = {
+        "STILLMOTION_MAX_UPLOAD_BYTES": str(UPLOAD_LIMIT),
+        "STILLMOTION_SAMPLES": str(make_samples(folder / "samples")),
+    }
+    stack = Stack(folder / "instance", variables)
     stack.start()
     stack.wait_until_ready()
     yield stack

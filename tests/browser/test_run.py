@@ -7,21 +7,27 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, expect
 
+from model.methods import DEFAULT_METHOD
 from model.tracks import Tracks
-from tests.browser.viewing import go_to, heads
-from tests.webapp.stack import Stack
+from tests.browser.viewing import go_to, heads, line_vertices, position
+from tests.webapp.sample_clips import SIZE as SAMPLE_SIZE
+from tests.webapp.sample_clips import true_motion_of_sample
+from tests.webapp.stack import Stack, wait_for
 
 
 def test_from_settings_to_tracks(page: Page, stack: Stack, clip: Path, tmp_path: Path) -> None:
     page.goto(f"{stack.url}/clips/{stack.upload(clip)}")
-    page.wait_for_selector("[name=method][value=lk]:checked")
-    expect(page.locator("[name=method][value=pips]")).to_be_disabled()
+    page.wait_for_selector(f"[name=method][value={DEFAULT_METHOD}]:checked")
+    page.check("[name=method][value=lk]")
     page.locator("#grid").fill("6")
     page.locator("#start").fill("2")
     expect(page.locator("#caption")).to_have_text("Frame 2 of 12")
     page.fill("#step", "2")
     page.fill("#frames", "4")
     expect(page.locator("#plan")).to_have_text("36 points through 4 frames: 2 to 8, 0.24 s.")
+    expect(page.locator("#estimate")).to_have_text(
+        re.compile(r"^Takes (less than a second|about .* s) and about \d+ MB of memory\. ")
+    )
     page.click("#start-run")
     page.wait_for_url(re.compile(r"/runs/[0-9a-f]{16}"))
     page.wait_for_selector("#viewer[data-position]")
@@ -42,7 +48,7 @@ def test_from_settings_to_tracks(page: Page, stack: Stack, clip: Path, tmp_path:
 
 def test_wrong_settings_are_refused_with_a_sentence(page: Page, stack: Stack, clip: Path) -> None:
     page.goto(f"{stack.url}/clips/{stack.upload(clip)}")
-    page.wait_for_selector("[name=method][value=lk]:checked")
+    page.wait_for_selector("[name=method]:checked")
     for field, value, sentence in (
         ("#frames", "1", "a whole number from 2"),
         ("#frames", "", "a whole number from 2"),
@@ -61,7 +67,22 @@ def test_wrong_settings_are_refused_with_a_sentence(page: Page, stack: Stack, cl
     expect(page.locator("#start-run")).to_be_enabled()
 
 
-def test_progress_is_shown_and_cancel_takes_effect(page: Page, stack: Stack, long_clip: Path) -> None:
+def test_a_method_that_is_not_there_says_how_to_get_it(page: Page, stack: Stack, clip: Path) -> None:
+    offers = stack.get("/methods").json()
+    for offer in offers["items"]:
+        if offer["name"] == "pips":
+            offer |= {"available": False, "reason": "Give it weights."}
+    page.route("**/api/v1/methods", lambda route: route.fulfill(json=offers | {"default": "lk"}))
+    page.goto(f"{stack.url}/clips/{stack.upload(clip)}")
+    page.wait_for_selector("[name=method][value=lk]:checked")
+    expect(page.locator("[name=method][value=pips]")).to_be_disabled()
+    page.locator(".why summary").press("Enter")  # inside the label of what is switched off
+    expect(page.locator(".why p")).to_have_text("Give it weights.")
+
+
+def test_progress_is_shown_and_cancel_takes_effect(
+    page: Page, stack: Stack, long_clip: Path, tmp_path: Path
+) -> None:
     clip = stack.upload(long_clip)
     first = stack.start_run(clip, grid=64, frames=None)
     waiting = stack.start_run(clip, grid=64, frames=None)
@@ -76,11 +97,25 @@ def test_progress_is_shown_and_cancel_takes_effect(page: Page, stack: Stack, lon
     expect(page.locator("#percent")).to_have_text(re.compile(r"[1-9]\d? %"))
     expect(page.locator("#left")).to_have_text(re.compile("^About .* left$"))
     assert int(page.get_attribute("#waiting .bar", "aria-valuenow")) > 0
+    wait_for(lambda: stack.run(first)["tracked_frames"])
     began = time.monotonic()
     page.click("#cancel")
-    expect(page.locator("#ended-title")).to_have_text("This run was cancelled")
+    expect(page.locator("#ended-title")).to_have_text(re.compile(r"^Cancelled after \d+ of 500 frames$"))
     assert time.monotonic() - began < 2
     assert stack.run(first)["state"] == "cancelled"
+
+    # What was tracked until then is shown and can be taken away.
+    kept = stack.run(first)["tracked_frames"]
+    expect(page.locator("#ended-title")).to_contain_text(f"after {kept} of")
+    page.wait_for_selector("#viewer[data-position]")
+    expect(page.locator(".viewer-readout")).to_contain_text(f"1 of {kept}")
+    with page.expect_download() as download:
+        page.click("#get-npz")
+    download.value.save_as(tmp_path / "tracks.npz")
+    partial = Tracks.load(tmp_path / "tracks.npz")
+    assert len(partial.frames) == kept
+    go_to(page, kept - 1)
+    np.testing.assert_allclose(heads(page), partial.points[-1], atol=1e-4)
 
     # "Start it again" makes a new run with the same settings.
     page.click("#retry")
@@ -106,6 +141,48 @@ def test_an_unknown_run_is_a_page_with_a_sentence(page: Page, stack: Stack, comp
     expect(page.locator("h1")).to_have_text("Not Found")
     expect(page.locator(".lead")).to_have_text("This run does not exist, or its clip was deleted.")
     assert "404" in complaints.pop()
+
+
+def test_a_sample_is_tracked_and_compared_with_its_true_motion(page: Page, stack: Stack) -> None:
+    page.goto(stack.url)
+    expect(page.locator(".sample")).to_have_count(2)
+    expect(page.locator(".sample img").first).to_have_js_property("naturalWidth", SAMPLE_SIZE[1])
+    page.click(".sample:has-text('Drift')")
+    page.wait_for_url(re.compile(r"/clips/[0-9a-f]{16}"))
+    expect(page.locator("h1")).to_have_text("drift.mp4")
+    page.wait_for_selector("[name=method]:checked")
+    page.check("[name=method][value=lk]")
+    page.locator("#grid").fill("8")
+    page.check("#to-end")
+    page.click("#start-run")
+    page.wait_for_selector("#viewer[data-position]")
+    expect(page.locator(".viewer-error")).to_have_text(
+        re.compile(r"^Mean error 0\.\d\d px, .* over \d+ points")
+    )
+    assert line_vertices(page, "truth") == 0
+    page.check(".viewer-truth")
+    page.wait_for_function("location.hash.includes('truth=1')")
+    truth = true_motion_of_sample()
+    assert 0 < line_vertices(page, "truth") <= truth.visible.sum()
+    page.keyboard.press("t")
+    expect(page.locator(".viewer-truth")).not_to_be_checked()
+    assert line_vertices(page, "truth") == 0
+
+
+def test_500_frames_are_stepped_through_and_played(
+    page: Page, stack: Stack, long_clip: Path, tmp_path: Path
+) -> None:
+    run = stack.start_run(stack.upload(long_clip), grid=16, frames=None)
+    assert stack.wait_for_end(run)["state"] == "done"
+    page.goto(f"{stack.url}/runs/{run}")
+    page.wait_for_selector("#viewer[data-position]")
+    go_to(page, 450)
+    np.testing.assert_allclose(heads(page), stack.tracks(run, tmp_path).points[450], atol=1e-4)
+    page.click(".viewer-play")
+    page.wait_for_function("document.querySelector('#viewer').dataset.position >= 460")
+    page.click(".viewer-play")
+    go_to(page, 499)
+    assert position(page) == 499
 
 
 def test_clips_and_runs_are_still_listed_after_a_restart(page: Page, stack: Stack, finished_run: str) -> None:

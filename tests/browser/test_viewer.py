@@ -22,6 +22,7 @@ from tests.browser.viewing import (
     line_vertices,
     on_screen,
     position,
+    seams,
     shown_range,
     wait_for_position,
 )
@@ -170,3 +171,49 @@ def test_hidden_points_are_dimmed_or_left_out_in_a_file_without_a_server(page: P
     assert line_vertices(page, "hidden") == 0
     assert np.isnan(heads(page)[3]).all()
     np.testing.assert_allclose(heads(page)[:3], points[2, :3])
+
+
+def test_seams_are_marked_on_demand(page: Page, tmp_path: Path) -> None:
+    points = query_grid(4, SIZE) + np.arange(7, dtype=np.float32)[:, None, None] * np.float32([6, 0])
+    handovers = np.zeros((7, 16), dtype=bool)
+    handovers[3, 5] = handovers[5, [5, 9]] = True
+    tracks = Tracks(
+        points,
+        np.ones((7, 16), dtype=np.float32),
+        np.arange(10, 17, dtype=np.int32),
+        SIZE,
+        25.0,
+        (4, 4),
+        Method("pips"),
+        handovers,
+    )
+    write_html(tmp_path / "tracks.html", moving_frames(7, SIZE), tracks)
+    page.goto((tmp_path / "tracks.html").as_uri())
+    page.wait_for_selector("#viewer[data-position]")
+    switch = page.get_by_label("Chunk seams")
+    expect(switch).not_to_be_checked()
+    assert seams(page) == []
+    switch.focus()
+    page.keyboard.press(" ")  # the switch takes it; playback does not begin
+    expect(switch).to_be_checked()
+    expect(page.locator(".viewer-play")).to_have_attribute("aria-label", "Play")
+    expected = [(*points[t, n].tolist(), 10 + t) for t, n in ((3, 5), (5, 5), (5, 9))]
+    np.testing.assert_allclose(seams(page), expected, atol=1e-4)
+    x, y, _ = expected[2]
+    page.mouse.move(*on_screen(page, (x - 3, y - 3), SIZE))
+    page.mouse.move(*on_screen(page, (x, y), SIZE))
+    expect(page.locator(".hoverlayer .hovertext")).to_contain_text("handed on at frame 15")
+    # Only where a path is drawn.
+    page.select_option(".viewer-trail", "past")
+    go_to(page, 4)
+    np.testing.assert_allclose(seams(page), expected[:1], atol=1e-4)
+    page.keyboard.press("s")
+    expect(switch).not_to_be_checked()
+    assert seams(page) == []
+
+
+def test_without_seams_or_truth_nothing_is_offered(open_viewer: OpenViewer, finished_run: str) -> None:
+    page = open_viewer(finished_run)
+    for name in ("seams", "truth"):
+        expect(page.locator(f".viewer-{name}")).to_be_hidden()
+        expect(page.locator(f".viewer-key-{name}")).to_be_hidden()

@@ -40,6 +40,17 @@ def line_vertices(page: Page, role: str = "trails") -> int:
     return count
 
 
+def seams(page: Page) -> list[tuple[float, float, int]]:
+    """The seams that are marked, as (x, y, frame)."""
+    found: list[list[float]] = page.evaluate(
+        """() => {
+            const trace = document.querySelector('.viewer-plot').data.find((t) => t.meta.role === 'seams');
+            return Array.from(trace.x, (x, k) => [x, trace.y[k], trace.customdata[k]]);
+        }"""
+    )
+    return [(x, y, int(frame)) for x, y, frame in found]
+
+
 def colours(page: Page) -> set[str]:
     """The colours of the trails."""
     return set(
