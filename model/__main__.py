@@ -14,6 +14,8 @@ from model.errors import BadInput, Stopped
 COMMANDS = {
     "track": "model.commands.track",
     "weights": "model.commands.weights",
+    "synthesize": "model.commands.synthesize",
+    "train-tracker": "model.commands.train_tracker",
     "evaluate": "model.commands.evaluate",
     "bench": "model.commands.bench",
 }

@@ -1,0 +1,61 @@
+"""`python -m model synthesize`: make clips whose true motion is known."""
+
+from pathlib import Path
+
+import click
+
+from model.commands.console import progress_bar
+from model.progress import never_stop
+
+
+@click.command("synthesize")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the clips.")
+@click.option("--count", type=int, default=50, show_default=True, help="How many clips.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the first clip.")
+@click.option("--height", type=click.IntRange(32, 2160), default=192, show_default=True)
+@click.option("--width", type=click.IntRange(32, 3840), default=256, show_default=True)
+@click.option("--frames", type=click.IntRange(2, 1000), default=8, show_default=True)
+@click.option("--points", type=click.IntRange(1, 4096), default=64, show_default=True, help="In each clip.")
+@click.option("--speed", type=float, default=1.0, show_default=True, help="Multiplies all motion.")
+@click.option(
+    "--time-step", type=float, default=1.0, show_default=True, help="Below 1 for long and slow clips."
+)
+@click.option(
+    "--textures",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A folder of photos for the layers, beside procedural ones.",
+)
+@click.option(
+    "--cutouts",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A folder of images with alpha for the layers.",
+)
+@click.option(
+    "--held-out", is_flag=True, help="Use the pictures that training never sees (every 8th of a folder)."
+)
+def command(
+    *,
+    out: Path,
+    count: int,
+    seed: int,
+    height: int,
+    width: int,
+    frames: int,
+    points: int,
+    speed: float,
+    time_step: float,
+    textures: Path | None,
+    cutouts: Path | None,
+    held_out: bool,
+) -> None:
+    """Make clips with exact trajectories and visibility: OUT/clip-0000/00000.png ... and tracks.npz."""
+    # Here, not above: they import torch, which `--help` need not wait for.
+    from model.dataset.clip_folders import write_clip_folders  # noqa: PLC0415
+    from model.dataset.scene import SyntheticSettings  # noqa: PLC0415
+    from model.dataset.textures import load_bank  # noqa: PLC0415
+
+    settings = SyntheticSettings(height, width, frames, points, time_step=time_step, speed=speed)
+    bank = load_bank(seed, textures, cutouts, held_out=held_out)
+    with progress_bar("clips") as report:
+        write_clip_folders(out, seed, count, settings, bank, progress=report, should_stop=never_stop)
+    click.echo(f"Wrote {count} clips to {out}")
