@@ -20,7 +20,7 @@ def track(network: Pips, frames: Tensor, queries: Tensor, iterations: int = 6) -
     """Track points through one chunk; the same shapes as `Pips.track`."""
     weights = network.state_dict()
     length, stride = network.config.frames, network.config.stride
-    maps = network.fnet(frames.float())
+    maps = encode(weights, frames.float(), stride)
     channels, height, width = maps.shape[1:]
     levels = [maps]
     for _ in range(LEVELS - 1):
@@ -53,6 +53,30 @@ def track(network: Pips, frames: Tensor, queries: Tensor, iterations: int = 6) -
         trajectories.append(coordinates * stride)
     logits = F.linear(features, weights["vis_predictor.0.weight"], weights["vis_predictor.0.bias"])
     return PipsOutput(torch.stack(trajectories), logits[..., 0], first)
+
+
+def encode(weights: dict[str, Tensor], frames: Tensor, stride: int) -> Tensor:
+    """Encode all frames in one call, with torch's own instance norm: `[S, C, H // stride, W // stride]`."""
+
+    def convolved(x: Tensor, name: str, step: int, padding: int) -> Tensor:
+        weight, bias = weights[f"fnet.{name}.weight"], weights[f"fnet.{name}.bias"]
+        return F.conv2d(x, weight, bias, stride=step, padding=padding)
+
+    def block(x: Tensor, name: str, step: int) -> Tensor:
+        y = F.relu(F.instance_norm(convolved(x, f"{name}.conv1", step, padding=1)))
+        y = F.relu(F.instance_norm(convolved(y, f"{name}.conv2", 1, padding=1)))
+        if step != 1:
+            x = F.instance_norm(convolved(x, f"{name}.downsample.0", step, padding=0))
+        return F.relu(x + y)
+
+    size = (frames.shape[2] // stride, frames.shape[3] // stride)
+    x = F.relu(F.instance_norm(convolved(2 * frames / 255 - 1, "conv1", 2, padding=3)))
+    scales = []
+    for layer, step in enumerate((1, 2, 2, 2), start=1):
+        x = block(block(x, f"layer{layer}.0", step), f"layer{layer}.1", 1)
+        scales.append(F.interpolate(x, size, mode="bilinear", align_corners=True))
+    x = F.relu(F.instance_norm(convolved(torch.cat(scales, dim=1), "conv2", 1, padding=1)))
+    return convolved(x, "conv3", 1, padding=0)
 
 
 def _read_feature(features: Tensor, at: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Seconds and peak memory of the PIPs engine beside the plain dense form, each in a process of its own.
 
 python -m model bench pips
-python -m benchmarks.pips ours 1024 float32 result.npy     (one measurement)
+python -m benchmarks.pips ours small 1024 float32 result.npy     (one measurement)
 """
 
 import json
@@ -16,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks import dense_pips
 from model.grid import WORKING_SIZE
 from model.pips.network import Pips
+from model.pips.sizes import SIZES
 from tests.fixtures.pseudo_weights import pseudo_weights
 
-FIXTURES = Path(__file__).parent.parent / "tests" / "fixtures"
 SEED = 20221023
 
 
@@ -34,17 +35,19 @@ class Measurement:
     peak_mb: float
 
 
-def make_case(points: int) -> tuple[Pips, torch.Tensor, torch.Tensor]:
-    """Make the authors' network with the tests' weights, 8 smooth random frames of 360×640, and query points.
+def make_case(points: int, size: str = "authors") -> tuple[Pips, torch.Tensor, torch.Tensor]:
+    """Make a network of that size with random weights, 8 smooth random frames of 360×640, and queries.
 
-    Those weights damp the embedding's high frequencies: undamped random ones turn the rounding that differs
-    between the two forms into pixels (docs/decisions/0004-fixed-batches.md).
+    The authors' size has the tests' weights, which damp the embedding's high frequencies: undamped ones
+    turn the rounding that differs between the forms into pixels (docs/decisions/0004-fixed-batches.md).
     """
+    torch.manual_seed(SEED)
+    network = Pips(SIZES[size]).requires_grad_(False).eval()
+    if size == "authors":
+        shapes = {key: value.shape for key, value in network.state_dict().items()}
+        weights = {key: torch.from_numpy(value) for key, value in pseudo_weights(shapes).items()}
+        network.load_state_dict(weights)
     generator = torch.Generator().manual_seed(SEED)
-    shapes = json.loads((FIXTURES / "pips_state_dict.json").read_text())["state_dict"]
-    network = Pips.from_state_dict(
-        {key: torch.from_numpy(value) for key, value in pseudo_weights(shapes).items()}
-    )
     height, width = WORKING_SIZE
     coarse = torch.rand(8, 3, height // 8, width // 8, generator=generator)
     frames = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
@@ -52,9 +55,9 @@ def make_case(points: int) -> tuple[Pips, torch.Tensor, torch.Tensor]:
     return network, (frames * 255).to(torch.uint8), queries
 
 
-def measure_here(form: str, points: int, precision: str, result: Path) -> Measurement:
+def measure_here(form: str, size: str, points: int, precision: str, result: Path) -> Measurement:
     """Run one case in this process and save its last trajectory to `result` (.npy)."""
-    network, frames, queries = make_case(points)
+    network, frames, queries = make_case(points, size)
     if precision == "bfloat16":
         network.with_precision("bfloat16")
     started = time.perf_counter()
@@ -64,42 +67,57 @@ def measure_here(form: str, points: int, precision: str, result: Path) -> Measur
     return Measurement(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def measure(form: str, points: int, precision: str, result: Path) -> Measurement:
+def measure(form: str, size: str, points: int, precision: str, result: Path) -> Measurement:
     """Run one case in a fresh process, so that its peak memory is its own."""
-    command = [sys.executable, "-m", "benchmarks.pips", form, str(points), precision, str(result)]
+    command = [sys.executable, "-m", "benchmarks.pips", form, size, str(points), precision, str(result)]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
     return Measurement(**json.loads(answer.stdout))
 
 
-def compare(points: list[int], only_ours: list[int], precision: str) -> None:
-    """Print a table: both forms at each of `points`, ours alone at each of `only_ours`."""
+def compare(points: list[int], only_ours: list[int], sizes: list[str], precisions: list[str]) -> None:
+    """Print a table: ours in all sizes and precisions, at each of `points` beside the dense form.
+
+    Its ratios are of the seconds of the dense form in the authors' size and float32, whatever the row's own
+    size; its gaps are the largest distances from the same size's float32 result: from the dense form's in the
+    authors' size, and of our bfloat16 from our float32 in others.
+    """
     print(
         f"8 frames of {WORKING_SIZE[1]}×{WORKING_SIZE[0]}, stride 4, 6 iterations; "
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}; "
-        f"ours in {precision}, dense in float32."
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}."
     )
-    print(f"{'points':>7} {'dense s':>9} {'MB':>7} {'ours s':>9} {'MB':>7} {'ratio':>7} {'largest gap':>20}")
+    print(f"{'points':>7}  {'form':24} {'s':>8} {'MB':>7} {'ratio':>7} {'largest gap':>14}")
     with tempfile.TemporaryDirectory() as folder:
-        dense_result, our_result = Path(folder) / "dense.npy", Path(folder) / "ours.npy"
-        for count in points:
-            dense = measure("dense", count, "float32", dense_result)
-            ours = measure("ours", count, precision, our_result)
-            distance = np.linalg.norm(np.load(dense_result) - np.load(our_result), axis=-1).max()
-            print(
-                f"{count:7} {_cells(dense)} {_cells(ours)} {dense.seconds / ours.seconds:6.2f}x "
-                f"{distance:17.2e} px",
-                flush=True,
-            )
-        for count in only_ours:
-            ours = measure("ours", count, precision, our_result)
-            print(f"{count:7} {'':17} {_cells(ours)}", flush=True)
+        for count in [*points, *only_ours]:
+            _compare_at(count, count in points, sizes, precisions, Path(folder))
+
+
+def _compare_at(count: int, has_dense: bool, sizes: list[str], precisions: list[str], folder: Path) -> None:
+    """Print the rows for one number of points."""
+    result = folder / "result.npy"
+    exact: dict[str, NDArray[np.float32]] = {}  # by size
+    dense = None
+    if has_dense:
+        dense = measure("dense", "authors", count, "float32", result)
+        exact["authors"] = np.load(result)
+        print(f"{count:7}  {'authors, dense':24} {_cells(dense)}", flush=True)
+    for size in sizes:
+        for precision in precisions:
+            ours = measure("ours", size, count, precision, result)
+            row = f"{count:7}  {f'{size}, {precision}':24} {_cells(ours)}"
+            row += f" {dense.seconds / ours.seconds:6.2f}x" if dense else " " * 8
+            points = np.load(result)
+            if size in exact:
+                row += f" {np.linalg.norm(points - exact[size], axis=-1).max():11.2e} px"
+            elif precision == "float32":
+                exact[size] = points
+            print(row, flush=True)
 
 
 def _cells(measured: Measurement) -> str:
-    return f"{measured.seconds:9.2f} {measured.peak_mb:7.0f}"
+    return f"{measured.seconds:8.2f} {measured.peak_mb:7.0f}"
 
 
 if __name__ == "__main__":
-    _, chosen_form, count_text, chosen_precision, target = sys.argv
-    measured = measure_here(chosen_form, int(count_text), chosen_precision, Path(target))
+    _, chosen_form, chosen_size, count_text, chosen_precision, target = sys.argv
+    measured = measure_here(chosen_form, chosen_size, int(count_text), chosen_precision, Path(target))
     print(json.dumps({"seconds": measured.seconds, "peak_mb": measured.peak_mb}))

@@ -5,6 +5,7 @@ from importlib import import_module
 import click
 
 from model.errors import BadInput
+from model.pips.sizes import find_size
 
 
 @click.group("bench")
@@ -19,18 +20,27 @@ def command() -> None:
 @click.option(
     "--only-ours", default="4096", show_default=True, help="Numbers of points that the dense form dies at."
 )
-@click.option("--precision", default="float32", show_default=True, help="Of our form: float32 or bfloat16.")
-def pips(points: str, only_ours: str, precision: str) -> None:
-    """Compare the PIPs engine with the plain dense form: 8 frames of 360×640, stride 4, 6 iterations."""
+@click.option("--sizes", default="authors,small", show_default=True, help="Of our form.")
+@click.option("--precision", default="float32,bfloat16", show_default=True, help="Of our form.")
+def pips(points: str, only_ours: str, sizes: str, precision: str) -> None:
+    """Compare PIPs with the plain dense form of the authors' size: 8 frames of 360×640, 6 iterations."""
     try:
-        counts = [int(count) for count in points.split(",") if count]
-        ours = [int(count) for count in only_ours.split(",") if count]
+        counts, ours = ([int(count) for count in _items(text)] for text in (points, only_ours))
     except ValueError as error:
         raise BadInput("--points and --only-ours take whole numbers with commas, such as 100,256.") from error
+    chosen_sizes, precisions = _items(sizes), _items(precision)
+    for size in chosen_sizes:
+        find_size(size)
+    if not set(precisions) <= {"float32", "bfloat16"}:
+        raise BadInput("--precision takes float32, bfloat16 or both with a comma.")
     try:
         benchmark = import_module("benchmarks.pips")
     except ModuleNotFoundError as error:
         raise BadInput(
             "The folder benchmarks/ is not here; run this in Stillmotion's source tree."
         ) from error
-    benchmark.compare(counts, ours, precision)
+    benchmark.compare(counts, ours, chosen_sizes, precisions)
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]

@@ -7,6 +7,8 @@ transpose between them.
 In bfloat16 only the weights of the two perceptrons are rounded: what runs along the residual path, the norms,
 and the first and last layers stay float32, so that positions and their embedding keep their digits.
 
+This is the plain form, for training and for CUDA; on the CPU tracking goes through `model.pips.packed`.
+
 The names of the parameters are the authors': numbers are places in a Sequential, some of which hold nothing
 to learn (GELU, dropout, mean).
 """
@@ -16,11 +18,6 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from model.pips.packed import PackedLinear, can_pack
-
-PackedMixing = tuple[PackedLinear, PackedLinear]
-"""Both layers of one `ChannelMixing`."""
 
 
 class FrameMixing(nn.Module):
@@ -33,9 +30,14 @@ class FrameMixing(nn.Module):
             {"0": nn.Conv1d(frames, 4 * frames, 1), "3": nn.Conv1d(4 * frames, frames, 1)}
         )
 
+    @property
+    def layers(self) -> tuple[nn.Conv1d, nn.Conv1d]:
+        """The two 1×1 convolutions."""
+        return cast(nn.Conv1d, self.fn["0"]), cast(nn.Conv1d, self.fn["3"])
+
     def forward(self, x: Tensor) -> Tensor:
         """Map `[S, P, width]` to the same shape."""
-        first, second = cast(nn.Conv1d, self.fn["0"]), cast(nn.Conv1d, self.fn["3"])
+        first, second = self.layers
         y = self.norm(x).to(first.weight.dtype).view(len(x), -1)
         y = F.gelu(_mix(first, y))
         return x + _mix(second, y).view_as(x)
@@ -60,16 +62,11 @@ class ChannelMixing(nn.Module):
         """The two linear layers."""
         return cast(nn.Linear, self.fn["0"]), cast(nn.Linear, self.fn["3"])
 
-    def forward(self, x: Tensor, packed: PackedMixing | None = None) -> Tensor:
-        """Map `[S, P, width]` to the same shape; `packed` stands in for the two linear layers."""
-        first, second = packed or self.layers
-        y = self.norm(x).to(self.layers[0].weight.dtype)
-        return x + second(F.gelu(first(y)))
-
-    def pack(self, rows: int) -> PackedMixing:
-        """Lay out the two layers for inputs of `rows` rows."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `[S, P, width]` to the same shape."""
         first, second = self.layers
-        return PackedLinear.pack(first, rows), PackedLinear.pack(second, rows)
+        y: Tensor = second(F.gelu(first(self.norm(x).to(first.weight.dtype))))
+        return x + y
 
 
 class MixerBlock(nn.Sequential):
@@ -77,11 +74,6 @@ class MixerBlock(nn.Sequential):
 
     def __init__(self, frames: int, width: int) -> None:
         super().__init__(FrameMixing(frames, width), ChannelMixing(width))
-
-    def forward(self, x: Tensor, packed: PackedMixing | None = None) -> Tensor:
-        """Map `[S, P, width]` to the same shape."""
-        out: Tensor = self[1](self[0](x), packed)
-        return out
 
 
 class DeltaBlock(nn.Module):
@@ -105,18 +97,11 @@ class DeltaBlock(nn.Module):
             if isinstance(module, FrameMixing | ChannelMixing):
                 module.fn.to(dtype)
 
-    def pack(self, points: int) -> list[PackedMixing] | None:
-        """Lay out the channel mixing for batches of `points`, where the device has a faster form for it."""
-        if not can_pack(next(self.parameters()).device):
-            return None
-        mixings = [module for module in self.modules() if isinstance(module, ChannelMixing)]
-        return [mixing.pack(self.frames * points) for mixing in mixings]
-
-    def forward(self, tokens: Tensor, packed: list[PackedMixing] | None = None) -> Tensor:
+    def forward(self, tokens: Tensor) -> Tensor:
         """Map tokens `[S, P, inputs]` to steps `[S, P, 2 + channels]`, float32."""
         first, *blocks, norm, last = self.to_delta.values()
         x = first(tokens)
-        for index, block in enumerate(blocks):
-            x = block(x, packed[index] if packed else None)
+        for block in blocks:
+            x = block(x)
         steps: Tensor = last(norm(x).mean(dim=0))
         return steps.view(-1, self.frames, self.channels + 2).transpose(0, 1)

@@ -18,11 +18,12 @@ from model.devices import Precision
 from model.errors import BadInput
 from model.pips.correlation import SIDE, PyramidLevel, local_correlation, pyramid, sample
 from model.pips.encoder import Encoder
-from model.pips.mixer import DeltaBlock, PackedMixing
+from model.pips.mixer import DeltaBlock
+from model.pips.packed import PackedDelta, can_pack
 from model.pips.parallel import map_pieces
 
 LEVELS = 4
-CPU_BATCH = 64
+CPU_BATCH = 32
 CUDA_BATCH = 512
 
 
@@ -173,14 +174,16 @@ class Pips(nn.Module):
         if min(frames.shape[-2:]) < smallest:
             raise ValueError(f"Frames must be at least {smallest} pixels high and wide.")
         dtype = getattr(torch, self.precision)
+        # Pixel after pixel spares oneDNN its reordering before and after each convolution.
+        layout = torch.channels_last if self.device.type == "cpu" else torch.contiguous_format
 
         def encode_one(frame: Tensor) -> Tensor:
-            encoded: Tensor = self.fnet(frame[None].to(self.device, dtype))
-            return encoded[0]
+            encoded: Tensor = self.fnet(frame[None].to(self.device, dtype).contiguous(memory_format=layout))
+            return encoded
 
         # cuDNN would otherwise round float32 inputs to TF32's 10 bits; matrix products never do by default.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            return torch.stack(map_pieces(encode_one, list(frames), self.device, on_frame))
+            return torch.cat(map_pieces(encode_one, list(frames), self.device, on_frame))
 
     def track_features(
         self,
@@ -196,7 +199,7 @@ class Pips(nn.Module):
         queries = queries.to(self.device, torch.float32)
         batch = CPU_BATCH if self.device.type == "cpu" else CUDA_BATCH
         with torch.inference_mode():
-            packed = self.delta_block.pack(batch)
+            update = PackedDelta.pack(self.delta_block, batch) if can_pack(self.device) else self.delta_block
             levels = pyramid(features, LEVELS)
             if feature is None:
                 feature = sample(features[0], queries / self.config.stride)
@@ -207,7 +210,7 @@ class Pips(nn.Module):
             chosen = slice(start, start + batch)
             count = len(queries[chosen])
             trajectories, logits = self._refine(
-                levels, packed, _padded(queries[chosen], batch), _padded(feature[chosen], batch), iterations
+                levels, update, _padded(queries[chosen], batch), _padded(feature[chosen], batch), iterations
             )
             return trajectories[:, :, :count], logits[:, :count]
 
@@ -221,7 +224,7 @@ class Pips(nn.Module):
     def _refine(
         self,
         levels: tuple[PyramidLevel, ...],
-        packed: list[PackedMixing] | None,
+        update: Callable[[Tensor], Tensor],
         queries: Tensor,
         feature: Tensor,
         iterations: int,
@@ -233,8 +236,8 @@ class Pips(nn.Module):
         trajectories = []
         for _ in range(iterations):
             correlation = local_correlation(levels, features.to(levels[0].flat.dtype), coordinates)
-            motion = self._embed(coordinates - coordinates[:1])
-            step = self.delta_block(torch.cat([features, correlation, motion], dim=2), packed)
+            motion = self.embed(coordinates - coordinates[:1])
+            step = update(torch.cat([features, correlation, motion], dim=2))
             normed = self.norm(step[..., 2:].reshape(-1, features.shape[2])).view_as(features)
             features = features + self.ffeat_updater(normed)
             coordinates = coordinates + step[..., :2]
@@ -242,8 +245,8 @@ class Pips(nn.Module):
             trajectories.append(coordinates * self.config.stride)
         return torch.stack(trajectories), self.vis_predictor(features)[..., 0]
 
-    def _embed(self, displacement: Tensor) -> Tensor:
-        """Embed displacement `[S, P, 2]`, in feature pixels, and time by sines and cosines: `[S, P, 6 F + 3]`."""
+    def embed(self, displacement: Tensor) -> Tensor:
+        """Embed displacement `[S, P, 2]`, in feature pixels, and time by waves: `[S, P, 6 F + 3]`."""
         times = self.times[:, None, None].expand(-1, displacement.shape[1], 1)
         values = torch.cat([displacement, times], dim=2)  # [S, P, 3]
         angles = values[..., None] * self.frequencies

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from benchmarks import dense_pips
 from model.errors import BadInput
-from model.pips.network import Pips
+from model.pips.network import Pips, PipsConfig
+from model.pips.packed import PackedDelta
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 TOLERANCE = 1e-3  # px and logits; the authors' float32 is within 1.8e-5 of float64
@@ -127,6 +128,32 @@ def test_bfloat16_stays_near_and_keeps_coordinates_in_float32(network, bfloat16_
     assert rounded.trajectories.dtype == torch.float32
     distance = (exact.trajectories[-1] - rounded.trajectories[-1]).norm(dim=-1)
     assert 0 < distance.max() < 0.5  # 0.22 measured with these weights, which amplify rounding
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_update_prepared_for_the_cpu_gives_the_plain_one(tiny_network, precision):
+    plain = tiny_network.with_precision(precision).delta_block
+    tokens = torch.randn(8, 5, plain.to_delta["0"].in_features, generator=torch.Generator().manual_seed(6))
+    before = tokens.clone()
+    packed = PackedDelta.pack(plain, 5)
+    rounding = 1e-5 if precision == "float32" else 5e-3
+    torch.testing.assert_close(packed(tokens), plain(tokens), rtol=0, atol=rounding)
+    assert torch.equal(packed(tokens), packed(tokens))
+    assert torch.equal(tokens, before)  # lent, not given away
+
+
+def test_other_sizes_keep_points_apart_and_encode_as_the_dense_form(frames, queries):
+    config = PipsConfig(
+        channels=24, width=48, depth=2, encoder_widths=(8, 12, 16, 16), frequencies=3,
+        lowest_frequency=0.1, highest_frequency=2.0,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(8)
+        network = Pips(config).requires_grad_(False).eval()
+    whole = network.track(frames, queries)
+    assert torch.equal(network.track(frames, queries[3:5]).trajectories, whole.trajectories[:, :, 3:5])
+    maps = dense_pips.encode(network.state_dict(), frames.float(), config.stride)
+    torch.testing.assert_close(network.encode(frames), maps, rtol=0, atol=1e-4)
 
 
 def test_the_query_frame_stays_at_the_query(network, frames, queries):
