@@ -19,6 +19,7 @@ from model.pips.tracker import PipsEngine
 from model.progress import Progress
 from model.tracker import Tracker
 from model.tracks import Tracks
+from model.weights import REGISTRY, find_weights
 from tests.media import moving_clip
 
 
@@ -31,7 +32,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_track_writes_tracks_and_overlays(clip, tmp_path, capsys):
     outputs = [tmp_path / f"overlay.{suffix}" for suffix in ("html", "mp4", "gif")]
-    arguments = ["track", str(clip), "--out", str(tmp_path / "t.npz"), "--grid", "6"]
+    arguments = ["track", str(clip), "--out", str(tmp_path / "t.npz"), "--grid", "6", "--method", "lk"]
     arguments += ["--start", "2", "--frames", "5", "--frame-step", "2"]
     for output in outputs:
         arguments += ["--overlay", str(output)]
@@ -60,7 +61,7 @@ def test_track_writes_tracks_and_overlays(clip, tmp_path, capsys):
         (["--frames", "1"], "at least 2 frames, not 1"),
         (["--frame-step", "0"], "at least 1, not 0"),
         (["--method", "magic"], "There is no method “magic”"),
-        (["--method", "pips"], "PIPs needs trained weights and none are installed"),
+        (["--method", "pips", "--weights", "none.pth"], "There are no weights “none.pth”"),
         (["--overlay", "x.avi"], "must end in .html, .mp4 or .gif"),
         (["--overlay", "no/such/folder/x.gif"], "There is no folder"),
         (["--nonsense"], "No such option"),
@@ -82,14 +83,25 @@ def test_outputs_are_checked_before_the_work(clip, tmp_path, capsys):
 
 
 def test_more_frames_than_there_are_is_said(clip, tmp_path, capsys):
-    assert main(["track", str(clip), "--out", str(tmp_path / "t.npz"), "--frames", "40", "--grid", "2"]) == 0
+    arguments = ["--frames", "40", "--grid", "2", "--method", "lk"]
+    assert main(["track", str(clip), "--out", str(tmp_path / "t.npz"), *arguments]) == 0
     assert "only 12 of the 40 frames" in capsys.readouterr().err
     assert len(Tracks.load(tmp_path / "t.npz").frames) == 12
 
 
-def test_weights_says_what_there_is(capsys):
+def test_weights_says_what_there_is(capsys, monkeypatch):
+    assert main(["weights"]) == 0
+    listed = capsys.readouterr().out
+    assert all(entry.name in listed and entry.sha256 in listed for entry in REGISTRY)
+    monkeypatch.setattr("model.commands.weights.REGISTRY", ())
     assert main(["weights"]) == 0
     assert "PIPs needs trained weights" in capsys.readouterr().out
+
+
+def test_pips_without_weights_says_how_to_get_them(clip, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("model.methods.find_weights", lambda name: find_weights(name, ()))
+    assert main(["track", str(clip), "--out", str(tmp_path / "t.npz"), "--method", "pips"]) == 2
+    assert "PIPs needs trained weights and none are installed" in capsys.readouterr().err
 
 
 def test_an_interrupt_exits_with_130_and_keeps_what_is_done(tmp_path, capsys):

@@ -1,12 +1,15 @@
 """Trackers on pictures whose true motion is known, and the face that they share."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from model.errors import BadInput, Stopped
 from model.progress import Progress
-from model.tracker import Tracker
+from model.tracker import PartialTracks, Tracker
+from model.weights import find_weights
 
 
 def shifting_texture(
@@ -108,10 +111,33 @@ def test_bad_frames_and_queries_are_refused(queries):
             tracker.track_clip(iter(frames), bad)
 
 
-def test_unknown_names_say_what_there_is():
+def test_unknown_names_say_what_there_is(monkeypatch):
+    monkeypatch.setattr("model.pips.tracker.find_weights", lambda name: find_weights(name, ()))
     with pytest.raises(
         BadInput, match="PIPs needs trained weights and none are installed: give a checkpoint"
     ):
         Tracker.load("pips")
     with pytest.raises(BadInput, match="There are no weights “nonsense”"):
         Tracker.load("nonsense")
+
+
+@pytest.mark.parametrize("name", ["lk", "zero"])
+def test_a_stopped_clip_keeps_its_first_frames(queries, name):
+    frames = shifting_texture(8, (2.3, 1.1))
+    whole = Tracker.load(name).track(frames, queries)
+    seen: list[int] = []
+    kept: list[Callable[[], PartialTracks]] = []
+
+    def passing() -> Iterator[NDArray[np.uint8]]:
+        for frame in frames:
+            seen.append(1)
+            yield frame
+
+    with pytest.raises(Stopped):
+        Tracker.load(name).track_clip(passing(), queries, should_stop=lambda: len(seen) > 5, keep=kept.append)
+    partial = kept[-1]()
+    assert len(partial.tracks.frames) == 5
+    np.testing.assert_array_equal(partial.tracks.points, whole.points[:5])
+    np.testing.assert_array_equal(partial.tracks.visibility, whole.visibility[:5])
+    assert partial.state == {}
+    assert partial.tracks.method == whole.method
