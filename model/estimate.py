@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from model.pips.work import CHUNK, PipsWork
+from model.pips.work import CHUNK, PipsWork, chunks
 from model.weights import find_entry
 
 # Seconds as measured on the machine of docs/performance.md; earlier runs on this one correct them.
@@ -16,11 +16,14 @@ SECONDS_PER_MEGAPIXEL = 0.017
 LK_SECONDS_PER_MEGAPIXEL = 0.011
 LK_SECONDS_PER_POINT = 21e-6
 LK_LONGEST_SIDE = 1024
-CPU_SPEED, CUDA_SPEED = 75.0, 5000.0
+CPU_SPEED, CUDA_SPEED = 80.0, 5000.0
 """GFLOP a second of PIPs: of one core, and of a GPU."""
 
+FRAME_SECONDS, POINT_SECONDS = 0.1, 0.003
+"""Of one core, beside the counted operations: for a frame, and for a point in a chunk."""
+
 PROCESS_BYTES = 140_000_000
-TORCH_BYTES = 420_000_000
+TORCH_BYTES = 480_000_000
 BYTES_PER_PIXEL = 48
 """Of the frames being decoded, resized and stored."""
 
@@ -76,8 +79,11 @@ def usual_seconds(plan: Plan, device: str = "auto") -> float:
         each = reduced * LK_SECONDS_PER_MEGAPIXEL + plan.points * LK_SECONDS_PER_POINT
         seconds += plan.frames * each
     elif plan.method == "pips":
-        speed = CUDA_SPEED if device.startswith("cuda") else CPU_SPEED * len(os.sched_getaffinity(0))
-        seconds += _work(plan).clip(plan.frames, plan.points) / speed
+        operations = _work(plan).clip(plan.frames, plan.points)
+        if device.startswith("cuda"):
+            return seconds + operations / CUDA_SPEED
+        rest = plan.frames * FRAME_SECONDS + plan.points * chunks(plan.frames) * POINT_SECONDS
+        seconds += (operations / CPU_SPEED + rest) / len(os.sched_getaffinity(0))
     return seconds
 
 
@@ -91,7 +97,7 @@ def usual_memory(plan: Plan) -> int:
     # Weights as read and as laid out; maps of two chunks, and of one with its pyramid; the encoder's layers.
     networks = 2 * 4 * work.weights
     maps = 4 * work.map_values * min(plan.frames, CHUNK) * 4
-    layers = 12 * 4 * work.map_values * len(os.sched_getaffinity(0))
+    layers = 20 * 4 * work.map_values * len(os.sched_getaffinity(0))
     return held + TORCH_BYTES + networks + maps + layers
 
 

@@ -54,8 +54,12 @@ class PipsWork:
 
     def clip(self, frames: int, points: int) -> float:
         """Return the GFLOP of a clip: each frame encoded once, each point handed on every 7th frame."""
-        chunks = max(1, ceil((frames - 1) / (CHUNK - 1)))
-        return frames * self.frame + points * chunks * self.point
+        return frames * self.frame + points * chunks(frames) * self.point
+
+
+def chunks(frames: int) -> int:
+    """Return through how many chunks a point goes in so many frames if it is never lost."""
+    return max(1, ceil((frames - 1) / (CHUNK - 1)))
 
 
 def _encoder(widths: tuple[int, ...], channels: int, stride: int) -> list[tuple[int, int]]:
