@@ -101,7 +101,8 @@ function runCard(run, name) {
   const state = element("span", "card-line");
   const badge = element("span", `badge ${run.state}`, STATES[run.state]);
   if (run.state === "running") badge.textContent = `${Math.floor(100 * run.progress)} %`;
-  state.append(badge, element("span", "faint", ago(run.finished_at ?? run.created_at)));
+  const kept = run.state === "cancelled" && run.links.tracks ? `${count(run.tracked_frames, "frame")} kept · ` : "";
+  state.append(badge, element("span", "faint", kept + ago(run.finished_at ?? run.created_at)));
   return card(
     `/runs/${run.id}`,
     `${API}/clips/${run.clip}/frames/${run.start}.jpg`,

@@ -69,7 +69,7 @@ class Settings:
         metadata=_from("STILLMOTION_PIPS_WEIGHTS", "PIPs weights: a checkpoint file, or a registered name."),
     )
     samples: Path = dataclasses.field(
-        default=ROOT / "webapp" / "samples",
+        default=ROOT / "static" / "samples",
         metadata=_from("STILLMOTION_SAMPLES", "Folder of the sample clips that the start page offers."),
     )
     device: str = dataclasses.field(

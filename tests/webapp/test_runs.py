@@ -107,6 +107,8 @@ def test_a_cancelled_run_keeps_what_it_had_tracked(stack: Stack, long_clip: Path
     numbers = stack.get(f"/runs/{run_id}/figure.json?lines=false").json()["layout"]["meta"]["stillmotion"]
     assert len(numbers["frames"]) == kept
     assert stack.get(f"/runs/{run_id}/frames/{kept - 1}.jpg").status_code == 200
+    with av.open(io.BytesIO(stack.get(f"/runs/{run_id}/overlay.mp4").content)) as video:
+        assert sum(1 for _ in video.decode(video=0)) == kept
     stored = stack.instance / "storage" / "runs" / run_id / "partial"
     assert stored / f"{kept}.npz" in list(stored.iterdir())
     requests.delete(f"{stack.url}/api/v1/clips/{clip}", timeout=10)
