@@ -7,7 +7,7 @@ and every frame is encoded exactly once and forgotten when the last point has pa
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -18,12 +18,10 @@ from torch import Tensor
 from model.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
 from model.errors import BadInput
 from model.pips.network import Pips
+from model.pips.work import PipsWork
 
 EARLIEST_START = 2
 """The next chunk starts at least this many frames after this one."""
-
-FRAME_WORK, POINT_WORK = 60.7, 2.49
-"""GFLOP to encode a frame of 360×640 and to track a point through a chunk, at the authors' size."""
 
 Report = Callable[[str, float], None]
 
@@ -200,6 +198,7 @@ def follow(
     paths = _Paths.begin(queries) if state is None else _Paths.restore(state)
     encoded = _EncodedFrames(network, frames, skipped=int(paths.current.min()))
     count = len(queries)
+    work = PipsWork.of(asdict(network.config), iterations)
 
     while True:
         is_active = paths.current < encoded.count - 1 if encoded.is_ended else np.ones(count, bool)
@@ -209,13 +208,13 @@ def follow(
         chosen = np.flatnonzero(is_active & (paths.current == start))
         fresh = encoded.read(start, length)
         is_whole_clip = start == 0 and encoded.is_ended
-        work = len(fresh) * FRAME_WORK
+        encoding = len(fresh) * work.frame
         progress = _ChunkProgress(
             report,
             before=float(paths.current.mean()),
             sure=len(chosen) / count * (len(fresh) if is_whole_clip else EARLIEST_START),
             most=encoded.count + len(fresh),
-            encoding=work / (work + len(chosen) * POINT_WORK),
+            encoding=encoding / (encoding + len(chosen) * work.point),
         )
         chunk = encoded.chunk(start, fresh, progress.on_frame)
         real = len(chunk)

