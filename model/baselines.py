@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from model.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
 from model.grid import inside_frame, rescale_points
+from model.lucas_kanade import LucasKanadeStep
 from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 from model.tracks import Method
 
@@ -46,13 +46,6 @@ class ZeroMotion:
 def _still(queries: NDArray[np.float32], count: int) -> Trajectories:
     points = np.repeat(queries[None], count, axis=0)
     return Trajectories(points, np.ones(points.shape[:2], np.float32))
-
-
-class _Step(NamedTuple):
-    """Where points went from one frame to the next: float32 `[N, 2]`, and bool `[N]`: can it be believed?"""
-
-    points: NDArray[np.float32]
-    consistent: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -105,6 +98,7 @@ class LucasKanade:
         def trajectories() -> Trajectories:
             return Trajectories(np.stack(points), np.stack(visible).astype(np.float32))
 
+        follow_step = LucasKanadeStep(self.window, self.levels, self.consistency)
         previous: NDArray[np.uint8] | None = None
         for frame in frames:
             raise_if_stopped(should_stop)
@@ -115,7 +109,7 @@ class LucasKanade:
                 points.append(queries)
                 visible.append(inside_frame(queries, size))
             else:
-                step = self._step(previous, current, rescale_points(points[-1], size, working_size))
+                step = follow_step(previous, current, rescale_points(points[-1], size, working_size))
                 points.append(rescale_points(step.points, working_size, size))
                 visible.append(visible[-1] & step.consistent & inside_frame(points[-1], size))
             previous = current
@@ -131,29 +125,3 @@ class LucasKanade:
             reduced = (max(1, round(width * scale)), max(1, round(height * scale)))
             grey = cv2.resize(grey, reduced, interpolation=cv2.INTER_AREA)
         return np.asarray(grey, np.uint8)
-
-    def _step(
-        self, previous: NDArray[np.uint8], current: NDArray[np.uint8], points: NDArray[np.float32]
-    ) -> _Step:
-        forward, found = self._flow(previous, current, points)
-        back, found_back = self._flow(current, previous, forward)
-        distance = np.linalg.norm(back - points, axis=1)
-        consistent = found & found_back & (distance <= self.consistency)
-        # OpenCV leaves a lost point anywhere; it is better off where it was.
-        return _Step(np.where(found[:, None], forward, points), consistent)
-
-    def _flow(
-        self, source: NDArray[np.uint8], target: NDArray[np.uint8], points: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        moved, status, _ = cv2.calcOpticalFlowPyrLK(
-            source,
-            target,
-            np.ascontiguousarray(points[:, None]),
-            np.empty((len(points), 1, 2), np.float32),
-            winSize=(self.window, self.window),
-            maxLevel=self.levels,
-        )
-        found = np.asarray(status, np.uint8).reshape(-1) == 1
-        result = np.asarray(moved, np.float32).reshape(-1, 2)
-        found &= np.isfinite(result).all(axis=1)
-        return np.where(found[:, None], result, points), found

@@ -18,6 +18,7 @@ from torch import Tensor
 from model.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
 from model.errors import BadInput
 from model.pips.network import Pips
+from model.pips.refinement import RefinementSettings, grey_image, refine, seen_logit
 from model.pips.work import PipsWork
 
 EARLIEST_START = 2
@@ -29,11 +30,15 @@ Report = Callable[[str, float], None]
 class _EncodedFrames:
     """A window on the clip's encoded frames; it only moves forward, and looks one frame ahead.
 
-    The first `skipped` frames are read and never encoded.
+    The first `skipped` frames are read and never encoded. keeps_images: also keep the frames' grey images.
     """
 
-    def __init__(self, network: Pips, frames: Iterator[Tensor], skipped: int) -> None:
+    def __init__(
+        self, network: Pips, frames: Iterator[Tensor], skipped: int, *, keeps_images: bool = False
+    ) -> None:
         self._network = network
+        self._keeps_images = keeps_images
+        self._images: dict[int, NDArray[np.uint8]] = {}
         self._frames = frames
         self.count = sum(1 for _ in islice(frames, skipped))
         """Frames behind the window's end: encoded, or skipped."""
@@ -59,11 +64,18 @@ class _EncodedFrames:
         Frames before `start` are forgotten. on_frame: called with (frames encoded, frames to encode).
         """
         self._features = {index: value for index, value in self._features.items() if index >= start}
+        self._images = {index: value for index, value in self._images.items() if index >= start}
+        if fresh and self._keeps_images:
+            self._images.update(enumerate(map(grey_image, fresh), self.count))
         if fresh:
             for features in self._network.encode(torch.stack(fresh), on_frame):
                 self._features[self.count] = features
                 self.count += 1
         return torch.stack([self._features[index] for index in range(start, self.count)])
+
+    def images(self, start: int) -> list[NDArray[np.uint8]]:
+        """Return the grey images, uint8 `[H, W]`, of the frames that `chunk` returned the features of."""
+        return [self._images[index] for index in range(start, self.count)]
 
 
 @dataclass(frozen=True)
@@ -181,6 +193,7 @@ def follow(
     report: Report,
     keep: KeepPartial = keep_nothing,
     state: State | None = None,
+    refinement: RefinementSettings | None = None,
 ) -> Trajectories:
     """Follow points through a clip.
 
@@ -190,13 +203,16 @@ def follow(
         chunk; what it raises ends the work.
     keep: called after each chunk but the last; see `Engine.follow`.
     state: to go on from, as in a `Partial` that `keep` was given.
+    refinement: how each chunk's positions are refined, or None to leave them as the network gives them.
     Returns positions in pixels of the given frames, probabilities of being visible, and handovers: the frames
     in which a later chunk took a point over. A clip of up to 8 frames is one chunk. Raises BadInput when the
     weights give numbers that are not finite.
     """
     length = network.config.frames
     paths = _Paths.begin(queries) if state is None else _Paths.restore(state)
-    encoded = _EncodedFrames(network, frames, skipped=int(paths.current.min()))
+    encoded = _EncodedFrames(
+        network, frames, skipped=int(paths.current.min()), keeps_images=refinement is not None
+    )
     count = len(queries)
     work = PipsWork.of(asdict(network.config), iterations)
 
@@ -236,6 +252,16 @@ def follow(
                 "PIPs computed positions that are not finite numbers, so its weights are damaged or diverged "
                 "in training; use others."
             )
+        if refinement is not None:
+            images = encoded.images(start)
+            images += images[-1:] * (length - real)
+            refined = refine(images, paths.position[chosen], tracked, refinement)
+            tracked = refined.points
+            if refinement.visibility is not None:
+                logits = output.visibility_logits.double().cpu().numpy()
+                visible = probabilities(
+                    torch.from_numpy(seen_logit(logits, refined, images[0].shape, refinement.visibility))
+                )
         paths.add_chunk(start, chosen, tracked[:real], visible[:real])
         if is_whole_clip:
             return paths.trajectories()

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,35 +16,35 @@ from model.devices import find_device, find_precision
 from model.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
 from model.grid import WORKING_SIZE, rescale_points
 from model.pips import chain
-from model.pips.network import Pips, PipsConfig
+from model.pips.network import Pips
+from model.pips.release import PipsUse, read_release
 from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 from model.tracks import Method
 from model.weights import file_sha256, find_weights, weights_file
 
-ITERATIONS = 6
-
 
 @dataclass(frozen=True)
 class PipsEngine:
-    """PIPs with its weights, on a device.
-
-    Frames are resized bilinearly to 360×640, whatever their shape, as in the authors' demos.
-    """
+    """PIPs with its weights, on a device; `use` says how frames go in and what is made of the answers."""
 
     network: Pips
     weights_sha256: str
-    iterations: int = ITERATIONS
+    use: PipsUse = field(default_factory=PipsUse)
 
     @classmethod
     def load(cls, name_or_path: str, device: str = "auto", precision: str = "auto") -> "PipsEngine":
-        """Load weights by registered name ("pips": the installed ones) or by path; see `Tracker.load`."""
+        """Load weights by registered name ("pips": the installed ones) or by path; see `Tracker.load`.
+
+        A file that this project's training wrote says itself how large the network is and how it is used;
+        any other is taken for the authors'.
+        """
         place = find_device(device)
         chosen_precision = find_precision(precision, place)
         found = find_weights(name_or_path)
         path = found if isinstance(found, Path) else weights_file(found)
-        config = PipsConfig() if isinstance(found, Path) else PipsConfig(**found.architecture)
-        network = Pips.from_state_dict(read_state_dict(path), config=config)
-        return cls(network.with_precision(chosen_precision).to(place), file_sha256(path))
+        release = read_release(path)
+        network = Pips.from_state_dict(read_state_dict(path), config=release.config)
+        return cls(network.with_precision(chosen_precision).to(place), file_sha256(path), release.use)
 
     @property
     def method(self) -> Method:
@@ -53,9 +53,8 @@ class PipsEngine:
             "pips",
             weights_sha256=self.weights_sha256,
             settings={
-                "iterations": self.iterations,
+                **asdict(self.use),
                 "stride": self.network.config.stride,
-                "working_size": list(WORKING_SIZE),
                 "precision": self.network.precision,
                 "device": self.network.device.type,
                 "tf32": False,
@@ -73,41 +72,46 @@ class PipsEngine:
         state: State | None = None,
     ) -> Trajectories:
         """Follow the points, chunk after chunk (see `Engine.follow` and `model.pips.chain`)."""
-        size = (0, 0)
+        source = iter(frames)
+        first = next(source)
+        size = (first.shape[0], first.shape[1])
+        working_size = self.use.working_size(size)
 
         def resized() -> Iterator[Tensor]:
-            nonlocal size
-            for frame in frames:
+            for frame in itertools.chain([first], source):
                 raise_if_stopped(should_stop)
-                size = (frame.shape[0], frame.shape[1])
-                yield resize(frame)
+                yield resize(frame, working_size, antialias=self.use.antialias)
 
         def report(stage: str, done: float) -> None:
             raise_if_stopped(should_stop)
             progress(Progress(stage, done, total))
 
         def original(followed: Trajectories) -> Trajectories:
-            return followed._replace(points=rescale_points(followed.points, WORKING_SIZE, size))
+            return followed._replace(points=rescale_points(followed.points, working_size, size))
 
         def original_partial(partial: Callable[[], Partial]) -> Partial:
             done = partial()
             return done._replace(trajectories=original(done.trajectories))
 
-        source = resized()
-        first = next(source)
         followed = chain.follow(
             self.network,
-            itertools.chain([first], source),
-            torch.from_numpy(rescale_points(queries, size, WORKING_SIZE)),
-            self.iterations,
+            resized(),
+            torch.from_numpy(rescale_points(queries, size, working_size)),
+            self.use.iterations,
             report,
             lambda partial: keep(lambda: original_partial(partial)),
             state,
+            self.use.refinement,
         )
         return original(followed)
 
 
-def resize(frame: NDArray[np.uint8]) -> Tensor:
-    """Resize a frame, uint8 `[H, W, 3]`, to the working size, bilinearly: float32 `[3, 360, 640]`."""
+def resize(
+    frame: NDArray[np.uint8], size: tuple[int, int] = WORKING_SIZE, *, antialias: bool = False
+) -> Tensor:
+    """Resize a frame, uint8 `[H, W, 3]`, to (height, width), bilinearly: float32 `[3, height, width]`.
+
+    antialias: smooth what is made smaller; the authors do not.
+    """
     image = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None].float()
-    return F.interpolate(image, WORKING_SIZE, mode="bilinear", align_corners=False)[0]
+    return F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=antialias)[0]

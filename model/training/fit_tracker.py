@@ -21,6 +21,8 @@ from model.dataset.textures import TextureBank, load_bank
 from model.devices import find_device
 from model.errors import BadInput
 from model.pips.network import Pips
+from model.pips.refinement import RefinementSettings
+from model.pips.release import PipsRelease, PipsUse
 from model.pips.sizes import find_size
 from model.progress import Progress, ReportProgress, ShouldStop
 from model.training.pips_forward import forward
@@ -194,7 +196,7 @@ def fit_tracker(
     Returns the last validation.
     Raises BadInput when neither minutes nor steps are given, or `out` holds another training.
     """
-    if settings.minutes is None and settings.steps is None:
+    if not resume and settings.minutes is None and settings.steps is None:
         raise BadInput("Say when the training ends: --minutes M, --steps S, or both.")
     place = find_device(device)
     checkpoint = out / CHECKPOINT
@@ -330,7 +332,10 @@ def _write_weights(target: Path, network: Pips) -> None:
         name: value.detach().to("cpu", torch.float16).contiguous()
         for name, value in network.state_dict().items()
     }
-    _write(target, lambda path: safetensors.torch.save_file(weights, path))
+    release = PipsRelease(
+        network.config, PipsUse(resize="area", antialias=True, refinement=RefinementSettings())
+    )
+    _write(target, lambda path: safetensors.torch.save_file(weights, path, release.to_metadata()))
 
 
 def _write(target: Path, save: Any) -> None:

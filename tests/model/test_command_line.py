@@ -15,6 +15,7 @@ import torch
 from model.__main__ import main
 from model.engine import keep_nothing
 from model.pips.network import Pips, PipsConfig
+from model.pips.release import PipsUse
 from model.pips.tracker import PipsEngine
 from model.progress import Progress
 from model.tracker import Tracker
@@ -164,7 +165,11 @@ def test_the_same_command_goes_on_after_an_interrupt_to_the_same_bits(tmp_path, 
         network = Pips(
             PipsConfig(channels=16, width=32, depth=1, stride=8, encoder_widths=(8, 8, 8, 8))
         ).eval()
-    engines = {"whole": PipsEngine(network, "0" * 64, 1), "t": InterruptedEngine(network, "0" * 64, 1, 11.0)}
+    once = PipsUse(iterations=1)
+    engines = {
+        "whole": PipsEngine(network, "0" * 64, once),
+        "t": InterruptedEngine(network, "0" * 64, once, 11.0),
+    }
 
     def track(name: str, start: int = 0) -> int:
         monkeypatch.setattr(Tracker, "load", lambda *_: Tracker(engines[name]))

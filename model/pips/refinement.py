@@ -1,0 +1,189 @@
+"""Sub-pixel positions from the network's: the better of two proposals, aligned with the first frame.
+
+The network tells where a point is to within a few pixels, also through occlusions; Lucas-Kanade from frame
+to frame is exact while it holds, and far off once it slips. Both proposals are aligned with the point's patch
+in the chunk's first frame; the one that looks more like it is taken if it looks enough like it. Elsewhere,
+for instance where the point is covered, the network's answer stays.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.lucas_kanade import LucasKanadeStep
+from model.pips.alignment import Templates, Window
+from model.pips.parallel import map_pieces
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class RefinementSettings:
+    """How refinement works.
+
+    radius, spread: of the patches, in pixels of the working image. levels: of the image pyramid, coarse to
+    fine. iterations: of the alignment on each level. reach: how far alignment may move a proposal, in pixels
+    on the finest level and twice that on the coarser ones.
+    least_correlation: with the first frame's patch, for a refined position to be taken.
+    preference: how much more correlation the Lucas-Kanade proposal needs than the network's.
+    visibility: weights of what tells whether a point is visible, see `seen_logit`; None: the network's word.
+    """
+
+    radius: int = 10
+    spread: float = 6.0
+    levels: int = 2
+    iterations: int = 5
+    reach: float = 4.0
+    least_correlation: float = 0.55
+    preference: float = 0.03
+    visibility: tuple[float, ...] | None = None
+
+
+class Refined(NamedTuple):
+    """Refined points of a chunk.
+
+    points: float32 `[S, N, 2]`. correlation: float32 `[S, N]`, with the first frame's patch, 1 in it, and -1
+    where no alignment was found.
+    """
+
+    points: NDArray[np.float32]
+    correlation: NDArray[np.float32]
+
+
+def grey_image(frame: Tensor) -> NDArray[np.uint8]:
+    """Return a frame, `[3, H, W]` RGB, 0 to 255, as a grey image, uint8 `[H, W]`."""
+    pixels = frame.permute(1, 2, 0).round().to("cpu", torch.uint8).numpy()
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def refine(
+    images: list[NDArray[np.uint8]],
+    queries: NDArray[np.float32],
+    proposed: NDArray[np.float32],
+    settings: RefinementSettings,
+) -> Refined:
+    """Refine the trajectories of a chunk.
+
+    images: grey, uint8 `[H, W]`, one for each frame. queries: float32 `[N, 2]`, in the first one.
+    proposed: float32 `[S, N, 2]`, the network's trajectories.
+    The result of a point does not depend on the others.
+    """
+    followed = _follow(images, queries)
+    levels = [[torch.from_numpy(image).float() for image in images]]
+    while len(levels) < settings.levels:
+        levels.append([F.avg_pool2d(image[None, None], 2)[0, 0] for image in levels[-1]])
+    pyramid = tuple(zip(*levels, strict=True))  # for each frame, its levels
+
+    def refine_batch(start: int) -> tuple[Tensor, Tensor]:
+        chosen = slice(start, start + BATCH)
+        parts = (queries[chosen], proposed[:, chosen], followed[:, chosen])
+        tensors = [_padded(torch.from_numpy(np.ascontiguousarray(part))) for part in parts]
+        points, correlation = _Batch(pyramid, settings).refine(*tensors)
+        count = len(parts[0])
+        return points[:, :count], correlation[:, :count]
+
+    pieces = map_pieces(refine_batch, range(0, len(queries), BATCH), torch.device("cpu"))
+    points, correlations = zip(*pieces, strict=True)
+    return Refined(torch.cat(points, dim=1).numpy(), torch.cat(correlations, dim=1).numpy())
+
+
+def seen_logit(
+    logits: NDArray[np.float64], refined: Refined, size: tuple[int, int], weights: tuple[float, ...]
+) -> NDArray[np.float64]:
+    """Weigh what tells whether a point is visible: float64 `[S, N]`, above 0 for visible.
+
+    logits: float64 `[S, N]`, the network's. size: (height, width) of the images.
+    weights: of 1, the logit (limited to ±8), the correlation (not below 0), their product, and of lying in
+        the image; fitted by logistic regression (`model.training.fit_visibility`).
+    """
+    weighed: NDArray[np.float64] = visibility_evidence(logits, refined, size) @ np.asarray(weights)
+    return weighed
+
+
+def visibility_evidence(
+    logits: NDArray[np.float64], refined: Refined, size: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Return what `seen_logit` weighs: float64 `[S, N, 5]`."""
+    x, y = refined.points[..., 0], refined.points[..., 1]
+    inside = (x >= 0) & (y >= 0) & (x <= size[1] - 1) & (y <= size[0] - 1)
+    logit = logits.clip(-8, 8)
+    correlation = refined.correlation.astype(np.float64).clip(0, 1)
+    return np.stack([np.ones_like(logit), logit, correlation, logit * correlation, inside], axis=-1)
+
+
+def _follow(images: list[NDArray[np.uint8]], queries: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Follow points by Lucas-Kanade from frame to frame: float32 `[S, N, 2]`."""
+    step = LucasKanadeStep()
+    points = [queries]
+    for previous, current in pairwise(images):
+        points.append(step(previous, current, points[-1]).points)
+    return np.stack(points)
+
+
+def _padded(values: Tensor) -> Tensor:
+    """Repeat the last point of `[..., n, 2]` until there are `BATCH`."""
+    return torch.cat(
+        [values, values[..., -1:, :].expand(*values.shape[:-2], BATCH - values.shape[-2], 2)], -2
+    )
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A batch of points in a chunk: pyramid holds each frame's levels, finest first."""
+
+    pyramid: tuple[tuple[Tensor, ...], ...]
+    settings: RefinementSettings
+
+    def refine(self, queries: Tensor, proposed: Tensor, followed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return points `[S, P, 2]` and correlations `[S, P]`."""
+        settings = self.settings
+        window = Window.of(settings.radius, settings.spread, queries.device)
+        templates = [
+            Templates.of(image, _on_level(queries, level), window)
+            for level, image in enumerate(self.pyramid[0])
+        ]
+        linear = torch.eye(2).expand(len(queries), 2, 2)
+        points, correlations = [queries], [torch.ones(len(queries))]
+        for images, network_point, followed_point in zip(
+            self.pyramid[1:], proposed[1:], followed[1:], strict=True
+        ):
+            best, best_linear, score = self._aligned(templates, images, network_point, linear)
+            other, other_linear, other_score = self._aligned(templates, images, followed_point, linear)
+            is_better = other_score - settings.preference > score
+            best = torch.where(is_better[:, None], other, best)
+            best_linear = torch.where(is_better[:, None, None], other_linear, best_linear)
+            score = torch.where(is_better, other_score, score)
+            is_taken = score > settings.least_correlation
+            points.append(torch.where(is_taken[:, None], best, network_point))
+            linear = torch.where(is_taken[:, None, None], best_linear, linear)
+            correlations.append(score)
+        return torch.stack(points), torch.stack(correlations)
+
+    def _aligned(
+        self, templates: list[Templates], images: tuple[Tensor, ...], proposal: Tensor, linear: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Align from coarse to fine: points, linear parts, and correlations, -1 where it went astray."""
+        points, found = proposal, linear
+        for level in reversed(range(len(images))):
+            aligned = templates[level].find(
+                images[level], _on_level(points, level), found, self.settings.iterations
+            )
+            moved = _on_level(aligned.points, -level)
+            reach = self.settings.reach * (2 if level else 1)
+            is_near = (moved - proposal).square().sum(dim=1) < reach**2
+            is_found = is_near & torch.isfinite(aligned.correlation)
+            points = torch.where(is_found[:, None], moved, points)
+            found = torch.where(is_found[:, None, None], aligned.linear, found)
+        return points, found, torch.where(is_found, aligned.correlation, -1.0)
+
+
+def _on_level(points: Tensor, level: int) -> Tensor:
+    """Map pixels of the image to pixels of a level that is smaller by 2**level; negative: back."""
+    return (points + 0.5) * 2.0**-level - 0.5
