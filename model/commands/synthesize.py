@@ -33,6 +33,7 @@ from model.progress import never_stop
 @click.option(
     "--held-out", is_flag=True, help="Use the pictures that training never sees (every 8th of a folder)."
 )
+@click.option("--samples", is_flag=True, help="Make the product's sample clips instead; only --out counts.")
 def command(
     *,
     out: Path,
@@ -47,13 +48,20 @@ def command(
     textures: Path | None,
     cutouts: Path | None,
     held_out: bool,
+    samples: bool,
 ) -> None:
     """Make clips with exact trajectories and visibility: OUT/clip-0000/00000.png ... and tracks.npz."""
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.dataset.clip_folders import write_clip_folders  # noqa: PLC0415
+    from model.dataset.sample_clips import SAMPLE_CLIPS, write_sample_clips  # noqa: PLC0415
     from model.dataset.scene import SyntheticSettings  # noqa: PLC0415
     from model.dataset.textures import load_bank  # noqa: PLC0415
 
+    if samples:
+        with progress_bar("clips") as report:
+            write_sample_clips(out, progress=report)
+        click.echo(f"Wrote {len(SAMPLE_CLIPS)} sample clips to {out}")
+        return
     settings = SyntheticSettings(height, width, frames, points, time_step=time_step, speed=speed)
     bank = load_bank(seed, textures, cutouts, held_out=held_out)
     with progress_bar("clips") as report:

@@ -174,7 +174,8 @@ def _pictures(
     device = bank.surfaces.device
     background = _recoloured(generator, bank.surfaces[surfaces[:, 0].to(device)].float() / 255)
 
-    objects = []
+    shape = (layers - 1, count, 4, CANVAS_SIDE, CANVAS_SIDE)
+    objects = torch.zeros(shape, device=device)
     for layer in range(1, layers):
         for clip in range(count):
             is_cutout = len(bank.cutouts) > 0 and float(torch.rand(1, generator=generator)) < 0.4
@@ -189,9 +190,8 @@ def _pictures(
                 ]
                 picture = torch.cat([crop, bank.shapes[index][None]]).float() / 255
             colour, alpha = _recoloured(generator, picture[None, :3])[0], picture[3:]
-            objects.append(torch.cat([colour * alpha, alpha]))
-    shape = (layers - 1, count, 4, CANVAS_SIDE, CANVAS_SIDE)
-    return background, torch.stack(objects).view(shape).transpose(0, 1)
+            objects[layer - 1, clip] = torch.cat([colour * alpha, alpha])
+    return background, objects.transpose(0, 1)
 
 
 def _recoloured(generator: Generator, pictures: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ def write_overlay(
     if len(tracks.frames) == 0:
         raise ValueError("tracks without frames cannot be drawn.")
     rate = Fraction(min(_rate(tracks, fps), _FASTEST[kind])).limit_denominator(1001)
-    write = _write_mp4 if kind == ".mp4" else _write_gif
+    write = write_mp4 if kind == ".mp4" else _write_gif
     pictures = _drawn(frames, tracks, LONGEST_SIDE[kind], trail, progress)
     try:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
@@ -226,7 +226,11 @@ def _fixed(points: NDArray[np.float32]) -> NDArray[np.int32]:
     return np.round(points * (1 << _FRACTION_BITS)).astype(np.int32)
 
 
-def _write_mp4(path: str, pictures: Iterator[NDArray[np.uint8]], rate: Fraction) -> None:
+def write_mp4(path: str, pictures: Iterator[NDArray[np.uint8]], rate: Fraction) -> None:
+    """Write pictures, uint8 `[H, W, 3]` RGB with even sides, as H.264.
+
+    rate: frames per second.
+    """
     # The index goes to the front, so that a browser can play while it loads.
     with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
         first = next(pictures)
