@@ -17,6 +17,7 @@ COMMANDS = {
     "synthesize": "model.commands.synthesize",
     "train-tracker": "model.commands.train_tracker",
     "evaluate": "model.commands.evaluate",
+    "calibrate-tracker": "model.commands.calibrate_tracker",
     "bench": "model.commands.bench",
 }
 

@@ -83,7 +83,7 @@ def draw_scene(generator: Generator, times: Tensor, settings: SyntheticSettings,
     is_part = uniform(*shape) < 0.3  # moves with the layer behind it, turning about a joint
     is_part[:, :2] = False
 
-    pace = unit * _choice(generator, [0.0, 0.5, 1.5, 4.0], [0.15, 0.3, 0.35, 0.2], shape)
+    pace = unit * _choice(generator, [0.0, 0.5, 1.5, 4.0, 9.0], [0.15, 0.25, 0.3, 0.2, 0.1], shape)
     pace[:, 0] *= 0.3
     agility = settings.speed * _choice(generator, [0.0, 0.4, 1.0, 2.5], [0.2, 0.4, 0.3, 0.1], shape)
     own = _moved_about(
@@ -110,7 +110,9 @@ def draw_scene(generator: Generator, times: Tensor, settings: SyntheticSettings,
         centre[:, layer] = torch.where(part[:, None], near, centre[:, layer])
         zoom[:, layer] = torch.where(part, zoom[:, layer - 1], zoom[:, layer])
 
-    camera_pace = unit * _choice(generator, [0.0, 0.4, 1.2, 2.5], [0.2, 0.3, 0.35, 0.15], (count,))
+    camera_pace = unit * _choice(
+        generator, [0.0, 0.4, 1.2, 3.0, 8.0], [0.2, 0.25, 0.25, 0.15, 0.15], (count,)
+    )
     shake = settings.speed * _choice(generator, [0.0, 1.0, 2.0], [0.3, 0.5, 0.2], (count,))
     single = (count,)
     camera = _moved_about(

@@ -2,8 +2,9 @@
 
 The network tells where a point is to within a few pixels, also through occlusions; Lucas-Kanade from frame
 to frame is exact while it holds, and far off once it slips. Both proposals are aligned with the point's patch
-in the chunk's first frame; the one that looks more like it is taken if it looks enough like it. Elsewhere,
-for instance where the point is covered, the network's answer stays.
+in the chunk's first frame; the one that looks more like it is taken if it looks enough like it. Where
+neither does, Lucas-Kanade is believed as long as going back led to where it came from; elsewhere, for
+instance where the point is covered, the network's answer stays.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class RefinementSettings:
     radius, spread: of the patches, in pixels of the working image. levels: of the image pyramid, coarse to
     fine. iterations: of the alignment on each level. reach: how far alignment may move a proposal, in pixels
     on the finest level and twice that on the coarser ones.
-    least_correlation: with the first frame's patch, for a refined position to be taken.
+    least_correlation: with the first frame's patch, for an aligned position to be taken.
     preference: how much more correlation the Lucas-Kanade proposal needs than the network's.
     visibility: weights of what tells whether a point is visible, see `seen_logit`; None: the network's word.
     """
@@ -41,7 +42,7 @@ class RefinementSettings:
     levels: int = 2
     iterations: int = 5
     reach: float = 4.0
-    least_correlation: float = 0.55
+    least_correlation: float = 0.4
     preference: float = 0.03
     visibility: tuple[float, ...] | None = None
 
@@ -75,7 +76,7 @@ def refine(
     proposed: float32 `[S, N, 2]`, the network's trajectories.
     The result of a point does not depend on the others.
     """
-    followed = _follow(images, queries)
+    followed, is_held = _follow(images, queries)
     levels = [[torch.from_numpy(image).float() for image in images]]
     while len(levels) < settings.levels:
         levels.append([F.avg_pool2d(image[None, None], 2)[0, 0] for image in levels[-1]])
@@ -85,7 +86,8 @@ def refine(
         chosen = slice(start, start + BATCH)
         parts = (queries[chosen], proposed[:, chosen], followed[:, chosen])
         tensors = [_padded(torch.from_numpy(np.ascontiguousarray(part))) for part in parts]
-        points, correlation = _Batch(pyramid, settings).refine(*tensors)
+        held = _padded(torch.from_numpy(is_held[:, chosen, None]))[..., 0]
+        points, correlation = _Batch(pyramid, settings).refine(*tensors, held)
         count = len(parts[0])
         return points[:, :count], correlation[:, :count]
 
@@ -118,20 +120,23 @@ def visibility_evidence(
     return np.stack([np.ones_like(logit), logit, correlation, logit * correlation, inside], axis=-1)
 
 
-def _follow(images: list[NDArray[np.uint8]], queries: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Follow points by Lucas-Kanade from frame to frame: float32 `[S, N, 2]`."""
-    step = LucasKanadeStep()
-    points = [queries]
+def _follow(
+    images: list[NDArray[np.uint8]], queries: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Follow points by Lucas-Kanade from frame to frame: float32 `[S, N, 2]`, and whether it held so far."""
+    follow_step = LucasKanadeStep()
+    points, is_held = [queries], [np.ones(len(queries), bool)]
     for previous, current in pairwise(images):
-        points.append(step(previous, current, points[-1]).points)
-    return np.stack(points)
+        step = follow_step(previous, current, points[-1])
+        points.append(step.points)
+        is_held.append(is_held[-1] & step.consistent)
+    return np.stack(points), np.stack(is_held)
 
 
 def _padded(values: Tensor) -> Tensor:
-    """Repeat the last point of `[..., n, 2]` until there are `BATCH`."""
-    return torch.cat(
-        [values, values[..., -1:, :].expand(*values.shape[:-2], BATCH - values.shape[-2], 2)], -2
-    )
+    """Repeat the last point of `[..., n, C]` until there are `BATCH`."""
+    missing = BATCH - values.shape[-2]
+    return torch.cat([values, values[..., -1:, :].expand(*values.shape[:-2], missing, -1)], dim=-2)
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,9 @@ class _Batch:
     pyramid: tuple[tuple[Tensor, ...], ...]
     settings: RefinementSettings
 
-    def refine(self, queries: Tensor, proposed: Tensor, followed: Tensor) -> tuple[Tensor, Tensor]:
+    def refine(
+        self, queries: Tensor, proposed: Tensor, followed: Tensor, held: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return points `[S, P, 2]` and correlations `[S, P]`."""
         settings = self.settings
         window = Window.of(settings.radius, settings.spread, queries.device)
@@ -151,8 +158,8 @@ class _Batch:
         ]
         linear = torch.eye(2).expand(len(queries), 2, 2)
         points, correlations = [queries], [torch.ones(len(queries))]
-        for images, network_point, followed_point in zip(
-            self.pyramid[1:], proposed[1:], followed[1:], strict=True
+        for images, network_point, followed_point, is_held in zip(
+            self.pyramid[1:], proposed[1:], followed[1:], held[1:], strict=True
         ):
             best, best_linear, score = self._aligned(templates, images, network_point, linear)
             other, other_linear, other_score = self._aligned(templates, images, followed_point, linear)
@@ -161,7 +168,8 @@ class _Batch:
             best_linear = torch.where(is_better[:, None, None], other_linear, best_linear)
             score = torch.where(is_better, other_score, score)
             is_taken = score > settings.least_correlation
-            points.append(torch.where(is_taken[:, None], best, network_point))
+            otherwise = torch.where(is_held[:, None], followed_point, network_point)
+            points.append(torch.where(is_taken[:, None], best, otherwise))
             linear = torch.where(is_taken[:, None, None], best_linear, linear)
             correlations.append(score)
         return torch.stack(points), torch.stack(correlations)

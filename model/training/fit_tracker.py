@@ -3,7 +3,7 @@
 import csv
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast
@@ -41,7 +41,7 @@ class TrackerTraining:
     size: of the network, a name of `model.pips.sizes`.
     minutes, steps: the end, whichever comes first. batch: clips a step. iterations: of the network.
     height, width: of the clips in pixels. points: query points a clip. speed: see SyntheticSettings.
-    textures, cutouts: folders of pictures to use beside the procedural ones.
+    textures, cutouts: folders of pictures to use beside the procedural ones, of which there are `procedural`.
     start_from: weights to begin with, as an exported file, or None for random ones.
     average: the decay of the weights' exponential moving average, which is what is exported.
     save_minutes: between checkpoints, each with a validation on `validation_batches` pairs of clips.
@@ -63,6 +63,7 @@ class TrackerTraining:
     seed: int = 0
     textures: str | None = None
     cutouts: str | None = None
+    procedural: int = 96
     start_from: str | None = None
     save_minutes: float = 6.0
     validation_batches: int = 12
@@ -271,7 +272,7 @@ def _batches(settings: TrackerTraining, device: torch.device, first: int) -> Ite
 
 def _bank(settings: TrackerTraining, *, held_out: bool) -> TextureBank:
     textures, cutouts = (Path(name) if name else None for name in (settings.textures, settings.cutouts))
-    return load_bank(settings.seed, textures, cutouts, held_out=held_out)
+    return load_bank(settings.seed, textures, cutouts, held_out=held_out, procedural=settings.procedural)
 
 
 def _validation_set(settings: TrackerTraining, device: torch.device) -> list[SyntheticClips]:
@@ -287,10 +288,9 @@ class _Log:
         names = ["step", "seconds", "rate", "position", "visibility", "score"]
         names += [field.name for field in fields(ValidationScore)]
         kept = _rows_before(path, step)
-        self._file = path.open("w", newline="")
+        _write(path, lambda temporary: _write_rows(temporary, names, kept))
+        self._file = path.open("a", newline="")
         self._writer = csv.DictWriter(self._file, names, restval="")
-        self._writer.writeheader()
-        self._writer.writerows(kept)
         self._sums = torch.zeros(3)
         self._count = 0
 
@@ -326,6 +326,13 @@ def _rows_before(path: Path, step: int) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if int(row["step"]) <= step]
 
 
+def _write_rows(path: Path, names: list[str], rows: list[dict[str, str]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def _write_weights(target: Path, network: Pips) -> None:
     """Export a network's weights as float16."""
     weights: dict[str, Tensor] = {
@@ -338,8 +345,9 @@ def _write_weights(target: Path, network: Pips) -> None:
     _write(target, lambda path: safetensors.torch.save_file(weights, path, release.to_metadata()))
 
 
-def _write(target: Path, save: Any) -> None:
+def _write(target: Path, save: Callable[[Path], object]) -> None:
     """Save to a temporary name, then rename."""
     temporary = target.with_name(f".{target.name}.part")
     save(temporary)
+    temporary.chmod(0o644)  # safetensors' files are private
     os.replace(temporary, target)

@@ -1,0 +1,56 @@
+"""`python -m model calibrate-tracker`: teach trained weights to weigh what refinement sees."""
+
+from pathlib import Path
+
+import click
+
+from model.commands.console import progress_bar
+
+
+@click.command("calibrate-tracker")
+@click.argument("weights", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where they go, .safetensors.")
+@click.option(
+    "--clips", type=click.IntRange(1), default=150, show_default=True, help="Synthetic clips to use."
+)
+@click.option(
+    "--iterations", type=click.IntRange(1, 20), default=6, show_default=True, help="Of the network."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="That of the training.")
+@click.option(
+    "--textures",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The training's folder of photos.",
+)
+@click.option(
+    "--cutouts",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The training's folder of images with alpha.",
+)
+def command(
+    *,
+    weights: Path,
+    out: Path,
+    clips: int,
+    iterations: int,
+    seed: int,
+    textures: Path | None,
+    cutouts: Path | None,
+) -> None:
+    """Fit how visibility is told, and write WEIGHTS with the result to --out."""
+    # Here, not above: they import torch, which `--help` need not wait for.
+    from model.training.calibrate import calibrate  # noqa: PLC0415
+
+    with progress_bar("clips") as report:
+        fitted = calibrate(
+            weights,
+            out,
+            clips=clips,
+            iterations=iterations,
+            seed=seed,
+            textures=textures,
+            cutouts=cutouts,
+            progress=report,
+        )
+    click.echo(f"Visibility weighs 1, logit, correlation, their product, being inside by {fitted}")
+    click.echo(f"Wrote {out}")

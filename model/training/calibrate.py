@@ -1,0 +1,49 @@
+"""From trained weights to weights as they are released: with their use fitted and written in."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import safetensors.torch
+
+from model.checkpoints import read_state_dict
+from model.dataset.textures import load_bank
+from model.errors import BadInput
+from model.pips.network import Pips
+from model.pips.refinement import RefinementSettings
+from model.pips.release import PipsRelease, read_release
+from model.progress import ReportProgress
+from model.training.fit_visibility import fit_visibility
+
+
+def calibrate(
+    weights: Path,
+    out: Path,
+    *,
+    clips: int,
+    iterations: int,
+    seed: int,
+    textures: Path | None,
+    cutouts: Path | None,
+    progress: ReportProgress,
+) -> tuple[float, ...]:
+    """Fit the visibility of trained weights and write them with it; return what was fitted.
+
+    weights: as `fit_tracker` writes them. out: a .safetensors file; the tensors keep their bits.
+    seed, textures, cutouts: of the training, so that no held-out picture is used.
+    Raises BadInput when `weights` is no such file, or `out` has another ending.
+    """
+    if out.suffix != ".safetensors":
+        raise BadInput(f"--out must end in .safetensors, not {out.name}.")
+    tensors = read_state_dict(weights)
+    release = read_release(weights)
+    network = Pips.from_state_dict(tensors, config=release.config)
+    refinement = RefinementSettings()
+    bank = load_bank(seed, textures, cutouts)
+    fitted = fit_visibility(network, iterations, refinement, bank, clips=clips, progress=progress)
+    use = replace(release.use, iterations=iterations, refinement=replace(refinement, visibility=fitted))
+    temporary = out.with_name(f".{out.name}.part")
+    safetensors.torch.save_file(tensors, temporary, PipsRelease(release.config, use).to_metadata())
+    temporary.chmod(0o644)  # safetensors' files are private
+    os.replace(temporary, out)
+    return fitted
