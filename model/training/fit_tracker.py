@@ -26,11 +26,12 @@ from model.pips.release import PipsRelease, PipsUse
 from model.pips.sizes import find_size
 from model.progress import Progress, ReportProgress, ShouldStop
 from model.training.pips_forward import forward
+from model.training.plot import write_plot
 from model.training.schedule import Schedule
 from model.training.tracker_losses import Losses, LossWeights, tracker_losses
 from model.training.validation import ValidationScore, validate
 
-CHECKPOINT, WEIGHTS, LOG = "checkpoint.pt", "weights.safetensors", "log.csv"
+CHECKPOINT, WEIGHTS, LOG, PLOT = "checkpoint.pt", "weights.safetensors", "log.csv", "log.html"
 VALIDATION_SEED = 2_000_000_000
 
 
@@ -189,7 +190,8 @@ def fit_tracker(
     """Train, and leave weights, checkpoint and log in the folder `out`.
 
     `weights.safetensors` holds the averaged weights of the best validation so far (float16), `checkpoint.pt`
-    what is needed to go on, `log.csv` one line for each validation and for every 50 steps.
+    what is needed to go on, `log.csv` one line for each validation and for every 50 steps, and `log.html` a
+    plot of it.
     resume: go on from the checkpoint in `out` as if there had been no break: the same batches in the same
         order, with the settings of the checkpoint.
     progress: called after each step with the stage, which tells loss and speed, and the seconds of work done.
@@ -219,6 +221,7 @@ def fit_tracker(
     def check() -> ValidationScore:
         score = validate(learner.averaged, unseen, settings.iterations)
         log.validation(learner, score)
+        write_plot(out / LOG, out / PLOT)
         if score.visible < learner.best:
             learner.best = score.visible
             _write_weights(out / WEIGHTS, learner.averaged)

@@ -145,6 +145,7 @@ def test_a_training_in_two_pieces_is_the_same_training(tmp_path) -> None:
             assert torch.equal(value, pieces[part][name]), name
     with (tmp_path / "pieces" / "log.csv").open(newline="") as file:
         assert [int(row["step"]) for row in csv.DictReader(file)] == [3, 6]
+    assert "Held-out error" in (tmp_path / "pieces" / "log.html").read_text(encoding="utf-8")
     assert not list(tmp_path.rglob("*.part"))
 
 

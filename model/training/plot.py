@@ -1,0 +1,45 @@
+"""The course of a training as one HTML page."""
+
+import csv
+import os
+from pathlib import Path
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+PANELS = {
+    "Training losses": ("position", "visibility", "score"),
+    "Held-out error, pixels": ("visible", "occluded", "still", "still_occluded"),
+    "Held-out shares, percent": ("within_1", "delta", "occlusion"),
+}
+"""Panels of the page, and the columns of the log that each shows."""
+
+
+def write_plot(log: Path, out: Path) -> None:
+    """Draw a training's log, as `model.training.fit_tracker` writes it, over its steps.
+
+    out: an HTML file that needs nothing else; written under a temporary name and renamed.
+    """
+    with log.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    figure = make_subplots(rows=len(PANELS), cols=1, shared_xaxes=True, subplot_titles=list(PANELS))
+    for panel, names in enumerate(PANELS.values(), start=1):
+        for name in names:
+            filled = [row for row in rows if row.get(name)]
+            figure.add_trace(
+                go.Scatter(
+                    x=[int(row["step"]) for row in filled],
+                    y=[float(row[name]) for row in filled],
+                    name=name.replace("_", " "),
+                    mode="lines+markers",
+                    legendgroup=str(panel),
+                ),
+                row=panel,
+                col=1,
+            )
+    figure.update_layout(height=900, title="Training", legend_tracegroupgap=180)
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_xaxes(title="step", row=len(PANELS), col=1)
+    temporary = out.with_name(f".{out.name}.part")
+    figure.write_html(temporary, include_plotlyjs=True)
+    os.replace(temporary, out)
