@@ -255,7 +255,7 @@ def follow(
         if refinement is not None:
             images = encoded.images(start)
             images += images[-1:] * (length - real)
-            refined = refine(images, paths.position[chosen], tracked, refinement)
+            refined = refine(images, paths.position[chosen], tracked, visible < 0.5, refinement)
             tracked = refined.points
             if refinement.visibility is not None:
                 logits = output.visibility_logits.double().cpu().numpy()

@@ -3,8 +3,8 @@
 The network tells where a point is to within a few pixels, also through occlusions; Lucas-Kanade from frame
 to frame is exact while it holds, and far off once it slips. Both proposals are aligned with the point's patch
 in the chunk's first frame; the one that looks more like it is taken if it looks enough like it. Where
-neither does, Lucas-Kanade is believed as long as going back led to where it came from; elsewhere, for
-instance where the point is covered, the network's answer stays.
+neither does, Lucas-Kanade is believed as long as going back led to where it came from; elsewhere the
+network's answer stays. Where the network holds the point for covered, only a strong likeness overrules it.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,8 @@ class RefinementSettings:
     radius, spread: of the patches, in pixels of the working image. levels: of the image pyramid, coarse to
     fine. iterations: of the alignment on each level. reach: how far alignment may move a proposal, in pixels
     on the finest level and twice that on the coarser ones.
-    least_correlation: with the first frame's patch, for an aligned position to be taken.
+    least_correlation: with the first frame's patch, for an aligned position to be taken;
+    least_correlation_hidden: the same where the network holds the point for hidden.
     preference: how much more correlation the Lucas-Kanade proposal needs than the network's.
     visibility: weights of what tells whether a point is visible, see `seen_logit`; None: the network's word.
     """
@@ -43,6 +44,7 @@ class RefinementSettings:
     iterations: int = 5
     reach: float = 4.0
     least_correlation: float = 0.4
+    least_correlation_hidden: float = 0.7
     preference: float = 0.03
     visibility: tuple[float, ...] | None = None
 
@@ -68,12 +70,13 @@ def refine(
     images: list[NDArray[np.uint8]],
     queries: NDArray[np.float32],
     proposed: NDArray[np.float32],
+    is_hidden: NDArray[np.bool_],
     settings: RefinementSettings,
 ) -> Refined:
     """Refine the trajectories of a chunk.
 
     images: grey, uint8 `[H, W]`, one for each frame. queries: float32 `[N, 2]`, in the first one.
-    proposed: float32 `[S, N, 2]`, the network's trajectories.
+    proposed: float32 `[S, N, 2]`, the network's trajectories. is_hidden: bool `[S, N]`, its word.
     The result of a point does not depend on the others.
     """
     followed, is_held = _follow(images, queries)
@@ -84,10 +87,12 @@ def refine(
 
     def refine_batch(start: int) -> tuple[Tensor, Tensor]:
         chosen = slice(start, start + BATCH)
-        parts = (queries[chosen], proposed[:, chosen], followed[:, chosen])
-        tensors = [_padded(torch.from_numpy(np.ascontiguousarray(part))) for part in parts]
-        held = _padded(torch.from_numpy(is_held[:, chosen, None]))[..., 0]
-        points, correlation = _Batch(pyramid, settings).refine(*tensors, held)
+        flags = np.stack([is_hidden[:, chosen], is_held[:, chosen]], axis=-1)
+        parts = (queries[chosen], proposed[:, chosen], followed[:, chosen], flags)
+        first, network, lucas_kanade, told = (
+            _padded(torch.from_numpy(np.ascontiguousarray(part))) for part in parts
+        )
+        points, correlation = _Batch(pyramid, settings).refine(first, network, lucas_kanade, told)
         count = len(parts[0])
         return points[:, :count], correlation[:, :count]
 
@@ -147,9 +152,12 @@ class _Batch:
     settings: RefinementSettings
 
     def refine(
-        self, queries: Tensor, proposed: Tensor, followed: Tensor, held: Tensor
+        self, queries: Tensor, proposed: Tensor, followed: Tensor, flags: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return points `[S, P, 2]` and correlations `[S, P]`."""
+        """Return points `[S, P, 2]` and correlations `[S, P]`.
+
+        flags: bool `[S, P, 2]`, whether the network holds a point for hidden, and whether Lucas-Kanade held.
+        """
         settings = self.settings
         window = Window.of(settings.radius, settings.spread, queries.device)
         templates = [
@@ -158,17 +166,20 @@ class _Batch:
         ]
         linear = torch.eye(2).expand(len(queries), 2, 2)
         points, correlations = [queries], [torch.ones(len(queries))]
-        for images, network_point, followed_point, is_held in zip(
-            self.pyramid[1:], proposed[1:], followed[1:], held[1:], strict=True
+        for images, network_point, followed_point, flag in zip(
+            self.pyramid[1:], proposed[1:], followed[1:], flags[1:], strict=True
         ):
+            is_hidden, is_held = flag.unbind(1)
             best, best_linear, score = self._aligned(templates, images, network_point, linear)
             other, other_linear, other_score = self._aligned(templates, images, followed_point, linear)
             is_better = other_score - settings.preference > score
             best = torch.where(is_better[:, None], other, best)
             best_linear = torch.where(is_better[:, None, None], other_linear, best_linear)
             score = torch.where(is_better, other_score, score)
-            is_taken = score > settings.least_correlation
-            otherwise = torch.where(is_held[:, None], followed_point, network_point)
+            least = torch.where(is_hidden, settings.least_correlation_hidden, settings.least_correlation)
+            is_taken = score > least
+            is_followed = is_held & ~is_hidden
+            otherwise = torch.where(is_followed[:, None], followed_point, network_point)
             points.append(torch.where(is_taken[:, None], best, otherwise))
             linear = torch.where(is_taken[:, None, None], best_linear, linear)
             correlations.append(score)

@@ -41,13 +41,14 @@ def fit_visibility(
         made = synthesize(SEED + index, 1, SyntheticSettings(speed=1.3), bank)
         frames, truth = made.frames[0], made.trajectories[0]
         output = network.track(frames, truth[0], iterations)
+        logits = output.visibility_logits.double().cpu().numpy()
         refined = refine(
             [grey_image(frame) for frame in frames],
             truth[0].numpy(),
             output.trajectories[-1].cpu().numpy(),
+            logits < 0,
             refinement,
         )
-        logits = output.visibility_logits.double().cpu().numpy()
         size = (frames.shape[2], frames.shape[3])
         evidence.append(visibility_evidence(logits, refined, size)[1:].reshape(-1, 5))
         visible.append(made.visibility[0, 1:].flatten().numpy())

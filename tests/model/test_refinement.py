@@ -84,10 +84,15 @@ def turning_clip() -> tuple[list[np.ndarray], np.ndarray]:
     return [warped(image, matrix) for matrix in matrices], np.stack([moved(places(), m) for m in matrices])
 
 
+def seen(points: np.ndarray) -> np.ndarray:
+    """The network holds every point for visible."""
+    return np.zeros(points.shape[:2], bool)
+
+
 def test_refinement_takes_pixels_off_a_rough_answer():
     images, truth = turning_clip()
     rough = truth + np.random.default_rng(2).normal(0, 1.5, truth.shape).astype(np.float32)
-    refined = refine(images, truth[0], rough, SETTINGS)
+    refined = refine(images, truth[0], rough, seen(truth), SETTINGS)
     error = np.linalg.norm(refined.points - truth, axis=-1)
     assert np.median(error[1:]) < 0.1
     assert (error < 0.5).mean() > 0.95
@@ -98,7 +103,7 @@ def test_refinement_takes_pixels_off_a_rough_answer():
 def test_where_nothing_looks_alike_the_networks_answer_stays():
     images, truth = turning_clip()
     other = [images[0], *(textured(120, 160, seed=9 + t) for t in range(7))]
-    refined = refine(other, truth[0], truth, replace(SETTINGS, least_correlation=0.9))
+    refined = refine(other, truth[0], truth, seen(truth), replace(SETTINGS, least_correlation=0.9))
     stayed = (refined.points == truth).all(axis=-1)
     assert stayed.mean() > 0.9
 
@@ -106,9 +111,23 @@ def test_where_nothing_looks_alike_the_networks_answer_stays():
 def test_where_the_look_has_changed_lucas_kanade_is_believed_while_it_holds():
     images, truth = turning_clip()
     rough = truth + 5
-    refined = refine(images, truth[0], rough, replace(SETTINGS, least_correlation=2.0))  # nothing is alike
+    refined = refine(
+        images, truth[0], rough, seen(truth), replace(SETTINGS, least_correlation=2.0)
+    )  # nothing is alike
     error = np.linalg.norm(refined.points - truth, axis=-1)[1:]
     assert np.median(error) < 0.3
+
+
+def test_the_word_hidden_is_overruled_by_a_strong_likeness_alone():
+    images, truth = turning_clip()
+    rough = truth + 1
+    hidden = ~seen(truth)
+    loose, strict = (
+        refine(images, truth[0], rough, hidden, replace(SETTINGS, least_correlation_hidden=least))
+        for least in (0.5, 2.0)
+    )
+    assert np.median(np.linalg.norm(loose.points - truth, axis=-1)[1:]) < 0.1
+    assert (strict.points[1:] == rough[1:]).all()
 
 
 def test_a_point_does_not_depend_on_the_others_to_the_last_bit():
@@ -117,9 +136,9 @@ def test_a_point_does_not_depend_on_the_others_to_the_last_bit():
     generator = np.random.default_rng(3)
     queries = np.repeat(truth[0], 4, axis=0) + generator.uniform(-5, 5, (160, 2)).astype(np.float32)
     proposed = np.repeat(rough, 4, axis=1)
-    whole = refine(images, queries, proposed, SETTINGS)
+    whole = refine(images, queries, proposed, seen(proposed), SETTINGS)
     for chosen in ([3], [150, 7, 64, 63], generator.permutation(160)):
-        part = refine(images, queries[chosen], proposed[:, chosen], SETTINGS)
+        part = refine(images, queries[chosen], proposed[:, chosen], seen(proposed[:, chosen]), SETTINGS)
         assert (part.points == whole.points[:, chosen]).all()
         assert (part.correlation == whole.correlation[:, chosen]).all()
 
@@ -128,14 +147,14 @@ def test_points_outside_and_flat_images_give_finite_answers():
     flat = [np.full((40, 50), 90, np.uint8)] * 8
     queries = np.array([[-30.0, 5.0], [60.0, 80.0], [10.0, 10.0]], np.float32)
     proposed = np.repeat(queries[None], 8, axis=0) + 3
-    refined = refine(flat, queries, proposed, SETTINGS)
+    refined = refine(flat, queries, proposed, seen(proposed), SETTINGS)
     assert np.isfinite(refined.points).all()
     assert (refined.correlation[1:] < SETTINGS.least_correlation).all()
 
 
 def test_evidence_weighs_what_it_says():
     images, truth = turning_clip()
-    refined = refine(images, truth[0], truth, SETTINGS)
+    refined = refine(images, truth[0], truth, seen(truth), SETTINGS)
     logits = np.full(truth.shape[:2], 2.0)
     said = seen_logit(logits, refined, (120, 160), (0.5, 1.0, 0.0, 0.0, 0.0))
     np.testing.assert_allclose(said, 2.5)
