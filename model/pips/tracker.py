@@ -1,6 +1,7 @@
 """PIPs as a tracking engine: weights found and loaded, frames resized to the working size, points mapped."""
 
 import itertools
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -53,7 +54,7 @@ class PipsEngine:
             "pips",
             weights_sha256=self.weights_sha256,
             settings={
-                **asdict(self.use),
+                **json.loads(json.dumps(asdict(self.use))),  # lists, as they come back from a file
                 "stride": self.network.config.stride,
                 "precision": self.network.precision,
                 "device": self.network.device.type,
