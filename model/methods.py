@@ -6,8 +6,8 @@ from pathlib import Path
 from model.errors import BadInput
 from model.weights import find_weights
 
-DEFAULT_METHOD = "lk"
-"""The method where none is named; `pips` once trained weights are bundled."""
+DEFAULT_METHOD = "pips"
+"""The method where none is named."""
 
 RAFT_PREFIX = "raft:"
 """What stands before a checkpoint of RAFT in a tracker's name."""
@@ -42,16 +42,16 @@ def available_methods(pips_weights: str | None = None) -> tuple[MethodOffer, ...
         reason = str(error)
     return (
         MethodOffer(
-            "lk",
-            "Lucas-Kanade",
-            "Classical pyramid tracker: fast and precise on textured points, lost at occlusions.",
-        ),
-        MethodOffer(
             "pips",
             "PIPs",
             "Persistent Independent Particles: a network that follows points through occlusions.",
             available=reason is None,
             reason=reason,
+        ),
+        MethodOffer(
+            "lk",
+            "Lucas-Kanade",
+            "Classical pyramid tracker: fast and precise on textured points, lost at occlusions.",
         ),
         MethodOffer("zero", "Zero motion", "Every point stays where it is: the baseline to beat."),
     )

@@ -4,7 +4,7 @@ The network tells where a point is to within a few pixels, also through occlusio
 to frame is exact while it holds, and far off once it slips. Both proposals are aligned with the point's patch
 in the chunk's first frame; the one that looks more like it is taken if it looks enough like it. Where
 neither does, Lucas-Kanade is believed as long as going back led to where it came from; elsewhere the
-network's answer stays. Where the network holds the point for covered, only a strong likeness overrules it.
+network's answer stays. Where the network holds the point for covered, the likeness has to be strong.
 """
 
 from dataclasses import dataclass
@@ -178,8 +178,7 @@ class _Batch:
             score = torch.where(is_better, other_score, score)
             least = torch.where(is_hidden, settings.least_correlation_hidden, settings.least_correlation)
             is_taken = score > least
-            is_followed = is_held & ~is_hidden
-            otherwise = torch.where(is_followed[:, None], followed_point, network_point)
+            otherwise = torch.where(is_held[:, None], followed_point, network_point)
             points.append(torch.where(is_taken[:, None], best, otherwise))
             linear = torch.where(is_taken[:, None, None], best_linear, linear)
             correlations.append(score)

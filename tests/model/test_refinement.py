@@ -118,7 +118,7 @@ def test_where_the_look_has_changed_lucas_kanade_is_believed_while_it_holds():
     assert np.median(error) < 0.3
 
 
-def test_the_word_hidden_is_overruled_by_a_strong_likeness_alone():
+def test_a_point_held_for_hidden_is_aligned_only_where_it_looks_alike():
     images, truth = turning_clip()
     rough = truth + 1
     hidden = ~seen(truth)
@@ -127,7 +127,7 @@ def test_the_word_hidden_is_overruled_by_a_strong_likeness_alone():
         for least in (0.5, 2.0)
     )
     assert np.median(np.linalg.norm(loose.points - truth, axis=-1)[1:]) < 0.1
-    assert (strict.points[1:] == rough[1:]).all()
+    assert np.median(np.linalg.norm(strict.points - truth, axis=-1)[1:]) < 0.3  # Lucas-Kanade, which held
 
 
 def test_a_point_does_not_depend_on_the_others_to_the_last_bit():

@@ -1,0 +1,71 @@
+"""The weights in the repository: what the registry says of them is so, and they track."""
+
+from dataclasses import asdict, fields
+
+import numpy as np
+import pytest
+import torch
+
+from model.dataset.scene import SyntheticSettings
+from model.dataset.synthetic import synthesize
+from model.dataset.textures import procedural_bank
+from model.pips.network import PipsConfig
+from model.pips.release import read_release
+from model.pips.work import PipsWork
+from model.tracker import Tracker
+from model.weights import BUNDLED_FOLDER, REGISTRY, file_sha256, find_entry, weights_file
+
+BUNDLED = [entry for entry in REGISTRY if entry.url is None]
+
+
+@pytest.mark.parametrize("entry", BUNDLED, ids=lambda entry: entry.name)
+def test_the_registry_tells_the_truth(entry):
+    path = weights_file(entry)
+    assert file_sha256(path) == entry.sha256
+    assert path.stat().st_size <= 16 * 2**20
+    assert entry.sha256 in (BUNDLED_FOLDER / f"{entry.name}.md").read_text(encoding="utf-8")
+    config = read_release(path).config
+    known = {field.name for field in fields(PipsConfig)}
+    assert set(entry.architecture) <= known
+    assert asdict(config) == {**asdict(PipsConfig()), **entry.architecture}
+    network = Tracker.load(entry.name, device="cpu").engine.network
+    assert sum(value.numel() for value in network.parameters()) == pytest.approx(
+        PipsWork.of(entry.architecture).weights, rel=0.02
+    )
+
+
+def test_pips_has_default_weights():
+    assert find_entry("pips") is not None
+
+
+def test_the_default_weights_beat_lucas_kanade_on_clips_that_nobody_has_seen():
+    """Procedural pictures and motions of seeds that neither training nor tuning has used."""
+    bank = procedural_bank(987_654, surfaces=12, shapes=24)
+    pips, lucas_kanade = Tracker.load("pips", device="cpu"), Tracker.load("lk")
+    errors: dict[str, list[np.ndarray]] = {"pips": [], "lk": [], "zero": []}
+    for seed in range(6):
+        clips = synthesize(77_000 + seed, 1, SyntheticSettings(points=40), bank)
+        frames = clips.frames[0].permute(0, 2, 3, 1).contiguous().numpy()
+        truth, visible = clips.trajectories[0].numpy(), clips.visibility[0, 1:].numpy()
+        tracked = {
+            "pips": pips.track(frames, truth[0]).points,
+            "lk": lucas_kanade.track(frames, truth[0]).points,
+            "zero": np.broadcast_to(truth[0], truth.shape),
+        }
+        for name, points in tracked.items():
+            errors[name].append(np.linalg.norm(points - truth, axis=-1)[1:][visible])
+    mean = {name: float(np.concatenate(parts).mean()) for name, parts in errors.items()}
+    assert mean["pips"] < 0.8 * mean["lk"], mean
+    assert mean["pips"] < 0.35 * mean["zero"], mean
+
+
+def test_points_are_independent_with_the_default_weights_too():
+    clips = synthesize(5, 1, SyntheticSettings(96, 128, points=40), procedural_bank(5, surfaces=4, shapes=6))
+    frames = clips.frames[0].permute(0, 2, 3, 1).contiguous().numpy()
+    queries = clips.trajectories[0, 0].numpy()
+    tracker = Tracker.load("pips", device="cpu")
+    whole = tracker.track(frames, queries)
+    chosen = torch.randperm(40, generator=torch.Generator().manual_seed(0))[:7].numpy()
+    part = tracker.track(frames, queries[chosen])
+    assert (part.points == whole.points[:, chosen]).all()
+    assert (part.visibility == whole.visibility[:, chosen]).all()
