@@ -115,7 +115,8 @@ def test_progress_is_shown_and_cancel_takes_effect(
     partial = Tracks.load(tmp_path / "tracks.npz")
     assert len(partial.frames) == kept
     go_to(page, kept - 1)
-    np.testing.assert_allclose(heads(page), partial.points[-1], atol=1e-4)
+    # How much was kept depends on the machine's speed, and many positions travel in steps of 1/32 px.
+    np.testing.assert_allclose(heads(page), partial.points[-1], atol=1 / 64 + 1e-4)
 
     # "Start it again" makes a new run with the same settings.
     page.click("#retry")
