@@ -227,7 +227,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, capsys):
     badja = ["--badja", clip]
     for arguments, sentence in (
         ([], "Name at least one clip"),
-        ([str(tmp_path)[:-1]], "There is no file or folder"),
+        ([str(tmp_path / "nowhere")], "There is no file or folder"),
         ([clip, "--method", "magic"], "There is no method “magic”"),
         ([clip, "--method", "pips", "--weights", "nonsense"], "There are no weights “nonsense”"),
         ([clip, "--method", "raft"], "RAFT needs trained weights"),
