@@ -84,8 +84,8 @@ def test_progress_is_shown_and_cancel_takes_effect(
     page: Page, stack: Stack, long_clip: Path, tmp_path: Path
 ) -> None:
     clip = stack.upload(long_clip)
-    first = stack.start_run(clip, grid=64, frames=None)
-    waiting = stack.start_run(clip, grid=64, frames=None)
+    first = stack.start_run(clip, method="lk", grid=64, frames=None)
+    waiting = stack.start_run(clip, method="lk", grid=64, frames=None)
 
     page.goto(f"{stack.url}/runs/{waiting}")
     expect(page.locator("#stage")).to_have_text("Waiting for its turn")
