@@ -10,6 +10,7 @@ from model.dataset.textures import CANVAS_SIDE, SURFACE_SIDE, TextureBank
 from model.dataset.warps import Motion, Spline, linear_maps, smooth_paths, translations
 
 KNOT_ROWS, KNOT_COLUMNS = 4, 5
+_REFERENCE_HEIGHT = 192  # of the frames that lengths are stated for
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,55 @@ class Scene:
     motion: Motion
 
 
-def _choice(generator: Generator, values: list[float], shares: list[float], shape: tuple[int, ...]) -> Tensor:
-    """Draw from `values` with probabilities `shares`: float64 of the shape."""
-    index = torch.multinomial(torch.tensor(shares), math.prod(shape), replacement=True, generator=generator)
-    return torch.tensor(values, dtype=torch.float64)[index].view(shape)
+class _Dice:
+    """Random numbers for a batch of clips with frames at `times`, float64 `[B, T]`."""
+
+    def __init__(self, generator: Generator, times: Tensor) -> None:
+        self.generator, self.times = generator, times
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        """Draw float64 between `low` and `high`."""
+        return low + (high - low) * torch.rand(*shape, generator=self.generator, dtype=torch.float64)
+
+    def choice(self, values: list[float], shares: list[float], shape: tuple[int, ...]) -> Tensor:
+        """Draw from `values` with probabilities `shares`, float64."""
+        index = torch.multinomial(
+            torch.tensor(shares), math.prod(shape), replacement=True, generator=self.generator
+        )
+        return torch.tensor(values, dtype=torch.float64)[index].view(shape)
+
+    def path(self, scale: Tensor) -> Tensor:
+        """Draw smooth paths of about `scale` `[B, ...]` a frame: `[B, ..., T]`."""
+        return smooth_paths(self.generator, tuple(scale.shape), self.times) * scale[..., None]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a batch's layers lie in the resting frame; float64 `[B, L]` and more.
+
+    centre: `[B, L, 2]`, in pixels. zoom: surface pixels for a frame's pixel. turn: in radians.
+    is_part: bool, moves with the layer behind it, turning about a joint.
+    """
+
+    centre: Tensor
+    zoom: Tensor
+    turn: Tensor
+    is_part: Tensor
+
+    @classmethod
+    def draw(cls, dice: _Dice, layers: int, settings: SyntheticSettings) -> "_Layout":
+        """Scatter the layers; the parts are moved to their joints later."""
+        shape = (len(dice.times), layers)
+        scale = _REFERENCE_HEIGHT / settings.height
+        centre = dice.uniform(*shape, 2, low=-0.05, high=1.05) * torch.tensor(
+            [settings.width, settings.height], dtype=torch.float64
+        )
+        zoom = dice.uniform(*shape, low=math.log(0.65), high=math.log(1.9)).exp() * scale
+        zoom[:, 0] = dice.uniform(len(dice.times), low=0.55, high=1.0) * scale
+        turn = dice.uniform(*shape, low=-math.pi, high=math.pi)
+        is_part = dice.uniform(*shape) < 0.3
+        is_part[:, :2] = False
+        return cls(centre, zoom, turn, is_part)
 
 
 def draw_scene(generator: Generator, times: Tensor, settings: SyntheticSettings, bank: TextureBank) -> Scene:
@@ -62,78 +108,15 @@ def draw_scene(generator: Generator, times: Tensor, settings: SyntheticSettings,
 
     generator: on the CPU. times: float64 `[B, T]`, when each frame is taken, in frames.
     """
-    count = len(times)
     fewest, most = settings.layers
     layers = int(torch.randint(fewest, most + 1, (1,), generator=generator))
-    shape = (count, layers)
-    size = torch.tensor([settings.width, settings.height], dtype=torch.float64)
-    unit = settings.speed * settings.height / 192  # pixels a frame of a medium motion
-
-    def uniform(*of: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        return low + (high - low) * torch.rand(*of, generator=generator, dtype=torch.float64)
-
-    def path(scale: Tensor | float, of: tuple[int, ...] = shape) -> Tensor:
-        moved = smooth_paths(generator, of, times)
-        return moved * (scale[..., None] if isinstance(scale, Tensor) else scale)
-
-    centre = uniform(*shape, 2, low=-0.05, high=1.05) * size
-    zoom = uniform(*shape, low=math.log(0.65), high=math.log(1.9)).exp() * 192 / settings.height
-    zoom[:, 0] = uniform(count, low=0.55, high=1.0) * 192 / settings.height
-    turn = uniform(*shape, low=-math.pi, high=math.pi)
-    is_part = uniform(*shape) < 0.3  # moves with the layer behind it, turning about a joint
-    is_part[:, :2] = False
-
-    pace = unit * _choice(generator, [0.0, 0.5, 1.5, 4.0, 9.0], [0.15, 0.25, 0.3, 0.2, 0.1], shape)
-    pace[:, 0] *= 0.3
-    agility = settings.speed * _choice(generator, [0.0, 0.4, 1.0, 2.5], [0.2, 0.4, 0.3, 0.1], shape)
-    own = _moved_about(
-        centre,
-        path(pace),
-        path(pace),
-        linear_maps(
-            path(0.02 * agility),
-            path(0.01 * agility),
-            path(0.006 * agility),
-            path(0.006 * agility),
-            path(1e-5 * agility),
-            path(1e-5 * agility),
-        ),
-    )
-    for layer in range(2, layers):
-        joint = centre[:, layer - 1] + uniform(count, 2, low=-35, high=35) * settings.height / 192
-        swing = path(settings.speed * uniform(count, low=0.02, high=0.12), (count,))
-        still = torch.zeros_like(swing)
-        turned = _moved_about(joint, still, still, linear_maps(swing, still, still, still, still, still))
-        part = is_part[:, layer]
-        own[:, layer] = torch.where(part[:, None, None, None], own[:, layer - 1] @ turned, own[:, layer])
-        near = joint + uniform(count, 2, low=-18, high=18) * settings.height / 192
-        centre[:, layer] = torch.where(part[:, None], near, centre[:, layer])
-        zoom[:, layer] = torch.where(part, zoom[:, layer - 1], zoom[:, layer])
-
-    camera_pace = unit * _choice(
-        generator, [0.0, 0.4, 1.2, 3.0, 8.0], [0.2, 0.25, 0.25, 0.15, 0.15], (count,)
-    )
-    shake = settings.speed * _choice(generator, [0.0, 1.0, 2.0], [0.3, 0.5, 0.2], (count,))
-    single = (count,)
-    camera = _moved_about(
-        (size / 2).expand(count, 2),
-        path(camera_pace, single),
-        path(camera_pace, single),
-        linear_maps(
-            path(0.006 * shake, single),
-            path(0.008 * shake, single),
-            *(path(0.001 * shake, single) for _ in range(2)),
-            *(path(1e-5 * shake, single) for _ in range(2)),
-        ),
-    )
-    to_frame0 = camera[:, None] @ own  # from frame pixels at rest to frame pixels now
-    paint = _painting(centre, zoom, turn, uniform(count, 2, low=0.3, high=0.7))
-    to_frame = to_frame0 @ torch.linalg.inv(paint)[:, :, None]
-
-    knots = KNOT_ROWS * KNOT_COLUMNS
-    softness = _choice(generator, [0.0, 0.1, 0.3, 0.6], [0.35, 0.25, 0.25, 0.15], shape)
-    bend = path((unit * softness)[..., None, None].expand(*shape, knots, 2), (*shape, knots, 2))
-    bend = bend.clamp(-6 * settings.height / 192, 6 * settings.height / 192) * zoom[..., None, None, None]
+    dice = _Dice(generator, times)
+    layout = _Layout.draw(dice, layers, settings)
+    own = _own_motion(dice, layout, settings)
+    camera = _camera_motion(dice, settings)
+    paint = _painting(layout, dice.uniform(len(times), 2, low=0.3, high=0.7))
+    to_frame = camera[:, None] @ own @ torch.linalg.inv(paint)[:, :, None]
+    bend = _bends(dice, layout.zoom, settings)
 
     device = bank.surfaces.device
     motion = Motion(
@@ -142,8 +125,74 @@ def draw_scene(generator: Generator, times: Tensor, settings: SyntheticSettings,
         bend.permute(0, 1, 4, 2, 3).float().to(device),
         Spline.over(settings.height, settings.width, KNOT_ROWS, KNOT_COLUMNS, device),
     )
-    background, objects = _pictures(generator, count, layers, is_part, bank)
+    background, objects = _pictures(generator, layout.is_part, bank)
     return Scene(background, objects, motion)
+
+
+def _unit(settings: SyntheticSettings) -> float:
+    """Pixels a frame of a medium motion."""
+    return settings.speed * settings.height / _REFERENCE_HEIGHT
+
+
+def _own_motion(dice: _Dice, layout: _Layout, settings: SyntheticSettings) -> Tensor:
+    """From the resting frame to each frame, the camera left out: float64 `[B, L, T, 3, 3]`.
+
+    Moves the parts of `layout` to their joints.
+    """
+    shape = (len(dice.times), layout.zoom.shape[1])
+    pace = _unit(settings) * dice.choice([0.0, 0.5, 1.5, 4.0, 9.0], [0.15, 0.25, 0.3, 0.2, 0.1], shape)
+    pace[:, 0] *= 0.3
+    agility = settings.speed * dice.choice([0.0, 0.4, 1.0, 2.5], [0.2, 0.4, 0.3, 0.1], shape)
+    rates = (0.02, 0.01, 0.006, 0.006, 1e-5, 1e-5)
+    own = _moved_about(
+        layout.centre,
+        dice.path(pace),
+        dice.path(pace),
+        linear_maps(*(dice.path(rate * agility) for rate in rates)),
+    )
+    for layer in range(2, shape[1]):
+        _join(dice, layout, own, layer, settings)
+    return own
+
+
+def _join(dice: _Dice, layout: _Layout, own: Tensor, layer: int, settings: SyntheticSettings) -> None:
+    """Where a layer is a part, let it swing about a joint on the layer behind it."""
+    count = len(dice.times)
+    scale = settings.height / _REFERENCE_HEIGHT
+    part = layout.is_part[:, layer]
+    joint = layout.centre[:, layer - 1] + dice.uniform(count, 2, low=-35, high=35) * scale
+    swing = dice.path(settings.speed * dice.uniform(count, low=0.02, high=0.12))
+    still = torch.zeros_like(swing)
+    turned = _moved_about(joint, still, still, linear_maps(swing, still, still, still, still, still))
+    own[:, layer] = torch.where(part[:, None, None, None], own[:, layer - 1] @ turned, own[:, layer])
+    near = joint + dice.uniform(count, 2, low=-18, high=18) * scale
+    layout.centre[:, layer] = torch.where(part[:, None], near, layout.centre[:, layer])
+    layout.zoom[:, layer] = torch.where(part, layout.zoom[:, layer - 1], layout.zoom[:, layer])
+
+
+def _camera_motion(dice: _Dice, settings: SyntheticSettings) -> Tensor:
+    """What the camera's motion does to all layers: float64 `[B, T, 3, 3]`."""
+    shape = (len(dice.times),)
+    pace = _unit(settings) * dice.choice([0.0, 0.4, 1.2, 3.0, 8.0], [0.2, 0.25, 0.25, 0.15, 0.15], shape)
+    shake = settings.speed * dice.choice([0.0, 1.0, 2.0], [0.3, 0.5, 0.2], shape)
+    rates = (0.006, 0.008, 0.001, 0.001, 1e-5, 1e-5)
+    middle = torch.tensor([settings.width / 2, settings.height / 2], dtype=torch.float64)
+    return _moved_about(
+        middle.expand(*shape, 2),
+        dice.path(pace),
+        dice.path(pace),
+        linear_maps(*(dice.path(rate * shake) for rate in rates)),
+    )
+
+
+def _bends(dice: _Dice, zoom: Tensor, settings: SyntheticSettings) -> Tensor:
+    """The splines' values at their knots: float64 `[B, L, K, 2, T]`, in pixels of the surfaces."""
+    knots = KNOT_ROWS * KNOT_COLUMNS
+    softness = dice.choice([0.0, 0.1, 0.3, 0.6], [0.35, 0.25, 0.25, 0.15], tuple(zoom.shape))
+    bend = dice.path((_unit(settings) * softness)[..., None, None].expand(*zoom.shape, knots, 2))
+    # Stronger ones could fold a surface over, and the way back to the frame would not be unique.
+    most = 6 * settings.height / _REFERENCE_HEIGHT
+    return bend.clamp(-most, most) * zoom[..., None, None, None]
 
 
 def _moved_about(centre: Tensor, x: Tensor, y: Tensor, linear: Tensor) -> Tensor:
@@ -152,24 +201,24 @@ def _moved_about(centre: Tensor, x: Tensor, y: Tensor, linear: Tensor) -> Tensor
     return translations(cx + x, cy + y) @ linear @ translations(-cx, -cy)
 
 
-def _painting(centre: Tensor, zoom: Tensor, turn: Tensor, window: Tensor) -> Tensor:
+def _painting(layout: _Layout, window: Tensor) -> Tensor:
     """Where the resting frame's pixels lie on each surface: float64 `[B, L, 3, 3]`.
 
     An object's centre lies in the middle of its canvas, the background's somewhere on its surface.
     """
-    zero = torch.zeros_like(zoom)
+    centre = layout.centre
+    zero = torch.zeros_like(layout.zoom)
     middle = torch.full_like(centre, (CANVAS_SIDE - 1) / 2)
     middle[:, 0] = window * SURFACE_SIDE
-    linear = linear_maps(turn, zoom.log(), zero, zero, zero, zero)
+    linear = linear_maps(layout.turn, layout.zoom.log(), zero, zero, zero, zero)
     return (
         translations(middle[..., 0], middle[..., 1]) @ linear @ translations(-centre[..., 0], -centre[..., 1])
     )
 
 
-def _pictures(
-    generator: Generator, count: int, layers: int, is_part: Tensor, bank: TextureBank
-) -> tuple[Tensor, Tensor]:
+def _pictures(generator: Generator, is_part: Tensor, bank: TextureBank) -> tuple[Tensor, Tensor]:
     """Choose and recolour the layers' pictures; see `Scene`. A part is painted like the layer behind it."""
+    count, layers = is_part.shape
     surfaces = torch.randint(len(bank.surfaces), (count, layers), generator=generator)
     for layer in range(2, layers):
         surfaces[:, layer] = torch.where(is_part[:, layer], surfaces[:, layer - 1], surfaces[:, layer])
