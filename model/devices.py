@@ -41,3 +41,14 @@ def find_precision(name: str, device: torch.device) -> Precision:
     if name == "bfloat16":
         return "bfloat16"
     raise BadInput(f"There is no precision “{name[:60]}”; choose auto, float32 or bfloat16.")
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Tell whether the device computes in bfloat16 at all, rather than imitating it.
+
+    A CPU without the AVX-512 BF16 or AMX instructions takes some 30 times as long as in float32.
+    """
+    if device.type != "cpu":
+        return True
+    # torch says so by these names alone; `torch.backends` has no public ones.
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

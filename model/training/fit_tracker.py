@@ -25,7 +25,7 @@ from model.pips.refinement import RefinementSettings
 from model.pips.release import PipsRelease, PipsUse
 from model.pips.sizes import find_size
 from model.progress import Progress, ReportProgress, ShouldStop
-from model.training.pips_forward import forward
+from model.training.pips_forward import autocast, forward
 from model.training.plot import write_plot
 from model.training.schedule import Schedule
 from model.training.tracker_losses import Losses, LossWeights, tracker_losses
@@ -142,7 +142,7 @@ class _Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         settings = self.settings
-        with torch.autocast(clips.frames.device.type, torch.bfloat16):
+        with autocast(clips.frames.device):
             output = forward(self.network, clips.frames, clips.trajectories[:, 0], settings.iterations)
         losses = tracker_losses(
             output, clips, self.network.config.stride, self.temperature, self.loss_weights

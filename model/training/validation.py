@@ -8,7 +8,7 @@ from torch import Tensor
 
 from model.dataset.synthetic import SyntheticClips
 from model.pips.network import Pips
-from model.training.pips_forward import forward
+from model.training.pips_forward import autocast, forward
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def validate(network: Pips, batches: Sequence[SyntheticClips], iterations: int) 
     """Track all clips of the batches and compare with their truth."""
     errors, stills, visible, inside, told = [], [], [], [], []
     for clips in batches:
-        with torch.autocast(clips.frames.device.type, torch.bfloat16):
+        with autocast(clips.frames.device):
             output = forward(network, clips.frames, clips.trajectories[:, 0], iterations)
         truth = clips.trajectories
         errors.append(_later(torch.linalg.vector_norm(output.trajectories[-1] - truth, dim=-1)))
