@@ -25,20 +25,23 @@ BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 class WeightsEntry:
     """One registered file of weights.
 
-    name: what people call it. kind: what network it is for.
-    file: its name in the bundled folder or, with a url, in the cache folder.
-    sha256: of the file, hexadecimal. architecture: what the network's constructor needs.
-    url: where to download it, or None if it is bundled.
+    name: what people call it. kind: what network it is for ("backbone": a part to begin training with).
+    file: its name in the bundled folder or, if it is not bundled, in the cache folder.
+    sha256: of the file, hexadecimal; or its first digits, where no more are published.
+    architecture: what the network's constructor needs.
+    url: where to download it, or None if it is bundled or brought by hand.
+    by_hand: it lies nowhere to download from; a person gives the file, which is known by its sha256.
     licence: as an SPDX name or a sentence. summary: what it is good for. metrics: name to figure.
     """
 
     name: str
-    kind: Literal["pips", "predictor"]
+    kind: Literal["pips", "predictor", "backbone", "segmentation"]
     file: str
     sha256: str
     licence: str
     summary: str
     url: str | None = None
+    by_hand: bool = False
     architecture: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
 
@@ -66,6 +69,16 @@ REGISTRY: tuple[WeightsEntry, ...] = (
             "visible_ate_of_lucas_kanade_px": 5.8,
             "balanced_occlusion_accuracy": 84.3,
         },
+    ),
+    WeightsEntry(
+        name="resnet50-keras",
+        kind="backbone",
+        file="resnet50-imagenet-backbone-fp16conv.pth",
+        sha256="249e50b44f5d540dc915f306ccc47d0914dc089153cdc48f1c2620d11f206943",
+        licence="MIT (Keras applications, from Kaiming He's caffe model); trained on ImageNet",
+        summary="ResNet-50's ImageNet backbone in torchvision's names, to train a predictor from.",
+        by_hand=True,
+        architecture={"strides": "v1"},
     ),
 )
 """All registered weights. The first of a kind is that kind's default."""
@@ -116,10 +129,14 @@ def weights_file(
     timeout: seconds without an answer after which a download is given up.
     Raises BadInput when the download fails or the bytes are not the registered ones.
     """
-    if entry.url is None:
+    if entry.url is None and not entry.by_hand:
         return BUNDLED_FOLDER / entry.file
     target = cache_folder() / entry.file
     if not target.is_file():
+        if entry.by_hand:
+            raise BadInput(
+                f"{entry.name} cannot be downloaded; give its file by path, or put it at {target}."
+            )
         _download(entry, target, progress, timeout)
     return target
 
@@ -140,7 +157,7 @@ def _download(entry: WeightsEntry, target: Path, progress: ReportProgress, timeo
                 file.write(block)
                 digest.update(block)
                 progress(Progress("downloading", file.tell(), total))
-        if digest.hexdigest() != entry.sha256:
+        if not digest.hexdigest().startswith(entry.sha256):
             raise BadInput(
                 f"The download of {entry.name} has the sha256 {digest.hexdigest()[:16]}… instead of "
                 f"{entry.sha256[:16]}…; it was thrown away, try again or fetch {entry.url} by hand."
@@ -153,6 +170,14 @@ def _download(entry: WeightsEntry, target: Path, progress: ReportProgress, timeo
         ) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def entry_of_file(
+    path: str | os.PathLike[str], registry: tuple[WeightsEntry, ...] = REGISTRY
+) -> WeightsEntry | None:
+    """Return the registered weights that a file holds, whatever its name; None for others."""
+    sha256 = file_sha256(path)
+    return next((entry for entry in registry if entry.sha256 == sha256), None)
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:

@@ -16,7 +16,9 @@ def command() -> None:
 
 def describe(entry: WeightsEntry) -> str:
     """Describe an entry in a few lines: name, kind, where it is, licence, metrics."""
-    if entry.url is None:
+    if entry.by_hand:
+        place = "given as a file"
+    elif entry.url is None:
         place = "bundled"
     elif (cache_folder() / entry.file).is_file():
         place = "downloaded"

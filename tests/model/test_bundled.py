@@ -15,7 +15,7 @@ from model.pips.work import PipsWork
 from model.tracker import Tracker
 from model.weights import BUNDLED_FOLDER, REGISTRY, file_sha256, find_entry, weights_file
 
-BUNDLED = [entry for entry in REGISTRY if entry.url is None]
+BUNDLED = [entry for entry in REGISTRY if entry.kind == "pips" and entry.url is None]
 
 
 @pytest.mark.parametrize("entry", BUNDLED, ids=lambda entry: entry.name)

@@ -1,0 +1,1 @@
+"""Saying from a single image how its points will move."""

@@ -1,0 +1,98 @@
+"""Mixtures of Laplace distributions over displacements: what a predictor answers."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_HALVINGS = 40
+_MEDIAN_ROUNDS = 32
+
+
+class Mixture(NamedTuple):
+    """K hypotheses for each of P points of B images, over T positions after the query.
+
+    displacement: float32 `[B, P, K, T, 2]`, from the query, in pixels.
+    log_scale: float32 `[B, P, K, T]`, the logarithm of the Laplace scale of both axes, in pixels.
+    log_weight: float32 `[B, P, K]`, logarithms of weights that sum to 1.
+    """
+
+    displacement: Tensor
+    log_scale: Tensor
+    log_weight: Tensor
+
+    @property
+    def weight(self) -> Tensor:
+        """Float32 `[B, P, K]`, each point's weights sum to 1."""
+        return self.log_weight.exp()
+
+    def best(self) -> Tensor:
+        """Return the displacement of the hypothesis with the largest weight: `[B, P, T, 2]`."""
+        index = self.log_weight.argmax(dim=2)[:, :, None, None, None]
+        return self.displacement.gather(2, index.expand(-1, -1, 1, *self.displacement.shape[3:]))[:, :, 0]
+
+    def median(self) -> Tensor:
+        """Return the weighted geometric median of the hypotheses in each frame: `[B, P, T, 2]`.
+
+        It is the answer with the least expected distance if one of them comes true (Weiszfeld 1937).
+        """
+        weight = self.weight[..., None, None]
+        # From the best hypothesis rather than the mean: the way is short where one is much heavier.
+        guess = (weight * self.displacement).sum(dim=2, keepdim=True)
+        for _ in range(_MEDIAN_ROUNDS):
+            distance = torch.linalg.vector_norm(self.displacement - guess, dim=-1, keepdim=True)
+            pull = weight / distance.clamp(min=1e-3)
+            guess = (pull * self.displacement).sum(dim=2, keepdim=True) / pull.sum(dim=2, keepdim=True)
+        return guess[:, :, 0]
+
+    def widened(self, factor: Tensor | float) -> "Mixture":
+        """Return the mixture with all scales multiplied; factor: a number, or `[T]`."""
+        return self._replace(log_scale=self.log_scale + torch.as_tensor(factor).log().to(self.log_scale))
+
+    def mirrored(self) -> "Mixture":
+        """Return the mixture with x reversed."""
+        return self._replace(displacement=self.displacement * self.displacement.new_tensor([-1.0, 1.0]))
+
+    def quantile(self, share: float) -> Tensor:
+        """Return the value below which each coordinate lies with a probability: `[B, P, T, 2]`.
+
+        share: above 0 and below 1. By bisection, to about 1e-6 of the mixture's extent.
+        """
+        scale = self.log_scale.exp()[..., None]
+        # In a Laplace distribution the tail beyond d scales holds exp(-d) / 2.
+        reach = scale * (1 + abs(math.log(2 * min(share, 1 - share))))
+        low = (self.displacement - reach).amin(dim=2)
+        high = (self.displacement + reach).amax(dim=2)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            is_below = self.cumulative(middle) < share
+            low = torch.where(is_below, middle, low)
+            high = torch.where(is_below, high, middle)
+        return (low + high) / 2
+
+    def cumulative(self, values: Tensor) -> Tensor:
+        """Return the probability that each coordinate is below `values` `[B, P, T, 2]`, same shape."""
+        offset = (values[:, :, None] - self.displacement) / self.log_scale.exp()[..., None]
+        tail = 0.5 * torch.exp(-offset.abs())
+        each = torch.where(offset < 0, tail, 1 - tail)
+        return (self.weight[..., None, None] * each).sum(dim=2)
+
+    def log_likelihood(self, truth: Tensor, counts: Tensor) -> Tensor:
+        """Return the log likelihood of true displacements for each point: `[B, P]`.
+
+        Positions of one trajectory are far from independent, so a hypothesis is scored by the mean over the
+        frames that count, not the sum.
+        truth: `[B, P, T, 2]`. counts: `[B, P, T]`, the weight of each frame; a point without any gives 0.
+        """
+        offset = (truth[:, :, None] - self.displacement).abs().sum(dim=-1)
+        each = -offset * (-self.log_scale).exp() - 2 * (self.log_scale + math.log(2.0))
+        total = counts.sum(dim=-1).clamp(min=1e-6)
+        mean = (each * counts[:, :, None]).sum(dim=-1) / total[..., None]
+        return torch.logsumexp(self.log_weight + mean, dim=2) * (counts.sum(dim=-1) > 0)
+
+    def nearest(self, truth: Tensor, counts: Tensor) -> Tensor:
+        """Return the least mean distance (L1) of any hypothesis to the truth: `[B, P]`; see above."""
+        offset = (truth[:, :, None] - self.displacement).abs().sum(dim=-1)
+        total = counts.sum(dim=-1).clamp(min=1e-6)
+        return ((offset * counts[:, :, None]).sum(dim=-1) / total[..., None]).amin(dim=2)

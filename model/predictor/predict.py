@@ -1,0 +1,232 @@
+"""`Predictor`: an image in, the expected motion of a grid of points out, with how sure it is."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.checkpoints import read_state_dict
+from model.devices import find_device
+from model.errors import BadInput
+from model.grid import query_grid, rescale_points
+from model.images import read_image
+from model.limits import Limits
+from model.predictor.mixture import Mixture
+from model.predictor.network import MotionPredictor, normalise
+from model.predictor.release import PredictorRelease, PredictorUse, as_float32, read_release
+from model.tracks import Method, Tracks
+from model.weights import file_sha256, find_weights, weights_file
+
+INTERVAL = 0.9
+"""The share of the truth that `Prediction.interval` is meant to hold, for each coordinate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What is expected of a grid of points.
+
+    tracks: the single answer; T = 2 (first and last frame of the horizon), or all frames of the horizon.
+        Visibility is the share of the expected positions that lie in the image.
+    hypotheses: float32 `[K, T, N, 2]`, positions as in `tracks`, the likeliest first.
+    weights: float32 `[K, N]`, how likely each is; a point's sum to 1.
+    interval: float32 `[2, T, N, 2]`, the lowest and highest position of each coordinate that are expected
+        with a probability of 90 %.
+    """
+
+    tracks: Tracks
+    hypotheses: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    interval: NDArray[np.float32]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one `.npz`: the tracks, and beside them the arrays `hypotheses`, `weights`, `interval`."""
+        self.tracks.save(
+            path,
+            {"hypotheses": self.hypotheses, "hypothesis_weights": self.weights, "interval": self.interval},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """Predicts motion from single images.
+
+    network: on its device, for inference. use: see `PredictorUse`. method: what the tracks say of it.
+    """
+
+    network: MotionPredictor
+    use: PredictorUse
+    method: Method
+
+    @classmethod
+    def load(cls, name_or_path: str | os.PathLike[str] = "predictor", device: str = "auto") -> "Predictor":
+        """Make trained weights ready to predict.
+
+        name_or_path: "predictor" (the installed ones), a registered name, or a file of `train-predictor`.
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:K".
+        Raises BadInput for missing or unfitting weights, or a device that is not there.
+        """
+        place = find_device(device)
+        found = find_weights(os.fspath(name_or_path))
+        path = found if isinstance(found, Path) else weights_file(found)
+        release = read_release(path)
+        network = MotionPredictor(release.config)
+        network.load(as_float32(read_state_dict(path)), path.name)
+        return cls.of(network, release, place, file_sha256(path))
+
+    @classmethod
+    def of(
+        cls,
+        network: MotionPredictor,
+        release: PredictorRelease,
+        device: torch.device | None = None,
+        sha256: str | None = None,
+    ) -> "Predictor":
+        """Use a network that is in memory."""
+        settings: dict[str, Any] = {**release.config.to_json(), **vars(release.use)}
+        ready = network.requires_grad_(False).eval()
+        return cls(
+            ready if device is None else ready.to(device), release.use, Method("fcn", sha256, settings)
+        )
+
+    def predict(self, image: NDArray[np.uint8], grid: int | None = None) -> Tracks:
+        """Say where a grid of points will go.
+
+        image: uint8 `[H, W, 3]` RGB, of any size. grid: points a side; None: as in training.
+        Returns Tracks in pixels of the image with T = 2, or T = horizon for a trajectory predictor.
+        Raises BadInput for an array of another kind or a grid out of range.
+        """
+        return self.predict_all(image, grid).tracks
+
+    def predict_all(
+        self, image: NDArray[np.uint8], grid: int | None = None, *, frame: int = 0, fps: float = 0.0
+    ) -> Prediction:
+        """Say where a grid of points will go, in all that is expected; see `predict`.
+
+        frame, fps: where the image stands in a clip, for the tracks' `frames` and `fps`.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise BadInput(
+                f"An image must be uint8 [height, width, 3], not {image.dtype} {list(image.shape)}."
+            )
+        size = (image.shape[0], image.shape[1])
+        side = self.network.config.grid if grid is None else grid
+        queries = query_grid(side, size)
+        mixture, working = self.mixture(image, queries)
+        return self._as_prediction(mixture, queries, size, working, side, frame, fps)
+
+    @torch.inference_mode()
+    def mixture(
+        self, image: NDArray[np.uint8], queries: NDArray[np.float32]
+    ) -> tuple[Mixture, tuple[int, int]]:
+        """Return the answer for query points `[N, 2]` of the image as the network gives it.
+
+        It is in pixels of the working image, whose (height, width) comes with it; scales are calibrated.
+        """
+        size = (image.shape[0], image.shape[1])
+        working = self.use.working_size(size)
+        device = next(self.network.parameters()).device
+        pixels = torch.tensor(image).permute(2, 0, 1)[None].to(device)
+        reduced = resized(pixels, working)
+        points = torch.from_numpy(rescale_points(queries, size, working))[None].to(device)
+        answer = self._mixture(reduced, points, working)
+        if self.use.mirror:
+            other = self._mixture(reduced.flip(3), _mirrored(points, working[1]), working).mirrored()
+            answer = Mixture(
+                torch.cat([answer.displacement, other.displacement], dim=2),
+                torch.cat([answer.log_scale, other.log_scale], dim=2),
+                torch.cat([answer.log_weight, other.log_weight], dim=2) - float(np.log(2)),
+            )
+        return answer.widened(self.use.spread), working
+
+    def _mixture(self, images: Tensor, points: Tensor, size: tuple[int, int]) -> Mixture:
+        network = self.network
+        return network.answer(network.features(normalise(images)), points, size).total
+
+    def _as_prediction(
+        self,
+        mixture: Mixture,
+        queries: NDArray[np.float32],
+        size: tuple[int, int],
+        working: tuple[int, int],
+        grid: int,
+        frame: int,
+        fps: float,
+    ) -> Prediction:
+        """From displacements in the working image to positions in the original one."""
+        scale = np.array([size[1] / working[1], size[0] / working[0]], np.float32)
+
+        def positions(paths: Tensor) -> NDArray[np.float32]:
+            """`[..., N, T, 2]`, displacements, to `[..., T + 1, N, 2]`, positions."""
+            moved = F.pad(paths.float(), (0, 0, 1, 0)).transpose(-3, -2).cpu().numpy()
+            return np.asarray(queries + moved * scale, np.float32)
+
+        order = mixture.log_weight[0].argsort(dim=1, descending=True)  # [N, K]
+        steps = mixture.displacement.shape[3]
+        chosen = mixture.displacement[0].gather(1, order[..., None, None].expand(-1, -1, steps, 2))
+        weights = mixture.weight[0].gather(1, order).T.cpu().numpy()
+        points = positions(point_answer(mixture, self.use.point)[0])
+        low, high = (mixture.quantile(share)[0] for share in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
+        hypotheses = positions(chosen.transpose(0, 1))
+        inside = (
+            (hypotheses >= -0.5) & (hypotheses <= np.array([size[1] - 0.5, size[0] - 0.5], np.float32))
+        ).all(axis=3)
+        visibility = (inside * weights[:, None]).sum(axis=0).clip(0, 1).astype(np.float32)
+        horizon = self.network.config.horizon
+        later = np.arange(1, horizon) if self.network.config.trajectory else np.array([horizon - 1])
+        tracks = Tracks(
+            points=points,
+            visibility=visibility,
+            frames=(frame + np.concatenate([[0], later])).astype(np.int32),
+            size=size,
+            fps=fps,
+            grid=(grid, grid),
+            method=self.method,
+        )
+        return Prediction(tracks, hypotheses, weights, np.stack([positions(low), positions(high)]))
+
+
+def point_answer(mixture: Mixture, kind: str) -> Tensor:
+    """Return the single answer of a mixture, `[B, P, T, 2]`; kind: see `PredictorUse.point`."""
+    if mixture.displacement.shape[2] == 1:
+        return mixture.displacement[:, :, 0]
+    return mixture.best() if kind == "best" else mixture.median()
+
+
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bring uint8 images `[B, 3, H, W]` to a size, smoothed where they get smaller: float32 in [0, 1]."""
+    values = images.float() / 255
+    if tuple(images.shape[-2:]) == size:
+        return values
+    return F.interpolate(values, size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+
+
+def _mirrored(points: Tensor, width: int) -> Tensor:
+    return points * points.new_tensor([-1.0, 1.0]) + points.new_tensor([width - 1.0, 0.0])
+
+
+def predict_file(
+    path: str | os.PathLike[str],
+    predictor: Predictor,
+    grid: int | None = None,
+    limits: Limits | None = None,
+) -> tuple[Prediction, NDArray[np.uint8]]:
+    """Predict the motion in an image file: PNG, JPEG, WebP, TIFF or BMP, grey, with alpha or 16 bits too.
+
+    Returns the prediction and the image, uint8 `[H, W, 3]`.
+    Raises BadInput when the file cannot be read as an image.
+    """
+    name = Path(path).name
+    try:
+        with open(path, "rb") as file:
+            image = read_image(file, limits or Limits(), name)
+    except FileNotFoundError as error:
+        raise BadInput(f"There is no file {name}.") from error
+    except IsADirectoryError as error:
+        raise BadInput(f"{name} is a folder; give one image.") from error
+    return predictor.predict_all(image, grid), image

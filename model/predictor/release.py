@@ -1,0 +1,92 @@
+"""What a file of predictor weights says of itself: the network, and how it is used."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from torch import Tensor
+
+from model.checkpoints import read_metadata
+from model.errors import BadInput
+from model.predictor.config import PredictorConfig
+
+METADATA_KEY = "stillmotion-predictor"
+_SIDE_STEP = 16  # working sizes are multiples of this, so that maps of all depths cover the same picture
+_SMALLEST_SIDE, _LARGEST_SIDE = 64, 2048
+
+
+@dataclass(frozen=True)
+class PredictorUse:
+    """How a network is used.
+
+    height, width: images are brought to as many pixels, keeping their shape: that is how large things were
+        in training.
+    spread: what the scales of the answers are multiplied by, so that intervals cover what they say; fitted
+        on validation data.
+    mirror: also look at the mirrored image, so that its prediction is exactly the mirrored one.
+    point: the single answer of a mixture: "median" (least expected distance) or "best" (largest weight).
+    """
+
+    height: int = 256
+    width: int = 448
+    spread: float = 1.0
+    mirror: bool = False
+    point: str = "median"
+
+    def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the (height, width) to which an image of a size is brought."""
+        scale = math.sqrt(self.height * self.width / (size[0] * size[1]))
+        height, width = (
+            min(_LARGEST_SIDE, max(_SMALLEST_SIDE, _SIDE_STEP * round(side * scale / _SIDE_STEP)))
+            for side in size
+        )
+        return height, width
+
+
+@dataclass(frozen=True)
+class PredictorRelease:
+    """A network and its use."""
+
+    config: PredictorConfig = field(default_factory=PredictorConfig)
+    use: PredictorUse = field(default_factory=PredictorUse)
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return what goes into a safetensors file's metadata."""
+        return {METADATA_KEY: json.dumps(asdict(self))}
+
+
+def read_release(path: str | os.PathLike[str]) -> PredictorRelease:
+    """Read what a file of weights says of itself.
+
+    Raises BadInput when it says nothing, or what this version does not understand.
+    """
+    name = os.path.basename(path)
+    text = read_metadata(path).get(METADATA_KEY)
+    if text is None:
+        raise BadInput(f"{name} holds no predictor; give a file that `train-predictor` wrote.")
+    try:
+        said = json.loads(text)
+        return PredictorRelease(_made(PredictorConfig, said["config"]), _made(PredictorUse, said["use"]))
+    except BadInput:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{name} describes its network in a way that this version does not understand; use a newer "
+            "version of Stillmotion, or other weights."
+        ) from error
+
+
+def _made(kind: Any, values: Mapping[str, Any]) -> Any:
+    """Make a frozen dataclass of JSON values; unknown names are a TypeError."""
+    unknown = values.keys() - {known.name for known in fields(kind)}
+    if unknown:
+        raise TypeError(f"unknown settings: {sorted(unknown)}")
+    return kind(**values)
+
+
+def as_float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors as they are computed with: float16 ones as float32."""
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}

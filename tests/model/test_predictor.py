@@ -1,0 +1,294 @@
+"""The predictor: all heads, mixtures against closed forms, images of all kinds, weights in and out."""
+
+import dataclasses
+import hashlib
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torchvision.models.segmentation import fcn_resnet50, lraspp_mobilenet_v3_large
+
+from model.errors import BadInput
+from model.grid import query_grid
+from model.predictor import published
+from model.predictor.config import BACKBONES, HEADS, unpooled_weights
+from model.predictor.heads import sample, with_coordinates
+from model.predictor.mixture import Mixture
+from model.predictor.network import MotionPredictor, build_predictor, normalise
+from model.predictor.predict import Predictor, predict_file
+from model.predictor.published import begin_with, initial_weights
+from model.predictor.release import PredictorRelease, PredictorUse, read_release
+from model.tracks import Tracks
+
+SMALL = "lraspp_mobilenet_v3_large"
+
+
+def small(head: str = "mixture", **options) -> MotionPredictor:
+    torch.manual_seed(1)
+    return build_predictor(SMALL, head, grid=4, **{"width": 16, "modes": 3, **options}).eval()
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_head_answers_for_every_point(backbone, head):
+    if backbone != SMALL and head == "deeplab":
+        return  # the largest; its small sister is tested
+    network = build_predictor(backbone, head, grid=3, width=16, pool=2).eval()
+    images = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        assert network(images).shape == (2, 9, 2)
+        assert network(images, 50 * torch.rand(2, 5, 2)).shape == (2, 5, 2)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_trajectories_begin_at_the_query(head):
+    network = small(head, trajectory=True, horizon=5)
+    with torch.no_grad():
+        path = network(torch.randn(1, 3, 64, 96))
+    assert path.shape == (1, 16, 5, 2)
+    assert (path[:, :, 0] == 0).all()
+
+
+def test_the_unpooled_linear_head_is_refused_with_its_size():
+    # 850 · 1280 · 21 logits times 2 · 16² outputs; four bytes each.
+    assert unpooled_weights(16) == 850 * 1280 * 21 * 512
+    with pytest.raises(BadInput, match=r"11\.7 billion weights \(47 GB\)"):
+        build_predictor(head="linear", pool=None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"backbone": "vgg"},
+        {"head": "tail"},
+        {"grid": 0},
+        {"horizon": 1},
+        {"modes": 0},
+        {"pool": 99},
+        {"width": 1},
+        {"strides": "v2"},
+    ],
+)
+def test_other_sizes_are_refused(wrong):
+    with pytest.raises(BadInput):
+        build_predictor(**wrong)
+
+
+def test_normalisation_is_imagenets():
+    white = normalise(torch.full((1, 3, 2, 2), 255, dtype=torch.uint8))
+    expected = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    assert white[0, :, 0, 0].tolist() == pytest.approx(expected)
+    assert torch.equal(normalise(torch.ones(1, 3, 2, 2)), white)
+
+
+def test_maps_are_read_where_the_points_are():
+    """Coordinate channels read at a point are that point's coordinates, up to half a cell at the border."""
+    maps = with_coordinates(torch.zeros(1, 1, 9, 16))[:, 1:]
+    points = torch.rand(1, 40, 2) * 0.8 + 0.1
+    assert torch.allclose(sample(maps, points), 2 * points - 1, atol=1e-6)
+
+
+def two_sided(weight: float = 0.7) -> Mixture:
+    """One point that goes 10 px left or right."""
+    return Mixture(
+        torch.tensor([-10.0, 0.0, 10.0, 0.0]).view(1, 1, 2, 1, 2),
+        torch.zeros(1, 1, 2, 1),
+        torch.tensor([weight, 1 - weight]).log().view(1, 1, 2),
+    )
+
+
+def test_the_median_of_two_hypotheses_is_the_likelier_one():
+    assert torch.allclose(two_sided(0.7).median()[0, 0, 0], torch.tensor([-10.0, 0.0]), atol=0.1)
+    assert torch.equal(two_sided(0.2).best()[0, 0, 0], torch.tensor([10.0, 0.0]))
+
+
+def test_the_quantiles_of_one_hypothesis_are_laplaces():
+    one = Mixture(
+        torch.tensor([[[[[3.0, -1.0]]]]]), torch.tensor([[[[math.log(2.0)]]]]), torch.zeros(1, 1, 1)
+    )
+    # Laplace: F(x) = exp((x - m) / b) / 2 below the middle m.
+    assert one.quantile(0.05)[0, 0, 0].tolist() == pytest.approx(
+        [3 + 2 * math.log(0.1), -1 + 2 * math.log(0.1)], abs=1e-4
+    )
+    assert one.widened(3.0).quantile(0.95)[0, 0, 0, 0] == pytest.approx(3 - 6 * math.log(0.1), abs=1e-4)
+
+
+@given(share=st.floats(0.01, 0.99), weight=st.floats(0.05, 0.95))
+@settings(deadline=None)
+def test_quantiles_and_the_cumulative_distribution_agree(share, weight):
+    mixture = two_sided(weight)
+    assert float(mixture.cumulative(mixture.quantile(share))[0, 0, 0, 1]) == pytest.approx(share, abs=1e-3)
+
+
+def test_the_likelihood_is_the_density():
+    """Integrated over the plane, it is 1."""
+    mixture = two_sided()
+    axis = torch.arange(-40, 40, 0.25)
+    x, y = torch.meshgrid(axis, axis, indexing="ij")
+    truth = torch.stack([x.flatten(), y.flatten()], dim=1)[None, :, None]
+    many = Mixture(*(part.expand(1, truth.shape[1], *part.shape[2:]) for part in mixture))
+    density = many.log_likelihood(truth, torch.ones(truth.shape[:3])).exp()
+    assert float(density.sum()) * 0.25**2 == pytest.approx(1.0, abs=0.02)
+    nearest = many.nearest(truth, torch.ones(truth.shape[:3]))
+    slow = (
+        torch.minimum((truth[..., 0, 0] + 10).abs(), (truth[..., 0, 0] - 10).abs()) + truth[..., 0, 1].abs()
+    )
+    assert torch.allclose(nearest, slow)
+
+
+def test_the_cameras_corners_move_the_corners():
+    network = small("fcn", camera=True, trajectory=False)
+    with torch.no_grad():
+        network.corners.bias.copy_(
+            torch.tensor([0.0, 0, 1, 0, 0, 1, 1, 1])
+        )  # x and y of each corner: its place
+        images = torch.zeros(1, 3, 64, 96)
+        points = torch.tensor([[[-0.5, -0.5], [95.5, -0.5], [47.5, 31.5]]])
+        camera = network.answer(network.features(images), points, (64, 96)).camera
+    assert torch.allclose(camera[0, :, 0] / 8, torch.tensor([[0.0, 0], [1, 0], [0.5, 0.5]]), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    network = small(trajectory=True)
+    with torch.no_grad():
+        network.head.answer[-1].weight.mul_(30)  # so that answers differ from place to place
+    return Predictor.of(network, PredictorRelease(network.config, PredictorUse(96, 160, mirror=True)))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 2048), (2048, 64), (100, 37), (480, 270), (1, 1)])
+def test_images_of_all_sizes_are_predicted(predictor, size):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    prediction = predictor.predict_all(image, 5, frame=7, fps=25.0)
+    tracks = prediction.tracks
+    assert tracks.points.shape == (8, 25, 2)
+    assert np.array_equal(tracks.points[0], query_grid(5, size))
+    assert tracks.frames.tolist() == list(range(7, 15))
+    assert prediction.hypotheses.shape == (6, 8, 25, 2)
+    assert np.allclose(prediction.weights.sum(axis=0), 1, atol=1e-5)
+    assert (np.diff(prediction.weights, axis=0) <= 0).all()
+    assert (prediction.interval[0] <= prediction.interval[1]).all()
+
+
+def test_twice_the_image_moves_twice_as_far(predictor):
+    y, x = np.mgrid[0:96, 0:160]
+    image = np.stack([x + y, 255 - x, 2 * y], axis=2).astype(np.uint8)
+    double = np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)
+    once, twice = (predictor.predict(picture, 4).points for picture in (image, double))
+    moved, farther = once - once[0], twice - twice[0]
+    assert np.abs(moved).max() > 1
+    assert np.abs(farther - 2 * moved).mean() < 0.1 * np.abs(farther).mean()
+
+
+def test_a_mirrored_image_has_the_mirrored_prediction(predictor):
+    image = np.random.default_rng(3).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+
+    def intervals(picture):
+        return predictor.predict_all(picture, 4).interval.reshape(2, 8, 4, 4, 2)
+
+    back = intervals(image[:, ::-1].copy())[:, :, :, ::-1]
+    expected = intervals(image)
+    assert np.abs(back[..., 1] - expected[..., 1]).max() < 0.05
+    assert np.abs(159 - back[::-1, ..., 0] - expected[..., 0]).max() < 0.05
+
+
+def picture(path: Path, mode: str) -> Path:
+    grey = np.tile(np.linspace(0, 65_535, 120).astype(np.uint16), (80, 1))
+    image = (
+        Image.fromarray(grey)
+        if mode == "I;16"
+        else Image.fromarray((grey >> 8).astype(np.uint8)).convert(mode)
+    )
+    image.save(path)
+    return path
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16", "P"])
+def test_image_files_of_all_kinds_are_read(predictor, tmp_path, mode):
+    prediction, image = predict_file(picture(tmp_path / "image.png", mode), predictor, 3)
+    assert image.shape == (80, 120, 3)
+    prediction.save(tmp_path / "out.npz")
+    assert np.array_equal(Tracks.load(tmp_path / "out.npz").points, prediction.tracks.points)
+    with np.load(tmp_path / "out.npz") as arrays:
+        assert np.array_equal(arrays["interval"], prediction.interval)
+
+
+def test_a_file_that_is_no_image_is_one_sentence(predictor, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n not really")
+    for name in ("bad.png", "missing.png", "."):
+        with pytest.raises(BadInput):
+            predict_file(tmp_path / name, predictor)
+
+
+def test_weights_go_through_a_file(tmp_path):
+    network = small(trajectory=True, horizon=4)
+    release = PredictorRelease(network.config, PredictorUse(64, 96, spread=1.5))
+    path = tmp_path / "own.safetensors"
+    safetensors.torch.save_file(network.state_dict(), path, release.to_metadata())
+    loaded = Predictor.load(path, "cpu")
+    assert read_release(path) == release
+    assert loaded.use.spread == 1.5
+    assert loaded.method.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    image = np.zeros((64, 96, 3), np.uint8)
+    expected = Predictor.of(network, release).predict(image).points
+    assert np.array_equal(loaded.predict(image).points, expected)
+    tensors = network.state_dict()
+    tensors["extra"] = torch.zeros(1)
+    del tensors["head.globally.bias"]
+    safetensors.torch.save_file(tensors, path, release.to_metadata())
+    with pytest.raises(BadInput, match=r"head\.globally\.bias is missing, extra is unexpected"):
+        Predictor.load(path, "cpu")
+    safetensors.torch.save_file(network.state_dict(), path)
+    with pytest.raises(BadInput, match="holds no predictor"):
+        Predictor.load(path, "cpu")
+
+
+def test_a_whole_segmentation_network_fills_backbone_and_last_head(tmp_path):
+    given_network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None)
+    torch.save(given_network.state_dict(), tmp_path / "segmentation.pth")
+    initial = initial_weights(str(tmp_path / "segmentation.pth"), SMALL)
+    network = small("last")
+    begin_with(network, initial)
+    assert torch.equal(network.backbone.body["0"][0].weight, given_network.backbone["0"][0].weight)
+    assert torch.equal(network.head.cbr[0].weight, given_network.classifier.cbr[0].weight)
+
+
+def test_the_backbone_computes_what_torchvisions_does():
+    """And strides in the 1×1 convolutions give other features with the same weights."""
+    torch.manual_seed(2)
+    theirs = fcn_resnet50(weights=None, weights_backbone=None).backbone.eval()
+    images = torch.randn(1, 3, 64, 64)
+    outputs = {}
+    for strides in ("v1", "v1.5"):
+        network = build_predictor(head="linear", grid=1, pool=1, strides=strides)
+        network.backbone.body.load_state_dict(theirs.state_dict())
+        with torch.no_grad():
+            outputs[strides] = network.backbone(images)
+    with torch.no_grad():
+        expected = theirs(images)["out"]
+    assert torch.equal(outputs["v1.5"][-1], expected)
+    assert not torch.allclose(outputs["v1"][-1], expected)
+    assert outputs["v1"][1].shape == outputs["v1.5"][1].shape == (1, 512, 8, 8)
+
+
+def test_strides_are_a_property_of_the_registered_file(tmp_path, monkeypatch):
+    body = {"conv1.weight": torch.zeros(2)}
+    torch.save(body, tmp_path / "any-name.pth")
+    sha256 = hashlib.sha256((tmp_path / "any-name.pth").read_bytes()).hexdigest()
+    entry = published.published_entry(published.IMAGENET["fcn_resnet50"])
+    registered = dataclasses.replace(entry, sha256=sha256, architecture={"strides": "v1"})
+    assert initial_weights(str(tmp_path / "any-name.pth"), "fcn_resnet50").strides == "v1.5"
+    monkeypatch.setattr(published, "entry_of_file", lambda path: registered)
+    assert initial_weights(str(tmp_path / "any-name.pth"), "fcn_resnet50").strides == "v1"
+
+
+def test_weights_that_are_not_there_are_one_sentence(tmp_path):
+    with pytest.raises(BadInput, match="There are no weights “nowhere”"):
+        initial_weights("nowhere", SMALL)
+    assert initial_weights("none", SMALL) is None
