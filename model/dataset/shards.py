@@ -124,11 +124,15 @@ def read_sample(folder: DataFolder, shard: str, entry: IndexEntry) -> Sample:
     content = folder.read_part(archive_name(shard), first, last - first)
     if len(content) < last - first:
         raise BadInput(f"The shard {archive_name(shard)} of {folder.url} is cut short; copy it again.")
-    files = {
-        ending: content[part.offset - first : part.offset - first + part.length]
-        for ending, part in entry.parts.items()
-    }
-    return Sample.from_files(entry.key, files)
+    return Sample.from_files(entry.key, cut_files(content, entry.parts, first))
+
+
+def cut_files(content: bytes, parts: Mapping[str, tuple[int, int]], first: int) -> dict[str, bytes]:
+    """Return a sample's files out of a piece of its shard.
+
+    parts: offset and length in the shard of each file. first: the offset in the shard of the piece.
+    """
+    return {ending: content[at - first : at - first + length] for ending, (at, length) in parts.items()}
 
 
 class ShardWriter:
