@@ -6,9 +6,10 @@ the clip's first frame. Here, for all points at once: the points that go on from
 and every frame is encoded exactly once and forgotten when the last point has passed it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,55 +28,81 @@ EARLIEST_START = 2
 Report = Callable[[str, float], None]
 
 
-class _EncodedFrames:
+class EncodedFrame(NamedTuple):
+    """A frame as chunks need it.
+
+    features: `[C, h, w]`, of the encoder. image: grey, uint8 `[H, W]`, or None where nothing is refined.
+    """
+
+    features: Tensor
+    image: NDArray[np.uint8] | None
+
+
+def encode(
+    network: Pips,
+    frames: Sequence[Tensor],
+    refinement: RefinementSettings | None,
+    on_frame: Callable[[int, int], None] | None = None,
+) -> list[EncodedFrame]:
+    """Encode frames of one size, `[3, H, W]` each, RGB, 0 to 255.
+
+    refinement: as it will be given to `follow`. on_frame: called with (frames encoded, frames to encode).
+    """
+    features = network.encode(torch.stack(list(frames)), on_frame)
+    images = [None if refinement is None else grey_image(frame) for frame in frames]
+    return [EncodedFrame(*both) for both in zip(features, images, strict=True)]
+
+
+class _Window:
     """A window on the clip's encoded frames; it only moves forward, and looks one frame ahead.
 
-    The first `skipped` frames are read and never encoded. keeps_images: also keep the frames' grey images.
+    The first `skipped` frames are read and never encoded.
     """
 
     def __init__(
-        self, network: Pips, frames: Iterator[Tensor], skipped: int, *, keeps_images: bool = False
+        self,
+        network: Pips,
+        frames: Iterator[Tensor | EncodedFrame],
+        skipped: int,
+        refinement: RefinementSettings | None,
     ) -> None:
         self._network = network
-        self._keeps_images = keeps_images
-        self._images: dict[int, NDArray[np.uint8]] = {}
+        self._refinement = refinement
         self._frames = frames
         self.count = sum(1 for _ in islice(frames, skipped))
         """Frames behind the window's end: encoded, or skipped."""
         self._upcoming = next(frames, None)
-        self._features: dict[int, Tensor] = {}
+        self._encoded: dict[int, EncodedFrame] = {}
 
     @property
     def is_ended(self) -> bool:
         """Whether the clip has no frames beyond those that were read."""
         return self._upcoming is None
 
-    def read(self, start: int, length: int) -> list[Tensor]:
-        """Return the frames that the chunk start .. start + length - 1 still needs, not encoded yet."""
-        fresh: list[Tensor] = []
+    def read(self, start: int, length: int) -> list[Tensor | EncodedFrame]:
+        """Return the frames that the chunk start .. start + length - 1 still needs."""
+        fresh: list[Tensor | EncodedFrame] = []
         while self._upcoming is not None and self.count + len(fresh) < start + length:
             fresh.append(self._upcoming)
             self._upcoming = next(self._frames, None)
         return fresh
 
-    def chunk(self, start: int, fresh: list[Tensor], on_frame: Callable[[int, int], None]) -> Tensor:
-        """Encode the frames that `read` gave and return all features from `start` on.
+    def chunk(
+        self, start: int, fresh: list[Tensor | EncodedFrame], on_frame: Callable[[int, int], None]
+    ) -> list[EncodedFrame]:
+        """Encode the frames that `read` gave, if they are not yet, and return all from `start` on.
 
         Frames before `start` are forgotten. on_frame: called with (frames encoded, frames to encode).
         """
-        self._features = {index: value for index, value in self._features.items() if index >= start}
-        self._images = {index: value for index, value in self._images.items() if index >= start}
-        if fresh and self._keeps_images:
-            self._images.update(enumerate(map(grey_image, fresh), self.count))
-        if fresh:
-            for features in self._network.encode(torch.stack(fresh), on_frame):
-                self._features[self.count] = features
-                self.count += 1
-        return torch.stack([self._features[index] for index in range(start, self.count)])
-
-    def images(self, start: int) -> list[NDArray[np.uint8]]:
-        """Return the grey images, uint8 `[H, W]`, of the frames that `chunk` returned the features of."""
-        return [self._images[index] for index in range(start, self.count)]
+        self._encoded = {index: frame for index, frame in self._encoded.items() if index >= start}
+        encoded = [frame for frame in fresh if isinstance(frame, EncodedFrame)]
+        raw = [frame for frame in fresh if not isinstance(frame, EncodedFrame)]
+        if raw:
+            encoded = encode(self._network, raw, self._refinement, on_frame)
+        for frame in encoded:
+            self._encoded[self.count] = frame
+            self.count += 1
+        return [self._encoded[index] for index in range(start, self.count)]
 
 
 @dataclass(frozen=True)
@@ -187,7 +214,7 @@ class _Paths:
 
 def follow(
     network: Pips,
-    frames: Iterator[Tensor],
+    frames: Iterator[Tensor | EncodedFrame],
     queries: Tensor,
     iterations: int,
     report: Report,
@@ -197,7 +224,7 @@ def follow(
 ) -> Trajectories:
     """Follow points through a clip.
 
-    frames: `[3, H, W]` each, RGB, 0 to 255, all of one size; at least one.
+    frames: `[3, H, W]` each, RGB, 0 to 255, all of one size; at least one. Or as `encode` gave them.
     queries: float32 `[N, 2]`, (x, y) in pixels of the first frame.
     report: called with the stage ("encoding", "tracking") and the number of frames done, a share within a
         chunk; what it raises ends the work.
@@ -210,9 +237,7 @@ def follow(
     """
     length = network.config.frames
     paths = _Paths.begin(queries) if state is None else _Paths.restore(state)
-    encoded = _EncodedFrames(
-        network, frames, skipped=int(paths.current.min()), keeps_images=refinement is not None
-    )
+    encoded = _Window(network, frames, int(paths.current.min()), refinement)
     count = len(queries)
     work = PipsWork.of(asdict(network.config), iterations)
 
@@ -236,8 +261,9 @@ def follow(
         real = len(chunk)
         if start > 0 and real == 1:  # taken up again where the last point had reached the last frame
             return paths.trajectories()
+        chunk += chunk[-1:] * (length - real)
         output = network.track_features(
-            torch.cat([chunk, chunk[-1:].expand(length - real, -1, -1, -1)]),
+            torch.stack([frame.features for frame in chunk]),
             torch.from_numpy(paths.position[chosen]),
             iterations,
             None if paths.feature is None else paths.feature[torch.from_numpy(chosen)],
@@ -253,8 +279,7 @@ def follow(
                 "in training; use others."
             )
         if refinement is not None:
-            images = encoded.images(start)
-            images += images[-1:] * (length - real)
+            images = [frame.image for frame in chunk if frame.image is not None]
             refined = refine(images, paths.position[chosen], tracked, visible < 0.5, refinement)
             tracked = refined.points
             if refinement.visibility is not None:

@@ -199,7 +199,8 @@ class Pips(nn.Module):
         queries = queries.to(self.device, torch.float32)
         batch = CPU_BATCH if self.device.type == "cpu" else CUDA_BATCH
         with torch.inference_mode():
-            update = PackedDelta.pack(self.delta_block, batch) if can_pack(self.device) else self.delta_block
+            packs = can_pack(self.device, getattr(torch, self.precision))
+            update = PackedDelta.pack(self.delta_block, batch) if packs else self.delta_block
             levels = pyramid(features, LEVELS)
             if feature is None:
                 feature = sample(features[0], queries / self.config.stride)

@@ -16,9 +16,14 @@ from torch import Tensor, nn
 from model.pips.mixer import ChannelMixing, DeltaBlock, FrameMixing, MixerBlock
 
 
-def can_pack(device: torch.device) -> bool:
-    """Say whether packed layers work on this device with this build of torch."""
-    return device.type == "cpu" and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
+    """Say whether packed layers work on this device with this build of torch.
+
+    In bfloat16 oneDNN refuses CPUs that have neither AVX-512 nor AVX-NE-CONVERT.
+    """
+    if device.type != "cpu" or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from model.devices import find_device, find_precision
 from model.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
 from model.grid import WORKING_SIZE, rescale_points
 from model.pips import chain
+from model.pips.chain import EncodedFrame
 from model.pips.network import Pips
 from model.pips.release import PipsUse, read_release
-from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.progress import Progress, ReportProgress, ShouldStop, ignore_progress, raise_if_stopped
 from model.tracks import Method
 from model.weights import file_sha256, find_weights, weights_file
 
@@ -76,12 +77,49 @@ class PipsEngine:
         source = iter(frames)
         first = next(source)
         size = (first.shape[0], first.shape[1])
-        working_size = self.use.working_size(size)
 
         def resized() -> Iterator[Tensor]:
             for frame in itertools.chain([first], source):
                 raise_if_stopped(should_stop)
-                yield resize(frame, working_size, antialias=self.use.antialias)
+                yield self.resized(frame)
+
+        return self._chain(resized(), queries, size, total, progress, should_stop, keep, state)
+
+    def resized(self, frame: NDArray[np.uint8]) -> Tensor:
+        """Resize a frame, uint8 `[H, W, 3]`, to the working size: float32 `[3, h, w]`."""
+        size = self.use.working_size((frame.shape[0], frame.shape[1]))
+        return resize(frame, size, antialias=self.use.antialias)
+
+    def encode(self, frames: Sequence[Tensor]) -> list[EncodedFrame]:
+        """Encode resized frames of one size, for `follow_encoded`."""
+        return chain.encode(self.network, frames, self.use.refinement)
+
+    def follow_encoded(
+        self,
+        frames: Iterator[EncodedFrame],
+        queries: NDArray[np.float32],
+        size: tuple[int, int],
+        total: int,
+        should_stop: ShouldStop,
+    ) -> Trajectories:
+        """Follow points through frames that were encoded before: the same bits as from `follow`.
+
+        size: (height, width) of the original frames, in whose pixels the points are.
+        """
+        return self._chain(frames, queries, size, total, ignore_progress, should_stop, keep_nothing, None)
+
+    def _chain(
+        self,
+        frames: Iterator[Tensor | EncodedFrame],
+        queries: NDArray[np.float32],
+        size: tuple[int, int],
+        total: int | None,
+        progress: ReportProgress,
+        should_stop: ShouldStop,
+        keep: KeepPartial,
+        state: State | None,
+    ) -> Trajectories:
+        working_size = self.use.working_size(size)
 
         def report(stage: str, done: float) -> None:
             raise_if_stopped(should_stop)
@@ -96,7 +134,7 @@ class PipsEngine:
 
         followed = chain.follow(
             self.network,
-            resized(),
+            frames,
             torch.from_numpy(rescale_points(queries, size, working_size)),
             self.use.iterations,
             report,

@@ -87,6 +87,21 @@ def test_a_given_feature_stands_in_for_the_sampled_one(network, frames, queries)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_same_without_packed_layers(network, bfloat16_network, case, precision, monkeypatch):
+    """As on a device or processor that cannot pack them; pieces agree there, too."""
+    chosen = network if precision == "float32" else bfloat16_network
+    frames = torch.from_numpy(case["frames"]).permute(0, 3, 1, 2).contiguous()
+    queries = torch.from_numpy(case["query"])
+    packed = chosen.track(frames, queries, iterations=1)
+    monkeypatch.setattr("model.pips.network.can_pack", lambda *_: False)
+    plain = chosen.track(frames, queries, iterations=1)
+    tolerance = 1e-4 if precision == "float32" else 0.1
+    assert (packed.trajectories - plain.trajectories).abs().max() < tolerance
+    part = chosen.track(frames, queries[3:5], iterations=1)
+    assert torch.equal(part.trajectories, plain.trajectories[:, :, 3:5])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("piece", [1, 7, 10])
 def test_pieces_give_the_same_bits_as_the_whole_grid(network, bfloat16_network, case, precision, piece):
     chosen = network if precision == "float32" else bfloat16_network
