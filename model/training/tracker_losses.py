@@ -22,7 +22,7 @@ class LossWeights:
     visibility: float = 0.5
     score: float = 0.3
     decay: float = 0.8
-    covered: float = 0.7
+    covered: float = 1.0
     outside: float = 0.15
 
 
