@@ -18,6 +18,7 @@ COMMANDS = {
     "train-tracker": "model.commands.train_tracker",
     "evaluate": "model.commands.evaluate",
     "calibrate-tracker": "model.commands.calibrate_tracker",
+    "convert": "model.commands.convert",
     "bench": "model.commands.bench",
 }
 

@@ -24,7 +24,7 @@ from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 
-from webapp.processes import end_with_parent
+from model.processes import end_with_parent
 from webapp.records import Database, Run, RunState
 from webapp.settings import Settings
 from webapp.storage import Storage

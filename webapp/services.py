@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from model.errors import BadInput
 from webapp.jobs import Jobs, connect
-from webapp.processes import end_with_parent
+from model.processes import end_with_parent
 from webapp.reaper import Reaper
 from webapp.records import Database, migrate
 from webapp.settings import ROOT, Settings

@@ -6,6 +6,7 @@ to the disk and renamed; object stores show an upload only when it is complete.
 
 import errno
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,9 +104,7 @@ class DataFolder:
                 return
             target = Path(self.path(name))
             target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(
-                dir=target.parent, prefix=f"{TEMPORARY_PREFIX}{os.getpid()}-"
-            )
+            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f"{_our_prefix()}{os.getpid()}-")
             os.close(handle)
             try:
                 yield Path(temporary)
@@ -133,10 +132,16 @@ class DataFolder:
         """
         if not self.is_local:
             return
+        ours = _our_prefix()
         for path in Path(self.root).glob(f"**/{TEMPORARY_PREFIX}*"):
-            process = path.name.removeprefix(TEMPORARY_PREFIX).split("-")[0]
-            if process.isdigit() and is_abandoned(int(process)):
+            process = path.name.removeprefix(ours).split("-")[0]
+            if path.name.startswith(ours) and process.isdigit() and is_abandoned(int(process)):
                 path.unlink(missing_ok=True)
+
+
+def _our_prefix() -> str:
+    """What this machine's temporary files begin with: other machines may write to the same folder."""
+    return f"{TEMPORARY_PREFIX}{socket.gethostname()}-"
 
 
 def _bring_to_disk(path: str) -> None:

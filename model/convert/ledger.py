@@ -1,0 +1,151 @@
+"""What is finished: the shards' indices are the truth, and `dataset.json` and `errors.jsonl` sum them up."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from model.convert.plan import Plan
+from model.convert.profile import Profile
+from model.dataset.folder import DataFolder
+from model.dataset.shards import SHARDS, Failure, ShardIndex
+from model.dataset.summary import SPLITS, SUMMARY, DatasetSummary, ShardSummary
+from model.errors import BadInput
+
+ERRORS, STATS = "errors.jsonl", "stats.json"
+SECONDS_BETWEEN_SAVES = 5.0
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A finished shard. videos: sha256 of those that have samples in it."""
+
+    samples: int
+    bytes: int
+    videos: frozenset[str]
+    failures: tuple[Failure, ...]
+    skipped: Mapping[str, int]
+    method: Mapping[str, Any]
+
+
+@dataclass
+class Ledger:
+    """Keeps account of the finished shards of a plan.
+
+    failures: videos that could not even be planned.
+    """
+
+    folder: DataFolder
+    plan: Plan
+    failures: tuple[Failure, ...] = ()
+    _entries: dict[str, _Entry] = field(default_factory=dict)
+    _last_save: float = 0.0
+
+    @classmethod
+    def open(cls, folder: DataFolder, plan: Plan, failures: Iterable[Failure]) -> "Ledger":
+        """Find out what is finished."""
+        ledger = cls(folder, plan, tuple(failures))
+        there = {PurePosixPath(name).stem for name in folder.names(SHARDS) if name.endswith(".json")}
+        for shard in plan.shards:
+            if shard.name in there:
+                ledger._read(shard.name)
+        return ledger
+
+    def is_finished(self, shard: str) -> bool:
+        """Tell whether a shard is there."""
+        return shard in self._entries
+
+    def look(self, shard: str) -> bool:
+        """Tell whether a shard is there by now, as another machine may have written it."""
+        if shard not in self._entries and self.folder.exists(f"{SHARDS}/{shard}.json"):
+            self.add(shard)
+        return shard in self._entries
+
+    def add(self, shard: str) -> None:
+        """Take note of a finished shard."""
+        self._read(shard)
+        if time.monotonic() - self._last_save > SECONDS_BETWEEN_SAVES:
+            self.save()
+
+    def save(self) -> None:
+        """Write `dataset.json` and `errors.jsonl`; they depend on what is finished alone."""
+        failures = list(self.failures)
+        for shard in self.plan.shards:
+            if shard.name in self._entries:
+                failures += self._entries[shard.name].failures
+        lines = dict.fromkeys(
+            json.dumps(
+                {"file": failure.source, "reason": failure.reason, "traceback": failure.traceback},
+                sort_keys=True,
+                ensure_ascii=False,
+            )
+            for failure in failures
+        )
+        self.folder.write(ERRORS, "".join(f"{line}\n" for line in lines).encode())
+        self.summary(len({failure.source for failure in failures})).save(self.folder)
+        self._last_save = time.monotonic()
+
+    def summary(self, failures: int) -> DatasetSummary:
+        """Sum up what is finished. failures: how many videos could not be used."""
+        finished = [shard for shard in self.plan.shards if shard.name in self._entries]
+        entries = [self._entries[shard.name] for shard in finished]
+        videos: dict[str, set[str]] = {split: set() for split in SPLITS}
+        skipped: Counter[str] = Counter()
+        for shard, entry in zip(finished, entries, strict=True):
+            videos[shard.split] |= entry.videos
+            skipped.update(entry.skipped)
+        return DatasetSummary(
+            settings=self.plan.settings.to_json(),
+            method=entries[0].method if entries else {"name": self.plan.settings.method},
+            shards=tuple(
+                ShardSummary(shard.name, shard.split, entry.samples, entry.bytes)
+                for shard, entry in zip(finished, entries, strict=True)
+            ),
+            is_complete=len(finished) == len(self.plan.shards),
+            videos={split: len(found) for split, found in videos.items()},
+            failures=failures,
+            skipped=dict(sorted(skipped.items())),
+        )
+
+    def _read(self, shard: str) -> None:
+        index = ShardIndex.load(self.folder, shard)
+        self._entries[shard] = _Entry(
+            samples=len(index.samples),
+            bytes=index.bytes,
+            videos=frozenset(entry.facts.source_sha256 for entry in index.samples),
+            failures=index.failures,
+            skipped=index.skipped,
+            method=index.method,
+        )
+
+
+def load_profile(folder: DataFolder) -> Profile:
+    """Read what the conversion has cost so far, from `stats.json`; nothing where it is missing."""
+    try:
+        content = json.loads(folder.read(STATS))
+        return Profile(content["seconds"], content["counts"], content["busy"])
+    except FileNotFoundError:
+        return Profile()
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{STATS} of {folder.url} is damaged; delete it and go on.") from error
+
+
+def save_profile(folder: DataFolder, profile: Profile) -> None:
+    """Write `stats.json`, with the figures that people ask for worked out."""
+    content = {
+        "seconds": {name: round(value, 3) for name, value in sorted(profile.seconds.items())},
+        "counts": dict(sorted(profile.counts.items())),
+        "busy": round(profile.busy, 3),
+        "device_share": round(profile.device_share, 4),
+        "chunks_per_second": round(profile.chunks_per_second, 4),
+        "verdict": profile.verdict(),
+    }
+    folder.write(STATS, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def is_up_to_date(folder: DataFolder) -> bool:
+    """Tell whether `dataset.json` is there and says that all is finished."""
+    return folder.exists(SUMMARY) and DatasetSummary.load(folder).is_complete

@@ -1,0 +1,178 @@
+"""Which shard gets which chunks of which video. The plan is made once, then kept beside the shards."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from model.convert.settings import ConvertSettings
+from model.convert.sources import Place
+from model.dataset.folder import DataFolder
+from model.dataset.summary import SPLITS
+from model.errors import BadInput
+
+PLAN = "plan.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """A video that was looked at.
+
+    place: where it is. fingerprint: see `Place.fingerprint`. sha256: of its content.
+    frames, fps: how many, and how fast. size: (height, width) in pixels.
+    """
+
+    place: Place
+    fingerprint: str
+    sha256: str
+    frames: int
+    fps: float
+    size: tuple[int, int]
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Source":
+        """Take what `dataclasses.asdict` gave."""
+        height, width = values["size"]
+        return cls(**{**values, "place": Place(**values["place"]), "size": (height, width)})
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a video: the chunks that start in it.
+
+    source: index of the video in the plan. first, last: chunks start at sampled frames first .. last - 1
+    (sampled frame k is frame k · frame_step); their ends may lie beyond.
+    """
+
+    source: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard's name without ending, its split, and what it is made of. chunks: how many at most."""
+
+    name: str
+    split: str
+    segments: tuple[Segment, ...]
+    chunks: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings, videos and shards of a training set."""
+
+    settings: ConvertSettings
+    sources: tuple[Source, ...] = ()
+    shards: tuple[Shard, ...] = ()
+
+    def with_sources(self, found: Sequence[Source]) -> "Plan":
+        """Add shards for videos whose content is not in the plan yet; what is planned stays as it is.
+
+        The order in which videos are found does not matter. Of those with the same content the first is used.
+        """
+        known = {source.sha256 for source in self.sources}
+        fresh = {source.sha256: source for source in reversed(found) if source.sha256 not in known}
+        added = tuple(fresh[sha256] for sha256 in sorted(fresh))
+        sources = self.sources + added
+        shards = list(self.shards)
+        for split in SPLITS:
+            chosen = [
+                index
+                for index in range(len(self.sources), len(sources))
+                if self.settings.split_of(sources[index].sha256) == split
+            ]
+            count = sum(shard.split == split for shard in shards)
+            shards += _shards(split, count, chosen, sources, self.settings)
+        return Plan(self.settings, sources, tuple(shards))
+
+    def located(self, found: Sequence[Source]) -> "Plan":
+        """Take over from `found` where videos with known content are now."""
+        places = {source.sha256: source for source in reversed(found)}
+        return Plan(
+            self.settings,
+            tuple(places.get(source.sha256, source) for source in self.sources),
+            self.shards,
+        )
+
+    def save(self, folder: DataFolder) -> None:
+        """Write `plan.json`."""
+        content = {
+            "version": FORMAT_VERSION,
+            "settings": self.settings.to_json(),
+            "sources": [asdict(source) for source in self.sources],
+            "shards": [asdict(shard) for shard in self.shards],
+        }
+        folder.write(PLAN, json.dumps(content).encode())
+
+    @classmethod
+    def load(cls, folder: DataFolder) -> "Plan | None":
+        """Read `plan.json`; None when there is none. Raises BadInput when it is damaged or newer."""
+        try:
+            content = json.loads(folder.read(PLAN))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise _damaged(folder) from error
+        try:
+            if content["version"] > FORMAT_VERSION:
+                raise BadInput(f"{folder.url} was begun by a newer Stillmotion; update this one.")
+            return cls(
+                ConvertSettings.from_json(content["settings"]),
+                tuple(Source.from_json(source) for source in content["sources"]),
+                tuple(
+                    Shard(
+                        shard["name"],
+                        shard["split"],
+                        tuple(Segment(**segment) for segment in shard["segments"]),
+                        shard["chunks"],
+                    )
+                    for shard in content["shards"]
+                ),
+            )
+        except (KeyError, TypeError) as error:
+            raise _damaged(folder) from error
+
+
+def chunk_starts(source: Source, settings: ConvertSettings) -> range:
+    """Return the sampled frames at which chunks of an uncut video start; each has at least 2 frames."""
+    sampled = -(-source.frames // settings.frame_step)
+    return range(0, max(0, sampled - 1), settings.stride)
+
+
+def _shards(
+    split: str, number: int, chosen: Sequence[int], sources: Sequence[Source], settings: ConvertSettings
+) -> list[Shard]:
+    """Fill shards with whole videos; a video that is more than a shard is cut into shards of its own."""
+    shards: list[Shard] = []
+    open_segments: list[Segment] = []
+    open_chunks = 0
+
+    def close() -> None:
+        nonlocal open_segments, open_chunks
+        if open_segments:
+            name = f"{split}-{number + len(shards):06d}"
+            shards.append(Shard(name, split, tuple(open_segments), open_chunks))
+        open_segments, open_chunks = [], 0
+
+    for index in chosen:
+        starts = chunk_starts(sources[index], settings)
+        if open_chunks + len(starts) > settings.shard_samples:
+            close()
+        for first in range(0, len(starts), settings.shard_samples):
+            part = starts[first : first + settings.shard_samples]
+            open_segments.append(Segment(index, part.start, part.stop))
+            open_chunks += len(part)
+            if len(starts) > settings.shard_samples:
+                close()
+    close()
+    return shards
+
+
+def _damaged(folder: DataFolder) -> BadInput:
+    return BadInput(
+        f"{PLAN} of {folder.url} is damaged; delete it and give the same command again: finished shards are "
+        "made anew, to the same bytes."
+    )

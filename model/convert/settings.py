@@ -1,0 +1,134 @@
+"""What a training set is made of, and how: everything that its bytes depend on."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from model.errors import BadInput
+from model.grid import check_grid
+from model.methods import check_method
+from model.weights import WeightsEntry, file_sha256, find_weights
+
+Check = Literal["none", "sparse", "full"]
+LONGEST_HORIZON = 64
+
+
+@dataclass(frozen=True)
+class ConvertSettings:
+    """How videos become samples.
+
+    method: "pips", "lk", "zero" or "raft". weights: name or path, or None for the installed ones.
+    weights_sha256: of those weights; `with_weights` finds it out. precision: see `Tracker.load`.
+    grid: query points a side. horizon: frames of a sample, 2 to 64. frame_step: take every k-th frame.
+    overlap: frames that a chunk shares with the next one, 0 to horizon - 1.
+    chunk_step: take every k-th chunk.
+    cuts: look for shot cuts; a chunk never crosses one.
+    min_motion: samples that move less on average are left out; pixels of a 256-high image.
+    check: which points are also tracked backwards, for the quality: "none", "sparse" (every second row and
+        column) or "full".
+    validation, test: shares of the videos that go to these splits.
+    shard_samples: chunks of a shard. jpeg_quality: of the first frames, 1 to 95.
+    Raises BadInput when a value is out of range.
+    """
+
+    method: str = "pips"
+    weights: str | None = None
+    weights_sha256: str | None = None
+    precision: str = "auto"
+    grid: int = 16
+    horizon: int = 8
+    frame_step: int = 1
+    overlap: int = 0
+    chunk_step: int = 1
+    cuts: bool = True
+    min_motion: float = 0.0
+    check: Check = "sparse"
+    validation: float = 0.1
+    test: float = 0.1
+    shard_samples: int = 256
+    jpeg_quality: int = 90
+
+    def __post_init__(self) -> None:
+        check_grid(self.grid)
+        for name, value, smallest, largest in (
+            ("horizon", self.horizon, 2, LONGEST_HORIZON),
+            ("frame step", self.frame_step, 1, 1000),
+            ("overlap", self.overlap, 0, self.horizon - 1),
+            ("chunk step", self.chunk_step, 1, 1000),
+            ("number of samples of a shard", self.shard_samples, 1, 100_000),
+            ("JPEG quality", self.jpeg_quality, 1, 95),
+        ):
+            if not smallest <= value <= largest:
+                raise BadInput(f"The {name} must be {smallest} to {largest}, not {value}.")
+        if not 0 <= self.min_motion < float("inf"):
+            raise BadInput(f"The least motion must be 0 px or more, not {self.min_motion}.")
+        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
+            raise BadInput(
+                "The shares for validation and test must be 0 or more and together less than 1, not "
+                f"{self.validation} and {self.test}."
+            )
+        if self.check not in get_args(Check):
+            raise BadInput(f"The check must be none, sparse or full, not “{self.check[:60]}”.")
+
+    @property
+    def stride(self) -> int:
+        """From a chunk's start to the next one's, in sampled frames."""
+        return (self.horizon - self.overlap) * self.chunk_step
+
+    @property
+    def digest(self) -> str:
+        """8 hexadecimal digits of everything that the content of a sample depends on."""
+        values = [
+            self.method,
+            self.weights_sha256,
+            self.precision,
+            self.grid,
+            self.horizon,
+            self.frame_step,
+            self.check,
+            self.jpeg_quality,
+        ]
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:8]
+
+    def split_of(self, source_sha256: str) -> str:
+        """Return the split of a video; it depends on its content alone, and on the shares."""
+        place = int(source_sha256[:12], 16) / 16**12
+        if place < self.test:
+            return "test"
+        return "validation" if place < self.test + self.validation else "train"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "ConvertSettings":
+        """Take what `to_json` gave; raises TypeError for unknown names."""
+        return cls(**values)
+
+    def differences(self, other: "ConvertSettings") -> list[str]:
+        """Name what differs, each as "grid 16, not 32"; the same weights by another name do not."""
+        names = [field.name for field in fields(self) if field.name != "weights"]
+        return [
+            f"{name.replace('_', ' ')} {getattr(self, name)}, not {getattr(other, name)}"
+            for name in names
+            if getattr(self, name) != getattr(other, name)
+        ]
+
+
+def with_weights(values: Mapping[str, Any]) -> ConvertSettings:
+    """Make settings with the sha256 of the weights that they name; needs no torch.
+
+    Raises BadInput for a method or weights that are not there.
+    """
+    method, weights = values.get("method", "pips"), values.get("weights")
+    check_method(method, weights)
+    sha256 = None
+    if method == "pips":
+        found = find_weights(weights or "pips")
+        sha256 = found.sha256 if isinstance(found, WeightsEntry) else file_sha256(found)
+    elif method == "raft":
+        sha256 = file_sha256(str(weights))
+    return ConvertSettings(**{**values, "weights_sha256": sha256})

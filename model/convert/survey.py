@@ -1,0 +1,106 @@
+"""Looking at all videos before the work: what each holds, and which cannot be used."""
+
+import dataclasses
+import hashlib
+import json
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from model.convert.plan import Source
+from model.convert.sources import Place, content_sha256
+from model.dataset.folder import DataFolder
+from model.dataset.shards import Failure
+from model.errors import BadInput
+from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.video import probe
+
+CATALOGUE = "catalogue.json"
+SECONDS_BETWEEN_SAVES = 30.0
+TRACEBACKS = "tracebacks"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """sources: videos that can be used. failures: those that cannot."""
+
+    sources: tuple[Source, ...]
+    failures: tuple[Failure, ...]
+
+
+def survey(
+    places: Sequence[Place], folder: DataFolder, progress: ReportProgress, should_stop: ShouldStop
+) -> Survey:
+    """Look at every video, each file once; what was seen is kept in the folder, for the next time.
+
+    folder: of the training set. progress: called with the stage "looking at videos" and how many are done.
+    """
+    seen = _load(folder)
+    sources: list[Source] = []
+    failures: list[Failure] = []
+    last_save, is_saved = time.monotonic(), True
+    for done, place in enumerate(places):
+        raise_if_stopped(should_stop)
+        progress(Progress("looking at videos", done, len(places)))
+        try:
+            fingerprint = place.fingerprint()
+            source = seen.get((place.path, fingerprint))
+            if source is None:
+                source = look(place, fingerprint)
+                seen[(place.path, fingerprint)] = source
+                is_saved = False
+            sources.append(dataclasses.replace(source, place=place))
+        except (BadInput, OSError) as error:
+            failures.append(failure(place.name, error, folder))
+        if not is_saved and time.monotonic() - last_save > SECONDS_BETWEEN_SAVES:
+            _save(folder, list(seen.values()))
+            last_save, is_saved = time.monotonic(), True
+    if not is_saved:
+        _save(folder, list(seen.values()))
+    progress(Progress("looking at videos", len(places), len(places)))
+    return Survey(tuple(sources), tuple(failures))
+
+
+def look(place: Place, fingerprint: str) -> Source:
+    """Find out what a video holds, and its sha256. Raises BadInput or OSError when it cannot be used."""
+    with place.fetched() as path:
+        info = probe(path)
+        if info.frames < 2:
+            raise BadInput("It holds a single picture; a video needs at least 2 frames.")
+        sha256 = content_sha256(path)
+    if place.fingerprint() != fingerprint:
+        raise BadInput("It was changed while it was read; convert it again when it is finished.")
+    return Source(place, fingerprint, sha256, info.frames, info.fps, (info.height, info.width))
+
+
+def failure(name: str, error: Exception, folder: DataFolder) -> Failure:
+    """Keep an error's traceback in the folder and return what stands in `errors.jsonl`."""
+    text = "".join(traceback.format_exception(error))
+    number = hashlib.sha256(text.encode()).hexdigest()[:12]
+    trace = f"{TRACEBACKS}/{number}.txt"
+    if not folder.exists(trace):
+        folder.write(trace, text.encode())
+    return Failure(name, reason_of(error), number)
+
+
+def reason_of(error: Exception) -> str:
+    """Say in one sentence why a video cannot be used."""
+    if isinstance(error, BadInput):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"It cannot be read ({error.strerror})."
+    return f"An error inside Stillmotion ({type(error).__name__}: {error}); see its traceback."
+
+
+def _load(folder: DataFolder) -> dict[tuple[str, str], Source]:
+    """Read what was seen before; without it, or where it is unreadable, everything is looked at again."""
+    try:
+        sources = [Source.from_json(values) for values in json.loads(folder.read(CATALOGUE))]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {}
+    return {(source.place.path, source.fingerprint): source for source in sources}
+
+
+def _save(folder: DataFolder, sources: Sequence[Source]) -> None:
+    folder.write(CATALOGUE, json.dumps([dataclasses.asdict(source) for source in sources]).encode())
