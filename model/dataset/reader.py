@@ -221,11 +221,13 @@ class EpochLoader(DataLoader[Any]):
 def collate(samples: Sequence[MotionSample]) -> MotionBatch:
     """Stack samples into a batch; for the `collate_fn` of any DataLoader.
 
-    Raises ValueError when they differ in size: then `open_dataset` needs an `image_size`.
+    Raises BadInput when their pictures differ in size.
     """
-    sizes = {tuple(sample.picture.shape[1:]) for sample in samples}
+    sizes = {f"{sample.picture.shape[2]}×{sample.picture.shape[1]}" for sample in samples}
     if len(sizes) > 1:
-        raise ValueError(f"pictures of {sorted(sizes)} do not make a batch; give open_dataset an image_size.")
+        raise BadInput(
+            f"Pictures of {' and '.join(sorted(sizes))} make no batch; give open_dataset an image_size."
+        )
     pictures, queries, displacements, visibilities, facts = zip(*samples, strict=True)
     return MotionBatch(
         torch.stack(pictures),

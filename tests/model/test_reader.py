@@ -16,7 +16,7 @@ from PIL import Image
 
 from model.dataset.folder import DataFolder
 from model.dataset.index import DatasetIndex, SampleFilter
-from model.dataset.reader import EpochLoader, EpochSampler, MotionBatch, as_tensors, open_dataset
+from model.dataset.reader import EpochLoader, EpochSampler, MotionBatch, as_tensors, collate, open_dataset
 from model.dataset.sample import Sample
 from model.dataset.summary import DatasetSummary
 from model.errors import BadInput
@@ -162,6 +162,12 @@ def shorten(sample: Sample, count: int) -> Sample:
         visibility=sample.visibility[:count],
         facts=dataclasses.replace(sample.facts, count=count),
     )
+
+
+def test_pictures_of_different_sizes_need_a_common_one() -> None:
+    samples = [as_tensors(make_sample(0, 0, "train", (0, 0)), size) for size in (None, (20, 30))]
+    with pytest.raises(BadInput, match="Pictures of 128×72 and 30×20 make no batch; give open_dataset"):
+        collate(samples)
 
 
 def test_splits_share_no_video(written: tuple[Path, list[Sample]]) -> None:
