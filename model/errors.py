@@ -1,4 +1,4 @@
-"""The two ways in which Stillmotion's work ends early without being a bug."""
+"""The ways in which Stillmotion's work ends early without being a bug."""
 
 
 class BadInput(ValueError):  # noqa: N818 - names what the person gave, as `click.BadParameter` does
@@ -7,6 +7,10 @@ class BadInput(ValueError):  # noqa: N818 - names what the person gave, as `clic
     The message is one sentence for that person: what is wrong, and what would be right. The command line
     prints it and exits with 2; the web answers with a 4xx status.
     """
+
+
+class Unreachable(BadInput):
+    """Storage does not answer. It is not the fault of the file that was asked for, which may be there yet."""
 
 
 class Stopped(Exception):  # noqa: N818 - a request that was honoured, not an error

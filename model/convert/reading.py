@@ -15,7 +15,7 @@ from model.convert.chunker import Chunker, Span
 from model.convert.cuts import CutDetector
 from model.convert.plan import Plan, Segment, Shard, Source
 from model.convert.profile import Stopwatch
-from model.errors import BadInput, Stopped
+from model.errors import BadInput, Stopped, Unreachable
 from model.video import read_frames
 
 
@@ -126,7 +126,7 @@ class _Reader:
                 for event in self._video(self.plan.sources[source], parts):
                     ended += isinstance(event, SegmentEnd)
                     yield event
-            except (MemoryError, Stopped):
+            except (MemoryError, Stopped, Unreachable):
                 raise
             except Exception as error:  # noqa: BLE001 - one odd video must not end days of work
                 for segment in parts[ended:]:

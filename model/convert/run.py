@@ -64,13 +64,16 @@ class Conversion:
         return cls(folder, plan, ledger)
 
     def tasks(self) -> list[Task]:
-        """Return the shards that are not finished, grouped into what one worker should do in one go."""
-        todo = [shard for shard in self.plan.shards if not self.ledger.is_finished(shard.name)]
-        return [
-            task
-            for source, group in itertools.groupby(todo, key=_only_source)
-            for task in _parts(tuple(group), 1 if source is None else SHARDS_OF_A_TASK)
-        ]
+        """Return the shards that are not finished, grouped into what one worker should do in one go.
+
+        Which shards are together does not depend on what is finished.
+        """
+        tasks = (
+            tuple(shard for shard in part if not self.ledger.is_finished(shard.name))
+            for source, group in itertools.groupby(self.plan.shards, key=_only_source)
+            for part in _parts(tuple(group), 1 if source is None else SHARDS_OF_A_TASK)
+        )
+        return [task for task in tasks if task]
 
     @property
     def chunks(self) -> int:

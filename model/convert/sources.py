@@ -10,11 +10,11 @@ from glob import has_magic
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import fsspec
 from natsort import natsorted
 
 from model.errors import BadInput
 from model.images import SUFFIXES as IMAGE_SUFFIXES
+from model.remote import open_files, reaching
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv", ".gif", ".zip"})
 """The endings of what is taken for a clip in a folder (a zip holds images); named files always are."""
@@ -41,12 +41,13 @@ class Place:
     def fingerprint(self) -> str:
         """Return a short text that changes when the files do, without reading them.
 
-        Raises OSError when they are not there.
+        Raises OSError when they are not there, Unreachable when their storage does not answer.
         """
         if self.is_remote:
-            files, path = fsspec.url_to_fs(self.path)
-            names = files.find(path) if self.is_folder else [path]
-            facts = [files.info(name) for name in names]
+            files, path = open_files(self.path)
+            with reaching(self.path):
+                names = files.find(path) if self.is_folder else [path]
+                facts = [files.info(name) for name in names]
             marks = [
                 f"{fact['name']} {fact.get('size')} {_version(fact)}"
                 for fact in sorted(facts, key=lambda fact: str(fact["name"]))
@@ -58,19 +59,23 @@ class Place:
 
     @contextmanager
     def fetched(self) -> Iterator[Path]:
-        """Lend a local path to the video; what had to be fetched is removed afterwards."""
+        """Lend a local path to the video; what had to be fetched is removed afterwards.
+
+        Raises OSError when it is not there, Unreachable when its storage does not answer.
+        """
         if not self.is_remote:
             yield Path(self.path)
             return
         with tempfile.TemporaryDirectory(prefix="stillmotion-source-") as folder:
-            files, path = fsspec.url_to_fs(self.path)
+            files, path = open_files(self.path)
             target = Path(folder) / PurePosixPath(self.name).name
-            if self.is_folder:
-                target.mkdir()
-                for name in files.find(path):
-                    files.get_file(name, str(target / PurePosixPath(name).name))
-            else:
-                files.get_file(path, str(target))
+            with reaching(self.path):
+                if self.is_folder:
+                    target.mkdir()
+                    for name in files.find(path):
+                        files.get_file(name, str(target / PurePosixPath(name).name))
+                else:
+                    files.get_file(path, str(target))
             yield target
 
     def _local_files(self) -> list[Path]:
@@ -173,12 +178,11 @@ def _is_image(name: str) -> bool:
 
 
 def _remote_places(url: str) -> list[Place]:
+    files, path = open_files(url)
     try:
-        files, path = fsspec.url_to_fs(url)
-        matches = files.glob(path) if has_magic(path) else [path]
-        found = [place for match in matches for place in _remote_below(files, str(match))]
-    except (ValueError, ImportError) as error:
-        raise BadInput(f"{url} cannot be used: {error}") from error
+        with reaching(url):
+            matches = files.glob(path) if has_magic(path) else [path]
+            found = [place for match in matches for place in _remote_below(files, str(match))]
     except OSError as error:
         raise BadInput(f"{url} cannot be read: {error}") from error
     if not found:

@@ -12,7 +12,7 @@ from model.convert.plan import Source
 from model.convert.sources import Place, content_sha256
 from model.dataset.folder import DataFolder
 from model.dataset.shards import Failure
-from model.errors import BadInput
+from model.errors import BadInput, Unreachable
 from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 from model.video import probe
 
@@ -35,6 +35,7 @@ def survey(
     """Look at every video, each file once; what was seen is kept in the folder, for the next time.
 
     folder: of the training set. progress: called with the stage "looking at videos" and how many are done.
+    Raises Unreachable when the storage of a video does not answer.
     """
     seen = _load(folder)
     sources: list[Source] = []
@@ -51,6 +52,8 @@ def survey(
                 seen[(place.path, fingerprint)] = source
                 is_saved = False
             sources.append(dataclasses.replace(source, place=place))
+        except Unreachable:
+            raise
         except (BadInput, OSError) as error:
             failures.append(failure(place.name, error, folder))
         if not is_saved and time.monotonic() - last_save > SECONDS_BETWEEN_SAVES:

@@ -9,14 +9,13 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from model.errors import BadInput
+from model.remote import open_files, reaching
 
 TEMPORARY_PREFIX = ".writing-"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -42,13 +41,15 @@ class DataFolder:
         Raises BadInput when the URL's kind of storage is unknown or its package is not installed.
         """
         text = os.fspath(url)
-        try:
-            files, root = fsspec.url_to_fs(text)
-        except (ValueError, ImportError) as error:
-            raise BadInput(f"{text} cannot be used: {error}") from error
+        files, root = open_files(text)
         protocol = files.protocol
         names = (protocol,) if isinstance(protocol, str) else tuple(protocol)
-        return cls(text, files, str(root).rstrip("/"), "file" in names)
+        return cls(text, files, root.rstrip("/"), "file" in names)
+
+    @property
+    def address(self) -> str:
+        """Return the URL, or the absolute path, by which other processes and machines can open it."""
+        return self.root if self.is_local else str(self.files.unstrip_protocol(self.root))
 
     def path(self, name: str) -> str:
         """Return the place of a file in its file system."""
@@ -56,22 +57,26 @@ class DataFolder:
 
     def exists(self, name: str) -> bool:
         """Tell whether there is such a file."""
-        return bool(self.files.exists(self.path(name)))
+        with self._reaching():
+            return bool(self.files.exists(self.path(name)))
 
     def read(self, name: str) -> bytes:
         """Return a file's content. Raises FileNotFoundError when there is none."""
-        content: bytes = self.files.cat_file(self.path(name))
-        return content
+        with self._reaching():
+            content: bytes = self.files.cat_file(self.path(name))
+            return content
 
     def read_part(self, name: str, start: int, length: int) -> bytes:
         """Return `length` bytes of a file from byte `start` on."""
-        content: bytes = self.files.cat_file(self.path(name), start=start, end=start + length)
-        return content
+        with self._reaching():
+            content: bytes = self.files.cat_file(self.path(name), start=start, end=start + length)
+            return content
 
     def names(self, under: str) -> list[str]:
         """List the names of the files in a folder below this one, sorted; none where it does not exist."""
         try:
-            found = self.files.ls(self.path(under), detail=False)
+            with self._reaching():
+                found = self.files.ls(self.path(under), detail=False)
         except FileNotFoundError:
             return []
         names = (str(path).rstrip("/").rsplit("/", 1)[-1] for path in found)
@@ -85,7 +90,8 @@ class DataFolder:
     def delete(self, name: str) -> None:
         """Remove a file; nothing happens when it is not there."""
         try:
-            self.files.rm_file(self.path(name))
+            with self._reaching():
+                self.files.rm_file(self.path(name))
         except FileNotFoundError:
             return
 
@@ -100,7 +106,7 @@ class DataFolder:
                 with tempfile.TemporaryDirectory(prefix="stillmotion-") as folder:
                     path = Path(folder) / Path(name).name
                     yield path
-                    self.files.put_file(str(path), self.path(name))
+                    self._upload(path, name)
                 return
             target = Path(self.path(name))
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -114,6 +120,17 @@ class DataFolder:
             finally:
                 Path(temporary).unlink(missing_ok=True)
 
+    def _upload(self, path: Path, name: str) -> None:
+        try:
+            with self._reaching():
+                self.files.put_file(str(path), self.path(name))
+        except OSError as error:
+            raise BadInput(f"{self.url} cannot be written to: {error}") from error
+
+    def _reaching(self) -> AbstractContextManager[None]:
+        """Errors of this machine's file system are left as they are."""
+        return nullcontext() if self.is_local else reaching(self.url)
+
     @contextmanager
     def _explaining_full_disk(self) -> Iterator[None]:
         try:
@@ -121,8 +138,9 @@ class DataFolder:
         except OSError as error:
             if error.errno not in _FULL:
                 raise
+            place = self.url if self.is_local else tempfile.gettempdir()
             raise BadInput(
-                f"The disk that holds {self.url} is full; make room and give the same command again to go on."
+                f"The disk that holds {place} is full; make room and give the same command again to go on."
             ) from error
 
     def remove_leftovers(self, is_abandoned: Callable[[int], bool]) -> None:
