@@ -55,6 +55,24 @@ def probe_video(path: Path, limits: Limits) -> VideoFacts:
     )
 
 
+def header_frames(path: Path) -> int | None:
+    """Return about how many frames a video has, from its header alone; None where that says nothing.
+
+    Raises BadInput when the file is no video.
+    """
+    with _open(path) as (container, stream):
+        if stream.frames:
+            return int(stream.frames)
+        rate = stream.average_rate or stream.guessed_rate
+        if stream.duration is not None and stream.time_base is not None:
+            seconds = float(stream.duration * stream.time_base)
+        elif container.duration is not None:
+            seconds = container.duration / av.time_base
+        else:
+            return None
+        return round(seconds * float(rate)) if rate else None
+
+
 def read_video(
     path: Path, start: int, step: int, count: int | None, limits: Limits
 ) -> Iterator[NDArray[np.uint8]]:

@@ -19,12 +19,12 @@ from model.archives import (
     open_folder,
     open_zip,
 )
-from model.containers import probe_video, read_video
+from model.containers import header_frames, probe_video, read_video
 from model.errors import BadInput
 from model.images import looks_like_image, read_image
 from model.limits import Limits
 
-__all__ = ["ClipInfo", "Limits", "probe", "read_frame", "read_frames"]
+__all__ = ["ClipInfo", "Limits", "glance", "probe", "read_frame", "read_frames"]
 
 Kind = Literal["video", "image", "images"]
 ClipPath = str | os.PathLike[str]
@@ -76,6 +76,16 @@ def probe(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> ClipInfo:
         height, width = common_size(sequence)
         sequence.read(0)
         return ClipInfo(kind, width, height, frames=len(sequence.names), fps=0.0)
+
+
+def glance(path: ClipPath) -> int:
+    """Return about how many frames a clip has, from a video's header or the number of images.
+
+    It is quick, and believes the header; `probe` is exact. Raises BadInput as `probe`.
+    """
+    clip = Path(path)
+    frames = header_frames(clip) if _kind(clip) == "video" else None
+    return probe(clip).frames if frames is None else frames
 
 
 def read_frames(

@@ -6,7 +6,9 @@ import click
 
 from model.commands.console import progress_bar
 from model.commands.partial import stop_on_interrupt
+from model.convert.estimating import ConversionEstimate, estimate_conversion
 from model.convert.ledger import load_profile
+from model.convert.locking import locked
 from model.convert.run import Conversion, run
 from model.convert.settings import with_weights
 from model.convert.workers import WorkerSettings
@@ -83,8 +85,16 @@ def conversion_options(command: Any) -> Any:
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Of each process; a fair share without it.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+@click.option("--estimate", is_flag=True, help="Only say how long and how large it would be; writes nothing.")
 def command(
-    *, inputs: tuple[str, ...], out: str, workers: int, threads: int | None, device: str, **settings: Any
+    *,
+    inputs: tuple[str, ...],
+    out: str,
+    workers: int,
+    threads: int | None,
+    device: str,
+    estimate: bool,
+    **settings: Any,
 ) -> None:
     """Make a training set of videos: every chunk of 8 frames becomes a first frame and its points' motion.
 
@@ -92,10 +102,16 @@ def command(
     URLs (s3://, https://). Ctrl-C, a crash or a full disk lose at most the shards under way: the same command
     goes on from there, and ends with the same bytes.
     """
-    with progress_bar("chunks") as report, stop_on_interrupt() as should_stop:
-        conversion = Conversion.prepare(
-            inputs, DataFolder.open(out), with_weights(settings), report, should_stop
-        )
+    if estimate:
+        with progress_bar("") as report, stop_on_interrupt() as should_stop:
+            outlook = estimate_conversion(
+                inputs, with_weights(settings), WorkerSettings(workers, threads, device), report, should_stop
+            )
+        click.echo(describe_estimate(outlook))
+        return
+    folder = DataFolder.open(out)
+    with locked(folder), progress_bar("chunks") as report, stop_on_interrupt() as should_stop:
+        conversion = Conversion.prepare(inputs, folder, with_weights(settings), report, should_stop)
         is_finished = not conversion.tasks()
         run(conversion, WorkerSettings(workers, threads, device), report, should_stop)
     click.echo(describe(conversion, is_finished))
@@ -122,3 +138,30 @@ def describe(conversion: Conversion, was_finished: bool) -> str:
     return "\n".join(
         [*lines, profile.table(), f"  {profile.chunks_per_second:.2f} chunks/s a worker", profile.verdict()]
     )
+
+
+def describe_estimate(estimate: ConversionEstimate) -> str:
+    """Show an estimate as a table."""
+    lines = [
+        f"{estimate.videos} videos, about {estimate.frames:,} frames, {estimate.source_bytes / 1e9:.2f} GB, "
+        f"which are read once before the work; {estimate.timed} chunks were converted to see.",
+        *(f"Cannot be used: {name}: {reason}" for name, reason in estimate.failures),
+        f"{'':28}{'chunks':>10}{'time':>11}{'on disk':>11}{'memory':>10}{'mean motion':>13}",
+    ]
+    for outlook in estimate.outlooks:
+        lines.append(
+            f"{outlook.name:28}{outlook.chunks:>10,}{_duration(outlook.seconds):>11}"
+            f"{outlook.bytes / 1e6:>8,.0f} MB{outlook.memory_bytes / 1e9:>7.1f} GB{outlook.motion:>10.1f} px"
+        )
+    lines.append(
+        "Mean motion: from a point's first to its last position, in pixels of a 256-high image. Every other "
+        "chunk keeps the same kind of motion and half of the samples; every other frame lengthens the "
+        "motion, and halves the samples, too."
+    )
+    return "\n".join(lines)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
