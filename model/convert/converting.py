@@ -24,7 +24,8 @@ POINTS_TOGETHER = {"cpu": 256, "cuda": 4096}
 """So many points are tracked at once, if need be of several chunks and videos; more would not be faster."""
 
 MOST_CHUNKS_TOGETHER = 8
-MOST_FRAMES_AHEAD = 64
+MOST_FRAMES = 64
+"""So many frames are held for chunks that are tracked at once, and as many are read ahead."""
 
 
 def convert_shards(
@@ -46,18 +47,21 @@ def convert_shards(
     stopwatch = Stopwatch()
     device = str(tracker.method.settings.get("device", "cpu"))
     together = POINTS_TOGETHER["cuda" if device.startswith("cuda") else "cpu"]
-    chunks_together = min(MOST_CHUNKS_TOGETHER, max(1, together // plan.settings.grid**2))
-    ahead = min(plan.settings.horizon * (chunks_together + 1), MOST_FRAMES_AHEAD)
+    horizon = plan.settings.horizon
+    chunks_together = max(
+        1, min(MOST_CHUNKS_TOGETHER, together // plan.settings.grid**2, MOST_FRAMES // horizon)
+    )
+    ahead = min(horizon * (chunks_together + 1), MOST_FRAMES)
     with (
         stopwatch.stage("whole"),
-        ReadingThread(plan, shards, tracker, stopwatch, ahead) as events,
+        ReadingThread(plan, shards, tracker, stopwatch, ahead, should_stop) as events,
         WritingThread(plan, shards, folder, tracker.method, stopwatch, on_shard) as writer,
     ):
         work = _Tracking(plan, tracker, writer, stopwatch, should_stop, on_chunk)
         for event in events:
             raise_if_stopped(should_stop)
             work.take(event)
-            if work.chunks >= chunks_together:
+            if work.chunks >= chunks_together or work.has_failure:
                 work.carry_out()
         work.carry_out()
     seconds = dict(stopwatch.seconds)
@@ -76,7 +80,8 @@ class _Ready:
 class _Tracking:
     """Gathers chunks until there are enough to track at once.
 
-    Frames are known by their video and position; those that chunks still to come may need are kept.
+    Frames are known by their video and position. They are kept while a chunk that was given or one that is
+    still to come may need them, and encoded when one does.
     """
 
     plan: Plan
@@ -96,14 +101,20 @@ class _Tracking:
         if isinstance(event, Frame):
             self._fresh[event.source, event.position] = event.prepared
             self._oldest = (event.source, event.oldest)
+            self._forget()
             return
         self._todo.append(event)
         self.chunks += isinstance(event, Chunk)
 
+    @property
+    def has_failure(self) -> bool:
+        """Whether a segment ended with an error, which holds the frames that were read when it arose."""
+        return any(isinstance(event, SegmentEnd) and event.error is not None for event in self._todo)
+
     def carry_out(self) -> None:
-        """Encode the new frames, track the gathered chunks, and hand on the results in order."""
-        self._encode()
+        """Encode the frames of the gathered chunks, track these, and hand on the results in order."""
         chunks = [event for event in self._todo if isinstance(event, Chunk)]
+        self._encode(chunks)
         results = iter(self._track(chunks))
         for event in self._todo:
             if isinstance(event, SegmentEnd):
@@ -114,18 +125,27 @@ class _Tracking:
                 self.on_chunk()
         self._todo.clear()
         self.chunks = 0
-        source, oldest = self._oldest
-        self._ready = {
-            place: frame for place, frame in self._ready.items() if place[0] == source and place[1] >= oldest
-        }
+        self._forget()
 
-    def _encode(self) -> None:
+    def _forget(self) -> None:
+        """Forget the frames that no chunk needs any more."""
+        source, oldest = self._oldest
+        needed = {place for event in self._todo if isinstance(event, Chunk) for place in _places(event)}
+        for frames in (self._fresh, self._ready):
+            for place in [place for place in frames if place not in needed]:
+                if place[0] != source or place[1] < oldest:
+                    del frames[place]
+
+    def _encode(self, chunks: list[Chunk]) -> None:
+        """Encode those frames of chunks that were not encoded for earlier ones."""
+        places = dict.fromkeys(place for chunk in chunks for place in _places(chunk) if place in self._fresh)
+        prepared = [self._fresh.pop(place) for place in places]
+        raise_if_stopped(self.should_stop)
         with self.stopwatch.stage("encode"):
-            encoded = self.tracker.encode(list(self._fresh.values()))
+            encoded = self.tracker.encode(prepared)
         self.stopwatch.count("encoded", len(encoded))
-        for (place, prepared), one in zip(self._fresh.items(), encoded, strict=True):
-            self._ready[place] = _Ready(prepared, one)
-        self._fresh.clear()
+        for place, before, after in zip(places, prepared, encoded, strict=True):
+            self._ready[place] = _Ready(before, after)
 
     def _track(self, chunks: list[Chunk]) -> list[TrackedChunk | Skipped]:
         """Track chunks; those that are worth it also backwards."""
@@ -163,8 +183,7 @@ class _Tracking:
         return results
 
     def _frames(self, chunk: Chunk) -> list[_Ready]:
-        first = chunk.span.start
-        return [self._ready[chunk.segment.source, first + offset] for offset in range(chunk.span.length)]
+        return [self._ready[place] for place in _places(chunk)]
 
     def _tracks(self, chunk: Chunk, followed: Trajectories) -> Tracks:
         source, settings = self.plan.sources[chunk.segment.source], self.plan.settings
@@ -194,6 +213,11 @@ class _Tracking:
             error[chosen] = np.linalg.norm(followed.points[-1] - request.queries[chosen], axis=1)
             errors.append(error)
         return errors
+
+
+def _places(chunk: Chunk) -> list[tuple[int, int]]:
+    """The video and position of each frame of a chunk."""
+    return [(chunk.segment.source, chunk.span.start + offset) for offset in range(chunk.span.length)]
 
 
 def checked_points(settings: ConvertSettings) -> NDArray[np.intp]:

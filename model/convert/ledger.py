@@ -3,7 +3,8 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from model.convert.plan import Plan
 from model.convert.profile import Profile
 from model.dataset.folder import DataFolder
-from model.dataset.shards import SHARDS, Failure, ShardIndex
+from model.dataset.shards import SHARDS, Failure, ShardIndex, archive_name, index_name
 from model.dataset.summary import SPLITS, SUMMARY, DatasetSummary, ShardSummary
 from model.errors import BadInput
 
@@ -29,6 +30,7 @@ class _Entry:
     failures: tuple[Failure, ...]
     skipped: Mapping[str, int]
     method: Mapping[str, Any]
+    recipe: str
 
 
 @dataclass
@@ -45,13 +47,46 @@ class Ledger:
     _last_save: float = 0.0
 
     @classmethod
-    def open(cls, folder: DataFolder, plan: Plan, failures: Iterable[Failure]) -> "Ledger":
-        """Find out what is finished."""
+    def open(
+        cls, folder: DataFolder, plan: Plan, failures: Iterable[Failure], found: Container[str] = ()
+    ) -> "Ledger":
+        """Find out what is finished: shards of the plan whose archive and index are there.
+
+        found: names of the videos that are there now. A shard that had to do without one of these is not
+        finished; as of all that are to be made anew, its index is deleted.
+        """
         ledger = cls(folder, plan, tuple(failures))
-        there = {PurePosixPath(name).stem for name in folder.names(SHARDS) if name.endswith(".json")}
+        sizes = folder.sizes(SHARDS)
         for shard in plan.shards:
-            if shard.name in there:
-                ledger._read(shard.name)
+            if index_name(shard.name) not in sizes:
+                continue
+            entry = _entry(folder, shard.name)
+            is_whole = sizes.get(archive_name(shard.name)) == entry.bytes
+            lost = [failure.source for failure in entry.failures if failure.may_pass]
+            if is_whole and entry.recipe == plan.recipe(shard) and not any(name in found for name in lost):
+                ledger._entries[shard.name] = entry
+            else:
+                folder.delete(index_name(shard.name))
+        planned = {archive_name(shard.name) for shard in plan.shards}
+        for name in sizes:  # left by a plan that was given up before any shard was finished
+            if name.endswith(".tar") and name not in planned and f"{name[:-4]}.json" not in sizes:
+                folder.delete(name)
+        return ledger
+
+    @classmethod
+    def reopen(cls, folder: DataFolder, plan: Plan) -> "Ledger":
+        """Find out what is finished; `errors.jsonl` tells which videos could not even be planned."""
+        ledger = cls.open(folder, plan, (), ())
+        in_shards = {
+            (failure.source, failure.traceback)
+            for entry in ledger._entries.values()
+            for failure in entry.failures
+        }
+        ledger.failures = tuple(
+            failure
+            for failure in _load_failures(folder)
+            if (failure.source, failure.traceback) not in in_shards
+        )
         return ledger
 
     def is_finished(self, shard: str) -> bool:
@@ -60,13 +95,13 @@ class Ledger:
 
     def look(self, shard: str) -> bool:
         """Tell whether a shard is there by now, as another machine may have written it."""
-        if shard not in self._entries and self.folder.exists(f"{SHARDS}/{shard}.json"):
+        if shard not in self._entries and self.folder.exists(index_name(shard)):
             self.add(shard)
         return shard in self._entries
 
     def add(self, shard: str) -> None:
         """Take note of a finished shard."""
-        self._read(shard)
+        self._entries[shard] = _entry(self.folder, shard)
         if time.monotonic() - self._last_save > SECONDS_BETWEEN_SAVES:
             self.save()
 
@@ -84,8 +119,8 @@ class Ledger:
             )
             for failure in failures
         )
-        self.folder.write(ERRORS, "".join(f"{line}\n" for line in lines).encode())
-        self.summary(len({failure.source for failure in failures})).save(self.folder)
+        self._write_anew(ERRORS, "".join(f"{line}\n" for line in lines))
+        self._write_anew(SUMMARY, self.summary(len({failure.source for failure in failures})).text())
         self._last_save = time.monotonic()
 
     def summary(self, failures: int) -> DatasetSummary:
@@ -110,16 +145,49 @@ class Ledger:
             skipped=dict(sorted(skipped.items())),
         )
 
-    def _read(self, shard: str) -> None:
-        index = ShardIndex.load(self.folder, shard)
-        self._entries[shard] = _Entry(
-            samples=len(index.samples),
-            bytes=index.bytes,
-            videos=frozenset(entry.facts.source_sha256 for entry in index.samples),
-            failures=index.failures,
-            skipped=index.skipped,
-            method=index.method,
-        )
+    def _write_anew(self, name: str, text: str) -> None:
+        """Write a file unless it has this content: who only looks whether all is finished changes nothing."""
+        content = text.encode(errors="backslashreplace")  # odd bytes in file names become JSON's escapes
+        with suppress(FileNotFoundError):
+            if self.folder.read(name) == content:
+                return
+        self.folder.write(name, content)
+
+
+def shards_of_others(folder: DataFolder, plan: Plan) -> list[str]:
+    """Return the names of finished shards that are not as the plan has them."""
+    recipes = {shard.name: plan.recipe(shard) for shard in plan.shards}
+    there = [PurePosixPath(name).stem for name in folder.names(SHARDS) if name.endswith(".json")]
+    return [name for name in there if _entry(folder, name).recipe != recipes.get(name)]
+
+
+def has_shards(folder: DataFolder) -> bool:
+    """Tell whether any shard is finished."""
+    return any(name.endswith(".json") for name in folder.names(SHARDS))
+
+
+def _entry(folder: DataFolder, shard: str) -> _Entry:
+    index = ShardIndex.load(folder, shard)
+    return _Entry(
+        samples=len(index.samples),
+        bytes=index.bytes,
+        videos=frozenset(entry.facts.source_sha256 for entry in index.samples),
+        failures=index.failures,
+        skipped=index.skipped,
+        method=index.method,
+        recipe=index.recipe,
+    )
+
+
+def _load_failures(folder: DataFolder) -> list[Failure]:
+    try:
+        lines = folder.read(ERRORS).decode().splitlines()
+        values = [json.loads(line) for line in lines]
+        return [Failure(value["file"], value["reason"], value["traceback"]) for value in values]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{ERRORS} of {folder.url} is damaged; give the `convert` command again.") from error
 
 
 def load_profile(folder: DataFolder) -> Profile:
@@ -144,8 +212,3 @@ def save_profile(folder: DataFolder, profile: Profile) -> None:
         "verdict": profile.verdict(),
     }
     folder.write(STATS, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def is_up_to_date(folder: DataFolder) -> bool:
-    """Tell whether `dataset.json` is there and says that all is finished."""
-    return folder.exists(SUMMARY) and DatasetSummary.load(folder).is_complete

@@ -1,8 +1,9 @@
 """Which shard gets which chunks of which video. The plan is made once, then kept beside the shards."""
 
+import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from model.convert.settings import ConvertSettings
@@ -89,13 +90,23 @@ class Plan:
         return Plan(self.settings, sources, tuple(shards))
 
     def located(self, found: Sequence[Source]) -> "Plan":
-        """Take over from `found` where videos with known content are now."""
+        """Take over from `found` where videos with known content are now; they keep their names."""
         places = {source.sha256: source for source in reversed(found)}
-        return Plan(
-            self.settings,
-            tuple(places.get(source.sha256, source) for source in self.sources),
-            self.shards,
-        )
+
+        def now(old: Source) -> Source:
+            new = places.get(old.sha256, old)
+            return replace(old, place=replace(new.place, name=old.place.name), fingerprint=new.fingerprint)
+
+        return Plan(self.settings, tuple(now(source) for source in self.sources), self.shards)
+
+    def recipe(self, shard: Shard) -> str:
+        """Return 16 hexadecimal digits of all that a shard's samples depend on; its index keeps them.
+
+        So a shard of an earlier plan is not taken for the one that has its name now.
+        """
+        settings = {name: value for name, value in self.settings.to_json().items() if name != "weights"}
+        parts = [[self.sources[part.source].sha256, part.first, part.last] for part in shard.segments]
+        return hashlib.sha256(json.dumps([settings, shard.split, parts]).encode()).hexdigest()[:16]
 
     def save(self, folder: DataFolder) -> None:
         """Write `plan.json`."""
@@ -112,13 +123,14 @@ class Plan:
         """Read `plan.json`; None when there is none. Raises BadInput when it is damaged or newer."""
         try:
             content = json.loads(folder.read(PLAN))
+            is_newer = content["version"] > FORMAT_VERSION
         except FileNotFoundError:
             return None
-        except ValueError as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise _damaged(folder) from error
+        if is_newer:
+            raise BadInput(f"{folder.url} was begun by a newer Stillmotion; update this one.")
         try:
-            if content["version"] > FORMAT_VERSION:
-                raise BadInput(f"{folder.url} was begun by a newer Stillmotion; update this one.")
             return cls(
                 ConvertSettings.from_json(content["settings"]),
                 tuple(Source.from_json(source) for source in content["sources"]),
@@ -132,7 +144,7 @@ class Plan:
                     for shard in content["shards"]
                 ),
             )
-        except (KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _damaged(folder) from error
 
 
@@ -173,6 +185,6 @@ def _shards(
 
 def _damaged(folder: DataFolder) -> BadInput:
     return BadInput(
-        f"{PLAN} of {folder.url} is damaged; delete it and give the same command again: finished shards are "
-        "made anew, to the same bytes."
+        f"{PLAN} of {folder.url} is damaged; delete it and give the same command again: shards that are as a "
+        "new plan has them are kept, others are made anew."
     )

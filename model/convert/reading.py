@@ -4,6 +4,7 @@ import itertools
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from model.convert.chunker import Chunker, Span
 from model.convert.cuts import CutDetector
 from model.convert.plan import Plan, Segment, Shard, Source
 from model.convert.profile import Stopwatch
+from model.convert.sources import Changed, NoRoom
 from model.errors import BadInput, Stopped, Unreachable
+from model.progress import ShouldStop, raise_if_stopped
 from model.video import read_frames
 
 
@@ -51,6 +54,9 @@ class SegmentEnd:
 
 Event = Frame | Chunk | SegmentEnd
 
+LOOK_SECONDS = 0.1
+"""How often a thread that waits for the other looks whether the work is over."""
+
 
 class ReadingThread:
     """Reads ahead of who iterates over it, by a bounded number of events.
@@ -60,12 +66,19 @@ class ReadingThread:
     """
 
     def __init__(
-        self, plan: Plan, shards: Sequence[Shard], tracker: ChunkTracker, stopwatch: Stopwatch, ahead: int
+        self,
+        plan: Plan,
+        shards: Sequence[Shard],
+        tracker: ChunkTracker,
+        stopwatch: Stopwatch,
+        ahead: int,
+        should_stop: ShouldStop,
     ) -> None:
         self._queue: queue.Queue[Event | BaseException | None] = queue.Queue(ahead)
         self._stopwatch = stopwatch
+        self._should_stop = should_stop
         self._is_over = threading.Event()
-        self._reader = _Reader(plan, tracker, stopwatch)
+        self._reader = _Reader(plan, tracker, stopwatch, self._is_over.is_set)
         self._segments = [segment for shard in shards for segment in shard.segments]
         self._thread = threading.Thread(target=self._run, name="reading", daemon=True)
 
@@ -78,34 +91,39 @@ class ReadingThread:
         self._thread.join()
 
     def __iter__(self) -> Iterator[Event]:
-        while True:
-            try:
-                event = self._queue.get_nowait()
-            except queue.Empty:
-                with self._stopwatch.stage("wait for frames"):
-                    event = self._queue.get()
-            if event is None:
-                return
+        """Give the events; raises Stopped when `should_stop` says so, also while nothing comes."""
+        while (event := self._next()) is not None:
             if isinstance(event, BaseException):
                 raise event
             yield event
 
+    def _next(self) -> Event | BaseException | None:
+        raise_if_stopped(self._should_stop)
+        with suppress(queue.Empty):
+            return self._queue.get_nowait()
+        with self._stopwatch.stage("wait for frames"):
+            while True:
+                with suppress(queue.Empty):
+                    return self._queue.get(timeout=LOOK_SECONDS)
+                raise_if_stopped(self._should_stop)
+
     def _run(self) -> None:
-        try:
-            for event in self._reader.events(self._segments):
-                self._put(event)
-            self._put(None)
-        except Stopped:
-            return
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that iterates
-            self._put(error)
+        with suppress(Stopped):  # then nobody iterates any more
+            try:
+                for event in self._reader.events(self._segments):
+                    self._put(event)
+                self._put(None)
+            except Stopped:
+                raise
+            except BaseException as error:  # noqa: BLE001 - handed to the thread that iterates
+                self._put(error)
 
     def _put(self, event: Event | BaseException | None) -> None:
         while True:
             if self._is_over.is_set():
                 raise Stopped("The reading was stopped.")
             try:
-                self._queue.put(event, timeout=0.1)
+                self._queue.put(event, timeout=LOOK_SECONDS)
                 return
             except queue.Full:
                 continue
@@ -116,6 +134,7 @@ class _Reader:
     plan: Plan
     tracker: ChunkTracker
     stopwatch: Stopwatch
+    should_stop: ShouldStop
 
     def events(self, segments: Sequence[Segment]) -> Iterator[Event]:
         """Read the videos, each in one go through all of its segments that follow each other."""
@@ -126,7 +145,7 @@ class _Reader:
                 for event in self._video(self.plan.sources[source], parts):
                     ended += isinstance(event, SegmentEnd)
                     yield event
-            except (MemoryError, Stopped, Unreachable):
+            except (MemoryError, Stopped, Unreachable, NoRoom):
                 raise
             except Exception as error:  # noqa: BLE001 - one odd video must not end days of work
                 for segment in parts[ended:]:
@@ -134,12 +153,16 @@ class _Reader:
 
     def _video(self, source: Source, segments: Sequence[Segment]) -> Iterator[Event]:
         self._check_unchanged(source)
-        with source.place.fetched() as path:
-            yield from self._frames(source, path, segments)
+        with source.place.fetched(self.should_stop) as path:
+            try:
+                yield from self._frames(source, path, segments)
+            except Exception:
+                self._check_unchanged(source)  # if it was changed or is gone, that explains it
+                raise
 
     def _check_unchanged(self, source: Source) -> None:
         if source.place.fingerprint() != source.fingerprint:
-            raise BadInput("It was changed after the conversion had begun; give the same command again.")
+            raise Changed("It was changed after the conversion had begun; give the same command again.")
 
     def _frames(self, source: Source, path: Path, segments: Sequence[Segment]) -> Iterator[Event]:
         waiting = list(segments)
@@ -155,6 +178,11 @@ class _Reader:
                 yield SegmentEnd(chunker.segment, None)
 
         for frame in self._decoded(path, position):
+            if frame.shape[:2] != source.size:
+                raise BadInput(
+                    f"It changes its size to {frame.shape[1]}×{frame.shape[0]} pixels on the way; convert it "
+                    "to one size."
+                )
             if waiting and position == waiting[0].first:
                 active.append(self._chunker(waiting.pop(0)))
             with self.stopwatch.stage("cuts"):

@@ -4,17 +4,17 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import psutil
-
 from model.convert.converting import convert_shards
-from model.convert.ledger import Ledger, load_profile, save_profile
-from model.convert.plan import Plan, Shard
+from model.convert.ledger import Ledger, has_shards, load_profile, save_profile, shards_of_others
+from model.convert.locking import is_abandoned
+from model.convert.plan import Plan, Shard, Source, chunk_starts
 from model.convert.profile import Profile, Stopwatch
 from model.convert.settings import ConvertSettings
-from model.convert.sources import find_places
-from model.convert.survey import survey
+from model.convert.sources import find_places, remove_fetched
+from model.convert.survey import failure, survey
 from model.convert.workers import WorkerSettings, work_in_processes
 from model.dataset.folder import DataFolder
+from model.dataset.shards import Failure
 from model.errors import BadInput
 from model.progress import Progress, ReportProgress, ShouldStop
 
@@ -45,21 +45,26 @@ class Conversion:
 
         Raises BadInput when nothing can be used, or when the folder was begun with other settings.
         """
-        old = Plan.load(folder)
-        if old is not None and (different := settings.differences(old.settings)):
-            raise BadInput(
-                f"{folder.url} was begun with other settings ({'; '.join(different)}); give another "
-                "--out, or the settings that it was begun with."
-            )
-        folder.remove_leftovers(lambda process: not psutil.pid_exists(process))
+        old = _begun(folder, settings)
+        folder.remove_leftovers(is_abandoned)
+        remove_fetched(is_abandoned)
         found = survey(find_places(inputs), folder, progress, should_stop)
-        plan = (old or Plan(settings)).located(found.sources).with_sources(found.sources)
+        known = Plan(settings, old.sources, old.shards) if old else Plan(settings)
+        plan = known.located(found.sources).with_sources(found.sources)
+        failures = found.failures + tuple(_too_short(found.sources, settings, folder))
         if not plan.shards:
-            reasons = "; ".join(f"{failure.source}: {failure.reason}" for failure in found.failures[:3])
+            reasons = "; ".join(f"{failure.source}: {failure.reason}" for failure in failures[:3])
             raise BadInput(f"None of the videos can be used. {reasons}")
+        if old is None and (others := shards_of_others(folder, plan)):
+            raise BadInput(
+                f"{folder.url} holds shards of another conversion ({', '.join(others[:3])}) and no plan of "
+                "it; give another --out, or delete its folder of shards."
+            )
         if plan != old:
             plan.save(folder)
-        ledger = Ledger.open(folder, plan, found.failures)
+        there = {source.sha256 for source in found.sources}
+        names = {source.place.name for source in plan.sources if source.sha256 in there}
+        ledger = Ledger.open(folder, plan, failures, names)
         ledger.save()
         return cls(folder, plan, ledger)
 
@@ -128,9 +133,10 @@ def run(
         if workers.count == 1:
             _work_here(conversion, tasks, workers, report, add_cost, should_stop)
         else:
-            work_in_processes(conversion.folder, tasks, workers, report, add_cost, should_stop)
+            spread = _spread(tasks, workers.count)
+            work_in_processes(conversion.folder, spread, workers, report, add_cost, should_stop)
     finally:
-        conversion.folder.remove_leftovers(lambda process: not psutil.pid_exists(process))
+        conversion.folder.remove_leftovers(is_abandoned)
         conversion.ledger.save()
     return cost
 
@@ -161,6 +167,37 @@ def _work_here(
                 should_stop=should_stop,
             )
         )
+
+
+def _begun(folder: DataFolder, settings: ConvertSettings) -> Plan | None:
+    """Return the plan of a conversion that has begun; one that has nothing to show for it may be given up."""
+    old = Plan.load(folder)
+    if old is None or not (different := settings.differences(old.settings)):
+        return old
+    if not has_shards(folder):
+        return None
+    raise BadInput(
+        f"{folder.url} was begun with other settings ({'; '.join(different)}); give another --out, or the "
+        "settings that it was begun with."
+    )
+
+
+def _too_short(sources: Sequence[Source], settings: ConvertSettings, folder: DataFolder) -> Iterator[Failure]:
+    """Find the videos that have no chunk."""
+    for source in sources:
+        if not chunk_starts(source, settings):
+            error = BadInput(
+                f"In steps of {settings.frame_step} its {source.frames} frames hold only one; a sample has 2 "
+                "or more."
+            )
+            yield failure(source.place.name, error, folder)
+
+
+def _spread(tasks: Sequence[Task], workers: int) -> list[Task]:
+    """Cut the tasks of long videos smaller where there are too few to keep all workers busy to the end."""
+    shards = sum(len(task) for task in tasks)
+    size = max(1, shards // (2 * workers))
+    return [part for task in tasks for part in _parts(task, size)]
 
 
 def _only_source(shard: Shard) -> int | None:

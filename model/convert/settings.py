@@ -64,10 +64,14 @@ class ConvertSettings:
                 raise BadInput(f"The {name} must be {smallest} to {largest}, not {value}.")
         if not 0 <= self.min_motion < float("inf"):
             raise BadInput(f"The least motion must be 0 px or more, not {self.min_motion}.")
-        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
+        if not (self.validation >= 0 and self.test >= 0 and self.validation + self.test < 1):
             raise BadInput(
                 "The shares for validation and test must be 0 or more and together less than 1, not "
                 f"{self.validation} and {self.test}."
+            )
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise BadInput(
+                f"There is no precision “{self.precision[:60]}”; choose auto, float32 or bfloat16."
             )
         if self.check not in get_args(Check):
             raise BadInput(f"The check must be none, sparse or full, not “{self.check[:60]}”.")

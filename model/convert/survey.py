@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.convert.plan import Source
-from model.convert.sources import Place, content_sha256
+from model.convert.sources import Changed, NoRoom, Place, content_sha256
 from model.dataset.folder import DataFolder
 from model.dataset.shards import Failure
-from model.errors import BadInput, Unreachable
+from model.errors import BadInput, Stopped, Unreachable
 from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 from model.video import probe
 
@@ -48,13 +48,13 @@ def survey(
             fingerprint = place.fingerprint()
             source = seen.get((place.path, fingerprint))
             if source is None:
-                source = look(place, fingerprint)
+                source = look(place, fingerprint, should_stop)
                 seen[(place.path, fingerprint)] = source
                 is_saved = False
             sources.append(dataclasses.replace(source, place=place))
-        except Unreachable:
+        except (MemoryError, Stopped, Unreachable, NoRoom):
             raise
-        except (BadInput, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - one odd video must not end days of work
             failures.append(failure(place.name, error, folder))
         if not is_saved and time.monotonic() - last_save > SECONDS_BETWEEN_SAVES:
             _save(folder, list(seen.values()))
@@ -65,26 +65,26 @@ def survey(
     return Survey(tuple(sources), tuple(failures))
 
 
-def look(place: Place, fingerprint: str) -> Source:
+def look(place: Place, fingerprint: str, should_stop: ShouldStop) -> Source:
     """Find out what a video holds, and its sha256. Raises BadInput or OSError when it cannot be used."""
-    with place.fetched() as path:
+    with place.fetched(should_stop) as path:
         info = probe(path)
         if info.frames < 2:
             raise BadInput("It holds a single picture; a video needs at least 2 frames.")
         sha256 = content_sha256(path)
     if place.fingerprint() != fingerprint:
-        raise BadInput("It was changed while it was read; convert it again when it is finished.")
+        raise Changed("It was changed while it was read; convert it again when it is finished.")
     return Source(place, fingerprint, sha256, info.frames, info.fps, (info.height, info.width))
 
 
 def failure(name: str, error: Exception, folder: DataFolder) -> Failure:
     """Keep an error's traceback in the folder and return what stands in `errors.jsonl`."""
-    text = "".join(traceback.format_exception(error))
-    number = hashlib.sha256(text.encode()).hexdigest()[:12]
+    text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
+    number = hashlib.sha256(text).hexdigest()[:12]
     trace = f"{TRACEBACKS}/{number}.txt"
     if not folder.exists(trace):
-        folder.write(trace, text.encode())
-    return Failure(name, reason_of(error), number)
+        folder.write(trace, text)
+    return Failure(name, reason_of(error), number, may_pass=isinstance(error, (Changed, OSError)))
 
 
 def reason_of(error: Exception) -> str:
@@ -100,7 +100,7 @@ def _load(folder: DataFolder) -> dict[tuple[str, str], Source]:
     """Read what was seen before; without it, or where it is unreadable, everything is looked at again."""
     try:
         sources = [Source.from_json(values) for values in json.loads(folder.read(CATALOGUE))]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     return {(source.place.path, source.fingerprint): source for source in sources}
 

@@ -3,9 +3,12 @@
 import multiprocessing
 import signal
 import threading
-from collections import deque
+import traceback
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol
@@ -25,7 +28,7 @@ from model.progress import ShouldStop, raise_if_stopped
 from model.whole_chunks import load_chunk_tracker
 
 MOST_DEATHS = 3
-"""A shard at which so many workers in a row die is not tried again."""
+"""A shard at which so many workers die is not tried again, and so many such shards in a row end the work."""
 
 LOOK_SECONDS = 0.2
 
@@ -84,13 +87,15 @@ def work_in_processes(
     """Have tasks done by processes; a task whose worker dies is given to a new one.
 
     Raises Stopped when `should_stop` says so, and BadInput when a worker says that the disk is full or the
-    weights are of no use, or when workers keep dying at the same shard.
+    weights are of no use, or, after the other shards, when workers keep dying at the same shard. A bug that a
+    worker meets with is raised as RuntimeError, with the worker's traceback.
     """
     pool = _Pool(folder, settings, report, add_cost, deque(tasks))
     try:
         while pool.is_busy:
             raise_if_stopped(should_stop)
             pool.step()
+        pool.check_all_done()
     finally:
         pool.end()
 
@@ -106,13 +111,16 @@ class _Pool:
     ) -> None:
         self._folder, self._settings, self._report, self._add_cost = folder, settings, report, add_cost
         self._tasks = tasks
-        self._deaths: dict[str, int] = {}
+        self._deaths: Counter[str] = Counter()
+        self._given_up: list[str] = []
+        self._given_up_in_a_row = 0
         self._workers: list[_Worker] = []
+        resource_tracker.ensure_running()  # else the first worker's start does it, and lets SIGINT through
 
     @property
     def is_busy(self) -> bool:
         """Whether anything is left to do."""
-        return bool(self._tasks) or any(worker.task for worker in self._workers)
+        return bool(self._tasks) or any(worker.task is not None for worker in self._workers)
 
     def step(self) -> None:
         """Give idle workers a task, start new ones, and listen to all for a moment."""
@@ -121,10 +129,20 @@ class _Pool:
         for worker in self._workers:
             if worker.task is None and self._tasks:
                 worker.task = self._tasks.popleft()
-                worker.connection.send([shard.name for shard in worker.task])
+                with suppress(BrokenPipeError, ConnectionResetError):  # a dead one is buried below
+                    worker.connection.send([shard.name for shard in worker.task])
         ready = set(wait([worker.connection for worker in self._workers], LOOK_SECONDS))
         for worker in [worker for worker in self._workers if worker.connection in ready]:
             self._listen(worker)
+
+    def check_all_done(self) -> None:
+        """Raise BadInput when shards were given up."""
+        if self._given_up:
+            names = ", ".join(self._given_up)
+            raise BadInput(
+                f"Workers ended {MOST_DEATHS} times each while they converted {names}; the other shards are "
+                "done. If the memory ran out, take fewer --workers; the same command tries again."
+            )
 
     def end(self) -> None:
         """End all workers at once: what they had not finished they can do again."""
@@ -140,14 +158,19 @@ class _Pool:
         process = context.Process(
             target=_worker_main, args=(theirs, self._folder.url, self._settings), daemon=True
         )
-        process.start()
+        # Ctrl-C reaches all processes of a terminal; this one ends the new one, which inherits the mask.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()
         return _Worker(process, ours)
 
     def _listen(self, worker: _Worker) -> None:
         try:
             kind, content = worker.connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # also in the middle of a message
             self._bury(worker)
             return
         if kind == "chunk":
@@ -155,13 +178,16 @@ class _Pool:
         elif kind == "shard":
             assert worker.task is not None
             worker.task = tuple(shard for shard in worker.task if shard.name != content)
+            self._given_up_in_a_row = 0
             self._report.add_shard(content)
         elif kind == "cost":
             self._add_cost(content)
         elif kind == "free":
             worker.task = None
-        else:
+        elif kind == "refused":
             raise BadInput(content)
+        else:
+            raise RuntimeError(f"An error in a worker:\n{content}")
 
     def _bury(self, worker: _Worker) -> None:
         """Put a dead worker's task back."""
@@ -170,20 +196,25 @@ class _Pool:
         self._workers.remove(worker)
         if not worker.task:
             return
-        name = worker.task[0].name
-        self._deaths[name] = self._deaths.get(name, 0) + 1
-        if self._deaths[name] >= MOST_DEATHS:
+        first, *others = worker.task
+        self._deaths[first.name] += 1
+        if self._deaths[first.name] < MOST_DEATHS:
+            self._tasks.appendleft(worker.task)
+            return
+        self._given_up.append(first.name)
+        self._given_up_in_a_row += 1
+        if self._given_up_in_a_row == MOST_DEATHS:
             raise BadInput(
-                f"Workers ended {MOST_DEATHS} times while they converted {name} ({_how(worker.process)}); "
-                "if the memory ran out, take fewer --workers."
+                f"Workers keep ending ({_how(worker.process)}), whatever they convert. If the memory ran "
+                "out, take fewer --workers."
             )
-        self._tasks.appendleft(worker.task)
+        if others:
+            self._tasks.appendleft(tuple(others))
 
 
 def _worker_main(connection: Connection, url: str, settings: WorkerSettings) -> None:
     """Convert the shards that come through the connection, until it closes."""
     end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
     lock = threading.Lock()  # the thread that writes reports shards
 
     def tell(kind: str, content: Any = None) -> None:
@@ -211,10 +242,12 @@ def _worker_main(connection: Connection, url: str, settings: WorkerSettings) -> 
             )
             tell("cost", cost)
             tell("free")
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # nobody is interested any more
     except BadInput as error:
-        tell("error", str(error))
-    except (EOFError, BrokenPipeError):
-        return
+        tell("refused", str(error))
+    except Exception as error:  # noqa: BLE001 - a bug, which would only come again in another worker
+        tell("failed", "".join(traceback.format_exception(error)))
 
 
 def _how(process: Any) -> str:

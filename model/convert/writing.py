@@ -15,6 +15,7 @@ from model.convert.survey import failure
 from model.dataset.folder import DataFolder
 from model.dataset.sample import MotionSummary, Sample, SampleFacts, jpeg
 from model.dataset.shards import Failure, ShardIndex, ShardWriter, archive_name
+from model.errors import Stopped
 from model.tracks import Method, Tracks
 
 
@@ -71,7 +72,8 @@ class WritingThread:
     ) -> None:
         self._queue: queue.Queue[Item | None] = queue.Queue(ahead)
         self._stopwatch = stopwatch
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
+        self._is_over = threading.Event()
         self._shards = _Shards(plan, shards, folder, method, stopwatch, on_shard)
         self._thread = threading.Thread(target=self._run, name="writing", daemon=True)
 
@@ -81,7 +83,7 @@ class WritingThread:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            self._error = self._error or InterruptedError()
+            self._is_over.set()
         self._put(None)
         self._thread.join()
         if kind is None and self._error is not None:
@@ -101,20 +103,11 @@ class WritingThread:
                 self._queue.put(item)
 
     def _run(self) -> None:
-        try:
-            while (item := self._queue.get()) is not None:
-                if self._error is None:
-                    self._write(item)
-        finally:
-            self._shards.discard()
-
-    def _write(self, item: Item) -> None:
-        try:
-            with self._stopwatch.stage("write"):
-                self._shards.take(item)
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that gives the chunks
-            self._error = error
-            self._shards.discard()
+        """Take items to the very end, whatever happens: the giver may be waiting for room in the queue."""
+        while (item := self._queue.get()) is not None:
+            if self._error is None and not self._is_over.is_set():
+                self._error = self._shards.write(item)
+        self._shards.discard(Stopped("The shard is not finished."))
 
 
 class _Shards:
@@ -140,8 +133,30 @@ class _Shards:
         self._skipped: dict[str, int] = {}
         self._skipped_in_segment: list[str] = []
 
-    def take(self, item: Item) -> None:
-        """Write a sample, or end a segment and perhaps its shard."""
+    def write(self, item: Item) -> Exception | None:
+        """Write a sample, or end a segment and perhaps its shard.
+
+        What goes wrong throws the shard away, and is returned.
+        """
+        try:
+            with self._stopwatch.stage("write"):
+                self._take(item)
+        except Exception as error:  # noqa: BLE001 - raised in the thread that gives the chunks
+            return self.discard(error)
+        return None
+
+    def discard(self, error: Exception) -> Exception:
+        """Throw the unfinished shard away because of an error; return it, a full disk in a sentence."""
+        if self._writer is not None:
+            self._stack.callback(self._writer.close)  # comes before the file's removal
+            self._writer = None
+        try:
+            self._stack.__exit__(type(error), error, error.__traceback__)
+        except Exception as explained:  # noqa: BLE001 - likewise
+            return explained
+        return error
+
+    def _take(self, item: Item) -> None:
         writer = self._writer or self._open()
         if isinstance(item, TrackedChunk):
             writer.add(_sample(item, self._plan))
@@ -150,14 +165,6 @@ class _Shards:
             self._skipped_in_segment.append(item.reason)
         else:
             self._end_segment(writer, item)
-
-    def discard(self) -> None:
-        """Throw the unfinished shard away."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-            error = InterruptedError("The shard is not finished.")
-            self._stack.__exit__(type(error), error, None)
 
     def _open(self) -> ShardWriter:
         self._stack = ExitStack()
@@ -193,7 +200,16 @@ class _Shards:
             "weights_sha256": self._method.weights_sha256,
             "settings": dict(self._method.settings),
         }
-        ShardIndex(shard.name, size, entries, tuple(self._failures), self._skipped, method).save(self._folder)
+        index = ShardIndex(
+            shard.name,
+            size,
+            entries,
+            tuple(self._failures),
+            self._skipped,
+            method,
+            self._plan.recipe(shard),
+        )
+        index.save(self._folder)
         self._on_shard(shard.name)
 
 

@@ -9,7 +9,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from model.errors import BadInput
 from model.remote import open_files, reaching
 
 TEMPORARY_PREFIX = ".writing-"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a system says when there is no room left, or none is allowed."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,20 @@ class DataFolder:
         names = (str(path).rstrip("/").rsplit("/", 1)[-1] for path in found)
         return sorted(f"{under}/{name}" for name in names if not name.startswith(TEMPORARY_PREFIX))
 
+    def sizes(self, under: str) -> dict[str, int]:
+        """Return the bytes of each file in a folder below this one, by name; nothing without the folder."""
+        try:
+            with self._reaching():
+                found = self.files.ls(self.path(under), detail=True)
+        except FileNotFoundError:
+            return {}
+        names = {str(fact["name"]).rstrip("/").rsplit("/", 1)[-1]: fact for fact in found}
+        return {
+            f"{under}/{name}": int(fact["size"])
+            for name, fact in names.items()
+            if fact["type"] == "file" and not name.startswith(TEMPORARY_PREFIX)
+        }
+
     def write(self, name: str, content: bytes) -> None:
         """Make `content` the content of a file. Raises BadInput when the disk is full."""
         with self.new_file(name) as path:
@@ -136,25 +151,28 @@ class DataFolder:
         try:
             yield
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in DISK_FULL:
                 raise
             place = self.url if self.is_local else tempfile.gettempdir()
             raise BadInput(
                 f"The disk that holds {place} is full; make room and give the same command again to go on."
             ) from error
 
-    def remove_leftovers(self, is_abandoned: Callable[[int], bool]) -> None:
+    def remove_leftovers(self, is_abandoned: Callable[[int, float], bool]) -> None:
         """Remove what killed processes of this machine left half written.
 
-        is_abandoned: tells of a process id whether its files are nobody's any more.
+        is_abandoned: tells of a process id and the time at which a file was last written to (seconds since
+            the epoch) whether that file is nobody's any more.
         """
         if not self.is_local:
             return
         ours = _our_prefix()
         for path in Path(self.root).glob(f"**/{TEMPORARY_PREFIX}*"):
             process = path.name.removeprefix(ours).split("-")[0]
-            if path.name.startswith(ours) and process.isdigit() and is_abandoned(int(process)):
-                path.unlink(missing_ok=True)
+            if path.name.startswith(ours) and process.isdigit():
+                with suppress(FileNotFoundError):  # its process has just renamed or removed it
+                    if is_abandoned(int(process), path.stat().st_mtime):
+                        path.unlink()
 
 
 def _our_prefix() -> str:

@@ -39,11 +39,13 @@ class Failure:
     """A video that could not be used.
 
     source: its name. reason: one sentence. traceback: the id of the traceback kept in `tracebacks/ID.txt`.
+    may_pass: it was not there or was changed, so another time it may be of use.
     """
 
     source: str
     reason: str
     traceback: str
+    may_pass: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class ShardIndex:
     failures: videos of this shard that could not be used.
     skipped: how many samples were left out, by the reason ("still").
     method: name and settings of what tracked, as `model.tracks.Method` has them.
+    recipe: a digest of what the shard was to be made of, and how; see `model.convert.plan.Plan.recipe`.
     """
 
     name: str
@@ -62,6 +65,7 @@ class ShardIndex:
     failures: tuple[Failure, ...]
     skipped: Mapping[str, int]
     method: Mapping[str, Any]
+    recipe: str = ""
 
     def save(self, folder: DataFolder) -> None:
         """Write it beside its shard."""
@@ -75,6 +79,7 @@ class ShardIndex:
             "failures": [vars(failure) for failure in self.failures],
             "skipped": dict(self.skipped),
             "method": dict(self.method),
+            "recipe": self.recipe,
         }
         folder.write(index_name(self.name), json.dumps(content, sort_keys=True).encode())
 
@@ -97,8 +102,9 @@ class ShardIndex:
                 tuple(Failure(**failure) for failure in content["failures"]),
                 content["skipped"],
                 content["method"],
+                content.get("recipe", ""),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(
                 f"The index {index_name(name)} of {folder.url} is damaged; delete it and convert again."
             ) from error

@@ -46,10 +46,14 @@ class DatasetSummary:
         """Return how many samples there are, in all or in a split."""
         return sum(shard.samples for shard in self.shards if split in (None, shard.split))
 
+    def text(self) -> str:
+        """Return what stands in `dataset.json`."""
+        content = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        return json.dumps(content, sort_keys=True, indent=1) + "\n"
+
     def save(self, folder: DataFolder) -> None:
         """Write `dataset.json`."""
-        content = {"format": FORMAT, "version": VERSION, **asdict(self)}
-        folder.write(SUMMARY, (json.dumps(content, sort_keys=True, indent=1) + "\n").encode())
+        folder.write(SUMMARY, self.text().encode())
 
     @classmethod
     def load(cls, folder: DataFolder) -> "DatasetSummary":

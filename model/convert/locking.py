@@ -1,0 +1,57 @@
+"""One `convert` at a time: a folder is locked while it is written to, and swept before."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from model.dataset.folder import DataFolder
+from model.errors import BadInput
+
+LOCK = ".lock"
+REUSE_SECONDS = 60.0
+"""A process that began so long after a file was written to is another one that has got the same number."""
+
+
+@contextmanager
+def locked(folder: DataFolder) -> Iterator[None]:
+    """Keep other `convert` commands out of a folder on this machine; the lock ends with its process.
+
+    Folders elsewhere are not locked: two commands would do the same work twice, to the same bytes.
+    Raises BadInput when the folder is in use or cannot be written to.
+    """
+    if not folder.is_local:
+        yield
+        return
+    path = Path(folder.path(LOCK))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    except OSError as error:
+        raise BadInput(f"{folder.url} is no folder that can be written to ({error.strerror}).") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BadInput(
+                f"Another convert is at work in {folder.url}; wait for its end, or stop it first."
+            ) from error
+        except OSError:  # a file system without locks, as for folders elsewhere
+            yield
+            return
+        yield
+
+
+def is_abandoned(process: int, changed: float) -> bool:
+    """Tell whether the process that wrote a file is gone.
+
+    process: its number, which may be another process's by now. changed: when the file was last written to, in
+    seconds since the epoch.
+    """
+    try:
+        writer = psutil.Process(process)
+        return writer.status() == psutil.STATUS_ZOMBIE or writer.create_time() > changed + REUSE_SECONDS
+    except psutil.NoSuchProcess:
+        return True
