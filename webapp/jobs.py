@@ -1,11 +1,14 @@
-"""The queue of runs: enqueue, cancel, look after. The only file that talks to RQ."""
+"""The queue of runs: enqueue, cancel, look after; and the worker that serves queues.
+
+Only this file and `conversion/queue.py` talk to RQ.
+"""
 
 import logging
 import math
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +26,9 @@ from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
+from rq.worker import BaseWorker
 
+from model.errors import BadInput
 from model.processes import end_with_parent
 from webapp.records import Database, Run, RunState
 from webapp.settings import Settings
@@ -72,11 +77,44 @@ def connect(settings: Settings, patience: int = 3) -> Redis:
 
     patience: how often a command is tried again when Redis does not answer; the pauses grow to 1 s.
     """
-    return Redis.from_url(
-        settings.redis,
-        socket_connect_timeout=2,
-        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), patience),
-    )
+    return connect_to(settings.redis, patience)
+
+
+def connect_to(url: str, patience: int = 3) -> Redis:
+    """Return a client of the Redis at a URL; see `connect`. Raises BadInput for what is no Redis URL."""
+    try:
+        return Redis.from_url(
+            url,
+            socket_connect_timeout=2,
+            retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), patience),
+        )
+    except ValueError as error:
+        raise BadInput(f"{url} is no URL of a Redis, such as redis://host:6379/0.") from error
+
+
+def forget(redis: Redis, job_id: str) -> None:
+    """Remove all that RQ knows about a job."""
+    with suppress(NoSuchJobError):
+        job = Job.fetch(job_id, connection=redis, serializer=JSONSerializer)
+        # RQ 3.0's delete() raises when it finds an execution here whose details have expired.
+        redis.delete(job.execution_registry.key)
+        job.delete()
+
+
+def abandon_silent(redis: Redis, started: StartedJobRegistry) -> None:
+    """Have RQ give up jobs whose worker gives no sign of life any more.
+
+    Not in a Redis that has just come back: nobody could give it signs of life while it was away.
+    """
+    server = redis.info("server")
+    if int(server["uptime_in_seconds"]) > HEARTBEAT_TTL:
+        started.cleanup()
+
+
+def is_alive(worker: BaseWorker) -> bool:
+    """Tell whether a worker has given a sign of life lately."""
+    newest = datetime.now(UTC) - timedelta(seconds=WORKER_IS_ALIVE)
+    return worker.last_heartbeat is not None and worker.last_heartbeat > newest
 
 
 @dataclass(frozen=True)
@@ -114,11 +152,7 @@ class Jobs:
     def enqueue(self, run_id: str) -> None:
         """Put a run into the queue, whatever the queue knew about it before."""
         queue = self._queue
-        with suppress(NoSuchJobError):
-            job = Job.fetch(run_id, connection=self.redis, serializer=JSONSerializer)
-            # RQ 3.0's delete() raises when it finds an execution here whose details have expired.
-            self.redis.delete(job.execution_registry.key)
-            job.delete()
+        forget(self.redis, run_id)
         queue.intermediate_queue.remove(run_id)
         queue.enqueue_call(
             TASK,
@@ -159,18 +193,11 @@ class Jobs:
 
     def count_workers(self) -> int:
         """Return how many workers are alive. Raises RedisError when Redis does not answer."""
-        newest = datetime.now(UTC) - timedelta(seconds=WORKER_IS_ALIVE)
-        workers = Worker.all(queue=self._queue, serializer=JSONSerializer)
-        return sum(worker.last_heartbeat is not None and worker.last_heartbeat > newest for worker in workers)
+        return sum(is_alive(worker) for worker in Worker.all(queue=self._queue, serializer=JSONSerializer))
 
     def abandon_silent(self) -> None:
-        """Have RQ give up jobs whose worker gives no sign of life any more.
-
-        Not in a Redis that has just come back: nobody could give it signs of life while it was away.
-        """
-        server = self.redis.info("server")
-        if int(server["uptime_in_seconds"]) > HEARTBEAT_TTL:
-            self._started.cleanup()
+        """Have RQ give up runs whose worker gives no sign of life any more."""
+        abandon_silent(self.redis, self._started)
 
     def abandon_all(self) -> None:
         """Have RQ give up all jobs that were started; for when all workers are known to be gone."""
@@ -253,8 +280,8 @@ def discard_stopped(job: Job, _connection: Any) -> None:
 
 
 def record_killed(job: Job, _process_id: int, status: int, _usage: Any) -> None:
-    """Write down why a job's process ended without a word (RQ calls this in the worker)."""
-    if status is None or not os.WIFSIGNALED(status):
+    """Write down why a run's process ended without a word (RQ calls this in the worker)."""
+    if job.origin != QUEUE or status is None or not os.WIFSIGNALED(status):
         return  # it left by itself, before the run started or after it ended: the reaper looks after it
     killer = signal.Signals(os.WTERMSIG(status))
     cause = ", most likely because the memory ran out" if killer is signal.SIGKILL else ""
@@ -285,15 +312,16 @@ class TrackingWorker(Worker):
         self.maintain()
 
 
-def work(settings: Settings, maintain: Callable[[], None]) -> None:
+def work(url: str, queues: Sequence[str], maintain: Callable[[], None]) -> None:
     """Run jobs until SIGTERM or SIGINT.
 
+    url: of the Redis. queues: a job of the first one goes before those of the next.
     maintain: called at the start, and every few seconds while there is nothing to do.
     """
     # A job outlives a restart of Redis: its worker waits about 20 s for it to come back.
-    redis = connect(settings, patience=25)
+    redis = connect_to(url, patience=25)
     worker = TrackingWorker(
-        [QUEUE],
+        list(queues),
         connection=redis,
         serializer=JSONSerializer,
         worker_ttl=WORKER_TTL,

@@ -22,8 +22,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from model.errors import BadInput
-from webapp.jobs import Jobs, connect
 from model.processes import end_with_parent
+from webapp.jobs import Jobs, connect
 from webapp.reaper import Reaper
 from webapp.records import Database, migrate
 from webapp.settings import ROOT, Settings

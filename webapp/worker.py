@@ -7,23 +7,25 @@ from redis.exceptions import RedisError
 from model.errors import BadInput
 from model.methods import check_method
 from webapp import tasks
-from webapp.jobs import Jobs, connect, work
+from webapp.conversion import queue as conversions
+from webapp.conversion import task
+from webapp.jobs import QUEUE, Jobs, connect, connect_to, work
 from webapp.reaper import Reaper
 from webapp.records import Database, migrate
 from webapp.settings import Settings
 
-__all__ = ["run_worker", "tasks"]
+__all__ = ["run_conversion_worker", "run_worker", "task", "tasks"]
 
 
 def run_worker(settings: Settings) -> None:
-    """Run jobs until SIGTERM or SIGINT. Raises BadInput when Redis does not answer."""
-    try:
-        connect(settings).ping()
-    except RedisError as error:
-        raise BadInput(f"No Redis answers at REDIS_URL {settings.redis} ({error}).") from error
+    """Run the app's jobs, and conversions when there are none, until SIGTERM or SIGINT.
+
+    Raises BadInput when Redis does not answer.
+    """
+    _check_redis(settings.redis)
     migrate(settings)
     settings.temporary_folder.mkdir(parents=True, exist_ok=True)
-    _preload(settings)
+    _preload(settings.pips_weights)
 
     database = Database(settings.database)
     reaper = Reaper(Jobs(settings, database, connect(settings)))
@@ -32,17 +34,34 @@ def run_worker(settings: Settings) -> None:
         reaper.reconcile()
         database.close()  # a forked job must not share its connections
 
-    work(settings, look_for_lost_runs)
+    work(settings.redis, [QUEUE, conversions.QUEUE], look_for_lost_runs)
 
 
-def _preload(settings: Settings) -> None:
+def run_conversion_worker(url: str) -> None:
+    """Run conversions' jobs alone, which need no database, until SIGTERM or SIGINT.
+
+    Raises BadInput when no Redis answers at the URL.
+    """
+    _check_redis(url)
+    _preload(None)
+    work(url, [conversions.QUEUE], lambda: None)
+
+
+def _check_redis(url: str) -> None:
+    try:
+        connect_to(url).ping()
+    except RedisError as error:
+        raise BadInput(f"No Redis answers at {url} ({error}).") from error
+
+
+def _preload(pips_weights: str | None) -> None:
     """Import what jobs need, so that their forks have it: torch only where PIPs can be used.
 
     Nothing here may touch CUDA or compute with torch: neither CUDA nor its threads survive a fork. Imports do
     neither, and leave the forks the number of threads that torch would choose.
     """
     try:
-        check_method("pips", settings.pips_weights)
+        check_method("pips", pips_weights)
     except BadInput:
         return
     import model.pips.tracker  # noqa: F401, PLC0415 - torch: seconds that others need not wait

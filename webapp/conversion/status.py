@@ -1,0 +1,99 @@
+"""How far a conversion on many machines is, from the set's folder and the queue."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from model.convert.plan import Plan
+from model.dataset.folder import DataFolder
+from model.dataset.shards import SHARDS
+from model.errors import BadInput
+from webapp.conversion.queue import Condition, ConversionQueue
+
+
+@dataclass(frozen=True)
+class Status:
+    """A conversion as it is now.
+
+    url: of the set's folder. shards, chunks: how many there are to be; finished_shards, finished_chunks: how
+    many are there; chunks counts those of shards under way, too. working: how many jobs each machine runs.
+    waiting: jobs in the queue. failed: reasons by shard. workers: how many are alive. ended: why the jobs
+    were ended, or None.
+    """
+
+    url: str
+    shards: int
+    finished_shards: int
+    chunks: int
+    finished_chunks: int
+    working: Mapping[str, int]
+    waiting: int
+    failed: Mapping[str, str]
+    workers: int
+    ended: str | None
+
+    @classmethod
+    def of(cls, folder: DataFolder, queue: ConversionQueue) -> "Status":
+        """Look at a conversion. Raises BadInput when none was begun in the folder."""
+        plan = load_plan(folder)
+        looks = queue.look(queue.known_jobs())
+        there = {PurePosixPath(name).stem for name in folder.names(SHARDS) if name.endswith(".json")}
+        finished = [shard for shard in plan.shards if shard.name in there]
+        chunks = sum(shard.chunks for shard in plan.shards)
+        under_way = sum(look.chunks for look in looks.values())
+        conditions = Counter(look.condition for look in looks.values())
+        return cls(
+            url=folder.url,
+            shards=len(plan.shards),
+            finished_shards=len(finished),
+            chunks=chunks,
+            finished_chunks=min(chunks, sum(shard.chunks for shard in finished) + under_way),
+            working=Counter(look.host for look in looks.values() if look.condition is Condition.WORKING),
+            waiting=conditions[Condition.WAITING] + conditions[Condition.BETWEEN],
+            failed={
+                queue.shard_of(job_id): look.reason
+                for job_id, look in looks.items()
+                if look.condition is Condition.FAILED
+            },
+            workers=queue.count_workers(),
+            ended=queue.ended(),
+        )
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all shards are there."""
+        return self.finished_shards == self.shards
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether any job waits or works."""
+        return bool(self.working) or self.waiting > 0
+
+    def text(self) -> str:
+        """Say it in a few lines."""
+        lines = [
+            f"{self.url}: {self.finished_shards} of {self.shards} shards, {self.finished_chunks:,} of "
+            f"{self.chunks:,} chunks ({self.finished_chunks / self.chunks:.1%}).",
+            f"{sum(self.working.values())} jobs at work{_hosts(self.working)}, {self.waiting} waiting, "
+            f"{len(self.failed)} failed; {self.workers} workers serve this queue.",
+        ]
+        lines += [f"Failed: {shard}: {reason}." for shard, reason in self.failed.items()]
+        if self.ended is not None:
+            lines.append(f"Ended: {self.ended}")
+        if not self.is_under_way:
+            lines.append("Nothing is under way; the `convert` command goes on from here.")
+        return "\n".join(lines)
+
+
+def load_plan(folder: DataFolder) -> Plan:
+    """Read the plan in a folder. Raises BadInput when there is none."""
+    plan = Plan.load(folder)
+    if plan is None:
+        raise BadInput(f"No conversion was begun in {folder.url}; `convert` begins one.")
+    return plan
+
+
+def _hosts(working: Mapping[str, int]) -> str:
+    names = ", ".join(f"{host} {count}" for host, count in sorted(working.items()))
+    return f" ({names})" if names else ""
