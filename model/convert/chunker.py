@@ -25,7 +25,8 @@ class Chunker:
     """Finds the chunks that start in one segment, frame by frame.
 
     A chunk has `horizon` frames, and fewer where the shot or the video ends; there only the longest is kept,
-    and only if it has frames that no earlier chunk has. After a cut, chunks start afresh with its frame.
+    and only if it has frames that no earlier chunk of the segment has. After a cut, chunks start afresh with
+    its frame.
     stride: from one start to the next. is_cut: of each sampled frame in turn, or None for no cuts.
     """
 
@@ -36,13 +37,15 @@ class Chunker:
 
     def __post_init__(self) -> None:
         self._next_start = self.segment.first
+        self._next = self.segment.first
         self._open: list[int] = []
         self._covered = self.segment.first  # the frame behind the last whole chunk
 
     @property
     def is_done(self) -> bool:
         """Whether no further frame matters."""
-        return not self._open and self._next_start >= self.segment.last
+        begins_again = self._next_start if self.is_cut is None else self._next
+        return not self._open and begins_again >= self.segment.last
 
     @property
     def oldest(self) -> int | None:
@@ -56,6 +59,7 @@ class Chunker:
         `complete` returns the chunk that it completes.
         """
         ended = []
+        self._next = position + 1
         if self.is_cut is not None and self.is_cut(frame) and position > self.segment.first:
             ended = self._close(position)
             self._next_start = position
@@ -74,7 +78,7 @@ class Chunker:
     def end(self, position: int) -> list[Span]:
         """Return the chunk, if any, that ends before `position`, short as it is; the video ends there."""
         spans = self._close(position)
-        self._next_start = self.segment.last
+        self._next_start = self._next = self.segment.last
         return spans
 
     def _close(self, position: int) -> list[Span]:
