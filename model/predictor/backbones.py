@@ -49,6 +49,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.body = body
         self.levels = levels
+        self.eval()
 
     def train(self, mode: bool = True) -> "Backbone":
         """Stay in evaluation mode, so that batch normalisation uses the statistics of the given weights."""
