@@ -1,6 +1,7 @@
 """`python -m model bench`: measurements against a stated baseline, in one run."""
 
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -33,13 +34,23 @@ def pips(points: str, only_ours: str, sizes: str, precision: str) -> None:
         find_size(size)
     if not set(precisions) <= {"float32", "bfloat16"}:
         raise BadInput("--precision takes float32, bfloat16 or both with a comma.")
+    _benchmark("pips").compare(counts, ours, chosen_sizes, precisions)
+
+
+@command.command("split")
+@click.option("--weights", default="pips", show_default=True, help="Name or path of PIPs weights.")
+def split(weights: str) -> None:
+    """Track 100 points whole, in 10 pieces and one by one: how far the positions differ, and why."""
+    _benchmark("split").compare(weights)
+
+
+def _benchmark(name: str) -> Any:
     try:
-        benchmark = import_module("benchmarks.pips")
+        return import_module(f"benchmarks.{name}")
     except ModuleNotFoundError as error:
         raise BadInput(
             "The folder benchmarks/ is not here; run this in Stillmotion's source tree."
         ) from error
-    benchmark.compare(counts, ours, chosen_sizes, precisions)
 
 
 def _items(text: str) -> list[str]:
