@@ -43,7 +43,7 @@ def run_conversion_worker(url: str) -> None:
     Raises BadInput when no Redis answers at the URL.
     """
     _check_redis(url)
-    _preload(None)
+    _preload(Settings.from_environment().pips_weights)
     work(url, [conversions.QUEUE], lambda: None)
 
 

@@ -237,7 +237,7 @@ def _remote_places(url: str) -> list[Place]:
     except OSError as error:
         raise BadInput(f"{url} cannot be read: {error}") from error
     if not found:
-        raise BadInput(f"{url} holds no video, no GIF, no zip and no folder of images.")
+        raise BadInput(f"{url} is not there, or holds no video, no GIF, no zip and no folder of images.")
     return found
 
 
@@ -246,7 +246,7 @@ def _remote_below(files: Any, path: str) -> list[Place]:
         return str(files.unstrip_protocol(name))
 
     if not files.isdir(path):
-        return [Place(PurePosixPath(path).name, url(path))]
+        return [Place(PurePosixPath(path).name, url(path))] if files.exists(path) else []
     above = str(PurePosixPath(path).parent)
     names = [str(name) for name in files.find(path)]
     videos = [name for name in names if PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES]

@@ -102,6 +102,7 @@ def status(*, out: str, redis_url: str, watch: bool) -> None:
     with _explaining_redis(redis_url), progress_bar("chunks") as report, stop_on_interrupt() as should_stop:
         folder = DataFolder.open(out)
         queue = ConversionQueue(connect_to(redis_url), folder.address)
+        queue.redis.ping()
         now = Status.of(folder, queue)
         while watch and now.is_under_way:
             raise_if_stopped(should_stop)

@@ -1,0 +1,110 @@
+"""Conversions on a real Redis with real worker processes, for the tests of several files."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import redis
+from rq import Worker
+from rq.serializers import JSONSerializer
+
+from tests.webapp.stack import ROOT, wait_for
+from webapp.conversion.queue import ConversionQueue
+
+SETTINGS = ("--method", "lk", "--grid", "32", "--check", "full", "--shard-samples", "3")
+"""Chunks that are slow enough to be disturbed, and several shards from the smallest video on."""
+
+
+class Machines:
+    """Worker processes and commands that share a Redis; environment: variables for all of them."""
+
+    def __init__(self, redis_url: str, environment: Mapping[str, str] | None = None) -> None:
+        self.redis_url = redis_url
+        self.redis = redis.Redis.from_url(redis_url)
+        self.redis.flushall()
+        self.environment = {
+            **os.environ,
+            "REDIS_URL": redis_url,
+            "STILLMOTION_PIPS_WEIGHTS": "none",  # so that no worker imports torch before its first job
+            **(environment or {}),
+        }
+        self.workers: list[psutil.Popen] = []
+
+    def add_worker(self) -> psutil.Popen:
+        """Start `convert-worker` and wait until it listens."""
+        count = len(Worker.all(connection=self.redis, serializer=JSONSerializer))
+        worker = psutil.Popen(
+            [sys.executable, "-m", "webapp", "convert-worker"], cwd=ROOT, env=self.environment
+        )
+        self.workers.append(worker)
+        wait_for(lambda: len(Worker.all(connection=self.redis, serializer=JSONSerializer)) > count)
+        return worker
+
+    def busy_worker(self) -> psutil.Popen:
+        """A worker whose job has done at least a chunk."""
+        return wait_for(lambda: next((worker for worker in self.workers if self._has_begun(worker)), None))
+
+    def _has_begun(self, process: psutil.Popen) -> bool:
+        for worker in Worker.all(connection=self.redis, serializer=JSONSerializer):
+            job = worker.get_current_job()
+            if worker.pid == process.pid and job is not None and job.get_meta().get("chunks"):
+                return True
+        return False
+
+    def start(self, command: str, *arguments: object) -> "subprocess.Popen[str]":
+        """Start `python -m webapp COMMAND`."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "webapp", command, *map(str, arguments)],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(
+        self, command: str, *arguments: object, seconds: float = 60
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run `python -m webapp COMMAND` to its end."""
+        return end_of(self.start(command, *arguments), seconds)
+
+    def queue(self, folder: Path) -> ConversionQueue:
+        """The jobs of a training set."""
+        return ConversionQueue(self.redis, str(folder))
+
+    def stop(self) -> None:
+        """End all workers and their jobs at once."""
+        for worker in self.workers:
+            worker.send_signal(signal.SIGKILL)
+            worker.wait(10)
+        self.redis.close()
+
+
+def end_of(process: "subprocess.Popen[str]", seconds: float = 60) -> "subprocess.CompletedProcess[str]":
+    """Wait for a command's end."""
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@contextmanager
+def machines(redis_url: str, environment: Mapping[str, str] | None = None) -> Iterator[Machines]:
+    """Lend machines without workers, and end them all."""
+    lent = Machines(redis_url, environment)
+    try:
+        yield lent
+    finally:
+        lent.stop()
+
+
+def shards(folder: Path) -> dict[str, bytes]:
+    """The bytes of all archives and indices of a training set, by name."""
+    return {path.name: path.read_bytes() for path in (folder / "shards").iterdir()}
