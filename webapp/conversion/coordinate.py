@@ -77,8 +77,7 @@ class Coordinator:
         working = [look for look in looks.values() if look.condition is Condition.WORKING]
         chunks = self.conversion.finished_chunks + sum(look.chunks for look in working)
         self._chunks = min(max(self._chunks, chunks), self.conversion.chunks)  # a lost job's were counted
-        stage = f"{len(working)} at work" if working else self._waiting()
-        progress(Progress(stage, self._chunks, self.conversion.chunks))
+        progress(Progress(self._stage(len(working)), self._chunks, self.conversion.chunks))
 
     def _take(self, job_id: str, look: Look) -> None:
         """Do what a job's condition asks for."""
@@ -109,7 +108,11 @@ class Coordinator:
         left = [shard for shard in self._todo[job_id] if not self.conversion.ledger.is_finished(shard.name)]
         self.queue.enqueue(job_id, tuple(left), self.device, self.threads)
 
-    def _waiting(self) -> str:
+    def _stage(self, working: int) -> str:
+        if not self._todo:
+            return "finished"
+        if working:
+            return f"{working} at work"
         return "waiting" if self.queue.count_workers() else "no worker yet"
 
     def _add_costs(self) -> None:
