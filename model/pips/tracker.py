@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -152,5 +153,13 @@ def resize(
 
     antialias: smooth what is made smaller; the authors do not.
     """
-    image = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None].float()
-    return F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=antialias)[0]
+    # Colour by colour: all three together torch rounds differently on one thread than on several.
+    colours = [
+        torch.from_numpy(colour)[None, None].float() for colour in cv2.split(np.ascontiguousarray(frame))
+    ]
+    return torch.cat(
+        [
+            F.interpolate(colour, size, mode="bilinear", align_corners=False, antialias=antialias)[0]
+            for colour in colours
+        ]
+    )

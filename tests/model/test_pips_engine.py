@@ -39,6 +39,19 @@ def test_a_clip_is_tracked_at_the_working_size_and_mapped_back(checkpoint, netwo
     assert tracks.method.settings["precision"] == "float32"
 
 
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("height_width", [(72, 96), (333, 777), (480, 854)])
+def test_frames_are_resized_to_the_same_bits_on_any_number_of_cores(antialias, height_width):
+    frame = np.random.default_rng(4).integers(0, 256, (*height_width, 3), np.uint8)
+    before = torch.get_num_threads()
+    results = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        results.append(resize(frame, antialias=antialias).numpy().tobytes())
+    torch.set_num_threads(before)
+    assert len(set(results)) == 1
+
+
 def test_plain_and_safetensors_checkpoints_load_too(tmp_path, pseudo_state_dict):
     torch.save(pseudo_state_dict, tmp_path / "plain.pth")
     safetensors.torch.save_file(pseudo_state_dict, tmp_path / "plain.safetensors")
