@@ -1,4 +1,4 @@
-"""The plan of a training set: which chunks of which video go to which shard, in any order, however it grows."""
+"""The plan of a training set: which chunks of which video go to which shard, in any order and growth."""
 
 import dataclasses
 import hashlib
