@@ -81,13 +81,12 @@ def write_still_cues(
             count = min(SHARD_SAMPLES, settings.count(split) - first)
             if not folder.exists(index_name(name)):
                 pictures = pictures or _pictures(settings, split)
-                with folder.new_file(archive_name(name)) as file:
-                    with closing(ShardWriter(file)) as writer:
-                        for number in range(first, first + count):
-                            raise_if_stopped(should_stop)
-                            writer.add(_sample(settings, split, number, pictures))
-                            progress(Progress("synthesizing", done + number - first + 1, total))
-                        size, entries = writer.finish()
+                with folder.new_file(archive_name(name)) as file, closing(ShardWriter(file)) as writer:
+                    for number in range(first, first + count):
+                        raise_if_stopped(should_stop)
+                        writer.add(_sample(settings, split, number, pictures))
+                        progress(Progress("synthesizing", done + number - first + 1, total))
+                    size, entries = writer.finish()
                 ShardIndex(name, size, entries, (), {}, {"name": "truth"}).save(folder)
             index = ShardIndex.load(folder, name)
             shards.append(ShardSummary(name, split, len(index.samples), index.bytes))

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -15,15 +16,17 @@ PANELS = {
 """Panels of the page, and the columns of the log that each shows."""
 
 
-def write_plot(log: Path, out: Path) -> None:
-    """Draw a training's log, as `model.training.fit_tracker` writes it, over its steps.
+def write_plot(log: Path, out: Path, panels: Mapping[str, tuple[str, ...]] = PANELS) -> None:
+    """Draw a training's log over its steps.
 
+    log: a CSV file with a column `step`, as `model.training.fit_tracker` writes it.
+    panels: panels of the page, and the columns that each shows.
     out: an HTML file that needs nothing else; written under a temporary name and renamed.
     """
     with log.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    figure = make_subplots(rows=len(PANELS), cols=1, shared_xaxes=True, subplot_titles=list(PANELS))
-    for panel, names in enumerate(PANELS.values(), start=1):
+    figure = make_subplots(rows=len(panels), cols=1, shared_xaxes=True, subplot_titles=list(panels))
+    for panel, names in enumerate(panels.values(), start=1):
         for name in names:
             filled = [row for row in rows if row.get(name)]
             figure.add_trace(
@@ -39,7 +42,7 @@ def write_plot(log: Path, out: Path) -> None:
             )
     figure.update_layout(height=900, title="Training", legend_tracegroupgap=180)
     figure.update_yaxes(rangemode="tozero")
-    figure.update_xaxes(title="step", row=len(PANELS), col=1)
+    figure.update_xaxes(title="step", row=len(panels), col=1)
     temporary = out.with_name(f".{out.name}.part")
     figure.write_html(temporary, include_plotlyjs=True)
     os.replace(temporary, out)

@@ -18,7 +18,7 @@ from model.grid import query_grid
 from model.progress import ignore_progress, never_stop
 
 SIZE = (96, 160)
-SMALL = StillCueSettings(train=5, validation=2, test=2, height=96, width=160, grid=4, procedural=8)
+SMALL = StillCueSettings(train=5, validation=2, test=2, height=96, width=160, grid=4, procedural=4)
 
 
 @pytest.fixture(scope="module")

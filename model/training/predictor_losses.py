@@ -1,0 +1,67 @@
+"""What a predictor's answers cost."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.predictor.network import Answer
+from model.training.examples import Example
+
+
+@dataclass(frozen=True)
+class PredictorLossWeights:
+    """How much each part counts beside the likelihood.
+
+    nearest: the winner-takes-all term, which keeps hypotheses apart. camera: the camera's motion.
+    """
+
+    nearest: float = 0.1
+    camera: float = 0.1
+
+
+@dataclass(frozen=True)
+class PredictorLosses:
+    """Scalars. total: what is minimised. error: L1 of the best hypothesis' answer in pixels, to look at."""
+
+    total: Tensor
+    likelihood: Tensor
+    nearest: Tensor
+    error: Tensor
+
+
+def predictor_losses(
+    answer: Answer, batch: Example, is_mixture: bool, weights: PredictorLossWeights
+) -> PredictorLosses:
+    """Compare an answer with the truth of a batch.
+
+    A mixture is trained by its negative log likelihood and a little winner-takes-all; a plain answer by L1,
+    and its one scale by the likelihood of what remains.
+    """
+    truth = batch.motion if answer.camera is None else batch.motion - batch.camera
+    mixture, counts = answer.own, batch.counts
+    nearest = _mean(mixture.nearest(truth, counts), counts)
+    likelihood = _mean(mixture.log_likelihood(truth, counts), counts)
+    error = _mean_of_steps((mixture.best() - truth).abs().sum(dim=-1), counts)
+    if is_mixture:
+        total = -likelihood + weights.nearest * nearest
+    else:
+        spread = mixture._replace(displacement=mixture.displacement.detach())
+        total = error - 0.1 * _mean(spread.log_likelihood(truth, counts), counts)
+    if answer.camera is not None:
+        total = total + weights.camera * _mean_of_steps(
+            (answer.camera - batch.camera).abs().sum(dim=-1), counts
+        )
+    return PredictorLosses(total, likelihood.detach(), nearest.detach(), error.detach())
+
+
+def _mean(values: Tensor, counts: Tensor) -> Tensor:
+    """Average `[B, N]` over points by how much each counts."""
+    weight = counts.mean(dim=-1)
+    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
+def _mean_of_steps(values: Tensor, counts: Tensor) -> Tensor:
+    """Average `[B, N, T]`."""
+    total: Tensor = (values * counts).sum() / torch.clamp(counts.sum(), min=1e-6)
+    return total
