@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "model.commands.evaluate",
     "calibrate-tracker": "model.commands.calibrate_tracker",
     "convert": "model.commands.convert",
+    "inspect": "model.commands.inspect",
     "bench": "model.commands.bench",
 }
 

@@ -82,6 +82,19 @@ def write_overlay(
         Path(temporary).unlink(missing_ok=True)
 
 
+def draw_trajectories(picture: NDArray[np.uint8], tracks: Tracks) -> NDArray[np.uint8]:
+    """Draw whole trajectories over one picture, with heads where points end; colours as in `write_overlay`.
+
+    picture: uint8 `[h, w, 3]` RGB, any size. Returns a new picture of that size.
+    """
+    brush = _Brush.of(tracks, (picture.shape[0], picture.shape[1]))
+    lines = brush.clear()
+    brush.draw_steps(lines, 0, len(tracks.frames) - 1)
+    drawn = _over(lines, picture)
+    brush.draw_heads(drawn, len(tracks.frames) - 1)
+    return drawn
+
+
 def _rate(tracks: Tracks, fps: float | None) -> float:
     if fps is not None:
         if not fps > 0:

@@ -1,0 +1,60 @@
+"""`python -m model inspect`: what a training set looks like, as one page and as pictures for a paper."""
+
+from pathlib import Path
+
+import click
+
+from model.commands.console import progress_bar
+from model.commands.partial import stop_on_interrupt
+from model.dataset.folder import DataFolder
+from model.dataset.summary import SPLITS
+from model.inspection.inspect import Inspection, inspect
+from model.inspection.report import write_report
+
+
+@click.command("inspect")
+@click.argument("dataset")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("report.html"),
+    show_default=True,
+    help="Where the report goes: one HTML file that needs nothing else.",
+)
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder for the figures as PNG and PDF, for a paper.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(1),
+    help="Read only so many samples for the statistics of points, chosen at random.",
+)
+def command(*, dataset: str, out: Path, pictures: Path | None, samples: int | None) -> None:
+    """Show what is in the training set DATASET, a folder or a URL such as s3://bucket/name."""
+    folder = DataFolder.open(dataset)
+    with progress_bar("parts") as report, stop_on_interrupt() as should_stop:
+        found = inspect(folder, most_samples=samples, progress=report, should_stop=should_stop)
+    write_report(out, found)
+    click.echo(describe(found))
+    click.echo(f"Wrote {out}")
+    if pictures is not None:
+        # Here, not above: matplotlib takes a second to import, and most calls do without.
+        from model.inspection.paper import write_pictures  # noqa: PLC0415
+
+        for path in write_pictures(pictures, found):
+            click.echo(f"Wrote {path}")
+
+
+def describe(found: Inspection) -> str:
+    """Say in a few lines what there is."""
+    motion, summary = found.motion, found.summary
+    splits = ", ".join(f"{summary.samples(split):,} {split}" for split in SPLITS)
+    return (
+        f"{found.url}: {found.samples:,} samples ({splits}) of {len(found.videos):,} videos"
+        f"{'' if summary.is_complete else '; its conversion has not ended'}.\n"
+        f"Displacement in px of a 256-high image: median {motion.quantile(0.5):.2g}, 95 % "
+        f"{motion.quantile(0.95):.2g}; {motion.moving:.0%} of the points move, {motion.visible[-1]:.0%} are "
+        "visible at the end."
+    )
