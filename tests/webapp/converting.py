@@ -5,19 +5,30 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import redis
 from rq import Worker
+from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 
 from tests.webapp.stack import ROOT, wait_for
-from webapp.conversion.queue import ConversionQueue
+from webapp.conversion.queue import QUEUE, ConversionQueue
 
-SETTINGS = ("--method", "lk", "--grid", "32", "--check", "full", "--shard-samples", "3")
-"""Chunks that are slow enough to be disturbed, and several shards from the smallest video on."""
+SETTINGS = ("--method", "lk", "--grid", "16", "--check", "full", "--shard-samples", "3")
+"""Quick, needs no torch, and several shards of a video of 5 chunks."""
+
+
+@dataclass(frozen=True)
+class FrozenJob:
+    """A job that is stopped in the middle (SIGSTOP). process: the worker's fork that does it."""
+
+    worker: psutil.Popen
+    process: psutil.Process
+    id: str
 
 
 class Machines:
@@ -45,16 +56,28 @@ class Machines:
         wait_for(lambda: len(Worker.all(connection=self.redis, serializer=JSONSerializer)) > count)
         return worker
 
-    def busy_worker(self) -> psutil.Popen:
-        """A worker whose job has done at least a chunk."""
-        return wait_for(lambda: next((worker for worker in self.workers if self._has_begun(worker)), None))
+    def frozen_job(self) -> "FrozenJob":
+        """Freeze the first job that is found at its work."""
+        return wait_for(self._freeze, pause=0.005)
 
-    def _has_begun(self, process: psutil.Popen) -> bool:
-        for worker in Worker.all(connection=self.redis, serializer=JSONSerializer):
-            job = worker.get_current_job()
-            if worker.pid == process.pid and job is not None and job.get_meta().get("chunks"):
-                return True
-        return False
+    def _freeze(self) -> "FrozenJob | None":
+        for worker in self.workers:
+            for process in worker.children():
+                with suppress(psutil.NoSuchProcess):
+                    process.suspend()
+                    if jobs := self._jobs_of(worker.pid):
+                        return FrozenJob(worker, process, jobs[0])
+                    process.resume()  # it has not begun, or has just ended
+        return None
+
+    def _jobs_of(self, process: int) -> list[str]:
+        """The jobs of a worker that RQ counts as begun."""
+        begun = StartedJobRegistry(QUEUE, connection=self.redis, serializer=JSONSerializer).get_job_ids(
+            cleanup=False
+        )
+        workers = Worker.all(connection=self.redis, serializer=JSONSerializer)
+        ids = [worker.get_current_job_id() for worker in workers if worker.pid == process]
+        return [job_id for job_id in ids if job_id in begun]
 
     def start(self, command: str, *arguments: object) -> "subprocess.Popen[str]":
         """Start `python -m webapp COMMAND`."""

@@ -15,6 +15,7 @@ from model.__main__ import main
 from tests.media import moving_clip, write_audio
 from tests.webapp.converting import SETTINGS, Machines, end_of, machines, shards
 from tests.webapp.stack import is_alive, wait_for
+from tests.webapp.test_faults import OwnRedis
 from webapp.conversion.queue import Condition
 
 
@@ -57,14 +58,16 @@ def test_two_workers_one_killed_on_the_way(team: Machines, videos: Path, single:
     team.add_worker()
     team.add_worker()
     command = team.start("convert", videos, "--out", out, *SETTINGS)
-    team.busy_worker().send_signal(signal.SIGKILL)
+    lost = team.frozen_job()
+    lost.worker.kill()
+    wait_for(lambda: not is_alive(lost.process), 2)  # a job ends with its worker, also a frozen one
     ended = end_of(command)
     assert ended.returncode == 0, ended.stderr
     check_same(out, single)
     # One profile of both workers; what the killed one had not handed in is not in it.
     stats = json.loads((out / "stats.json").read_text())
     all_chunks = json.loads((single / "stats.json").read_text())["counts"]["chunks"]
-    assert all_chunks - 3 <= stats["counts"]["chunks"] <= all_chunks
+    assert all_chunks / 2 <= stats["counts"]["chunks"] <= all_chunks
     assert stats["verdict"] in ended.stdout
 
 
@@ -114,35 +117,35 @@ def test_a_job_whose_shards_are_there_does_nothing(
     assert queue.take_costs() is None
 
 
-def test_ctrl_c_ends_the_jobs_and_the_same_command_goes_on(
-    team: Machines, videos: Path, single: Path, tmp_path: Path
-):
+def test_ctrl_c_ends_the_jobs(team: Machines, tmp_path: Path):
+    slow = moving_clip(tmp_path / "slow.mp4", frames=300, velocity=(0.2, 0.1))
     out = tmp_path / "set"
     worker = team.add_worker()
-    command = team.start("convert", videos, "--out", out, *SETTINGS)
-    team.busy_worker()
+    options = ("--method", "lk", "--grid", "64", "--check", "full", "--shard-samples", "2")
+    command = team.start("convert", slow, "--out", out, *options)
+    team.frozen_job().process.resume()
+    assert len(team.queue(out).known_jobs()) > 1
     command.send_signal(signal.SIGINT)
     began = time.monotonic()
     stopped = end_of(command)
     assert stopped.returncode == 130, stopped.stderr
     assert time.monotonic() - began < 10
     assert not team.queue(out).known_jobs()
-    assert not worker.children()
+    wait_for(lambda: not worker.children(), 2)
     assert not list(out.glob("**/.writing-*"))
-    assert len(shards(out)) < len(shards(single))
-    assert team.run("convert", videos, "--out", out, *SETTINGS).returncode == 0
-    check_same(out, single)
 
 
-def test_the_command_is_killed_and_given_again(team: Machines, videos: Path, single: Path, tmp_path: Path):
+def test_the_command_is_stopped_or_killed_and_given_again(
+    team: Machines, videos: Path, single: Path, tmp_path: Path
+):
     out = tmp_path / "set"
+    for number, jobs_stay in ((signal.SIGINT, False), (signal.SIGKILL, True)):
+        command = team.start("convert", videos, "--out", out, *SETTINGS)
+        wait_for(team.queue(out).known_jobs)
+        command.send_signal(number)
+        end_of(command)
+        assert bool(team.queue(out).known_jobs()) == jobs_stay
     team.add_worker()
-    command = team.start("convert", videos, "--out", out, *SETTINGS)
-    team.busy_worker()
-    command.kill()
-    end_of(command)
-    # Its jobs go on; who gives the command again follows them.
-    assert team.queue(out).known_jobs()
     again = team.run("convert", videos, "--out", out, *SETTINGS)
     assert again.returncode == 0, again.stderr
     check_same(out, single)
@@ -159,47 +162,54 @@ def test_an_emptied_redis_loses_no_job(team: Machines, videos: Path, single: Pat
     check_same(out, single)
 
 
+def test_redis_is_away_for_3_s(videos: Path, single: Path, tmp_path: Path):
+    server = OwnRedis(tmp_path / "redis")
+    server.start()
+    out = tmp_path / "set"
+    try:
+        with machines(server.url) as team:
+            team.add_worker()
+            command = team.start("convert", videos, "--out", out, *SETTINGS)
+            wait_for(team.queue(out).known_jobs)
+            server.kill()
+            time.sleep(3)
+            server.start()
+            ended = end_of(command)
+    finally:
+        server.kill()
+    assert ended.returncode == 0, ended.stderr
+    check_same(out, single)
+
+
 def test_a_shard_that_kills_its_job_again_and_again_fails_in_one_sentence(
     team: Machines, videos: Path, single: Path, tmp_path: Path
 ):
     out = tmp_path / "set"
-    worker = team.add_worker()
-    command = team.start("convert", videos, "--out", out, *SETTINGS)
     queue = team.queue(out)
-    others = set(wait_for(queue.known_jobs))
-    poisoned = wait_for(lambda: next(iter(worker_jobs(team)), None))
-    others |= set(queue.known_jobs())
-    others.remove(poisoned)
-    deaths = 0
-    while queue.look([poisoned])[poisoned].condition is not Condition.FAILED:
-        if poisoned in worker_jobs(team):
-            for horse in worker.children():
-                horse.kill()
-                psutil.wait_procs([horse], 5)
-                deaths += 1
-                wait_for(lambda: poisoned not in worker_jobs(team))
-    assert deaths == 3
+    command = team.start("convert", videos, "--out", out, *SETTINGS)
+    jobs = wait_for(queue.known_jobs)
+    team.add_worker()
+    poisoned, deaths = None, 0
+    while deaths < 3:
+        job = team.frozen_job()
+        poisoned = poisoned or job.id
+        if job.id == poisoned:
+            job.process.kill()
+            deaths += 1
+        else:
+            job.process.resume()
+        psutil.wait_procs([job.process], 30)
+    wait_for(lambda: queue.look([poisoned])[poisoned].condition is Condition.FAILED)
     ended = end_of(command)
     assert ended.returncode == 2
     sentence = ended.stderr.splitlines()[-1]
     assert "1 jobs failed" in sentence
     assert "3 times, most likely because the memory ran out" in sentence
     # All others are there, and the same command tries this one again.
-    assert all(f"{queue.shard_of(job)}.json" in shards(out) for job in others)
-    assert f"{queue.shard_of(poisoned)}.json" not in shards(out)
+    there = {job for job in jobs if f"{queue.shard_of(job)}.json" in shards(out)}
+    assert there == set(jobs) - {poisoned}
     assert team.run("convert", videos, "--out", out, *SETTINGS).returncode == 0
     check_same(out, single)
-
-
-def worker_jobs(team: Machines) -> list[str]:
-    """The ids of the jobs that are with a worker now."""
-    from rq.registry import StartedJobRegistry
-    from rq.serializers import JSONSerializer
-
-    from webapp.conversion.queue import QUEUE
-
-    registry = StartedJobRegistry(QUEUE, connection=team.redis, serializer=JSONSerializer)
-    return registry.get_job_ids(cleanup=False)
 
 
 def test_a_worker_that_does_not_see_the_videos_makes_no_shard_without_them(
@@ -274,12 +284,3 @@ def test_a_folder_without_a_conversion_has_no_status(team: Machines, tmp_path: P
     told = team.run("convert-status", "--out", tmp_path / "none")
     assert told.returncode == 2
     assert "No conversion was begun" in told.stderr
-
-
-def test_jobs_end_with_their_worker(team: Machines, videos: Path, tmp_path: Path):
-    worker = team.add_worker()
-    assert team.run("convert", videos, "--out", tmp_path / "set", *SETTINGS, "--no-wait").returncode == 0
-    team.busy_worker()
-    (horse,) = worker.children()
-    worker.kill()
-    wait_for(lambda: not is_alive(horse), 2)
