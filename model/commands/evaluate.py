@@ -9,6 +9,7 @@ import click
 from model.annotations import AnnotatedClip, read_annotated, reduce_clip
 from model.badja import read_badja
 from model.commands.console import progress_bar
+from model.commands.evaluate_predictor import command as predictor
 from model.errors import BadInput
 from model.evaluate.compare import EvaluationProtocol
 from model.evaluate.report import table, write_json
@@ -22,6 +23,9 @@ SMALLEST_MAX_SIDE = 32
 @click.group("evaluate")
 def command() -> None:
     """Measure methods on clips whose true motion is known."""
+
+
+command.add_command(predictor)
 
 
 @command.command("tracker")

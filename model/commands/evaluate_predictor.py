@@ -1,0 +1,86 @@
+"""`python -m model evaluate predictor`: measure predictors on held-out samples of training sets."""
+
+from pathlib import Path
+
+import click
+
+from model.commands.console import progress_bar
+from model.commands.partial import stop_on_interrupt
+from model.errors import BadInput
+
+
+@click.command("predictor")
+@click.argument("sets", nargs=-1)
+@click.option(
+    "--weights",
+    multiple=True,
+    help="A registered name or a file of train-predictor; several may be given. Those with the same backbone "
+    "and head count as seeds of one method.",
+)
+@click.option("--split", default="test", show_default=True, help="validation or test.")
+@click.option("--samples", type=click.IntRange(1), help="At most so many of each set, evenly chosen.")
+@click.option(
+    "--neighbours",
+    type=click.IntRange(0),
+    default=500,
+    show_default=True,
+    help="Known images to search for the nearest one; 0 leaves that out.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where all figures go, as .json.")
+@click.option("--report", type=click.Path(path_type=Path), help="Where the report goes, as .html.")
+def command(
+    *,
+    sets: tuple[str, ...],
+    weights: tuple[str, ...],
+    split: str,
+    samples: int | None,
+    neighbours: int,
+    device: str,
+    out: Path | None,
+    report: Path | None,
+) -> None:
+    """Measure predictors on SETS (of convert or synthesize-stills) beside simple baselines.
+
+    docs/predictor.md explains the figures.
+    """
+    for path, ending in ((out, ".json"), (report, ".html")):
+        if path is not None and path.suffix.lower() != ending:
+            raise BadInput(f"{path.name} should end in {ending}.")
+        if path is not None and not path.parent.is_dir():
+            raise BadInput(f"There is no folder {path.parent} for {path.name}; make it first.")
+    if not sets:
+        raise BadInput("Name at least one training set; its held-out samples are measured.")
+    # Here, not above: they import torch, which `--help` need not wait for.
+    from model.evaluate_predictor.report import write_report  # noqa: PLC0415
+    from model.evaluate_predictor.run import evaluate_predictors  # noqa: PLC0415
+    from model.evaluate_predictor.table import table, write_json  # noqa: PLC0415
+    from model.predictor.predict import Predictor  # noqa: PLC0415
+
+    predictors = {}
+    for name in weights or ("predictor",):
+        predictor = Predictor.load(name, device)
+        config = predictor.network.config
+        path = Path(name)
+        seed = path.parent.name if path.is_file() else name
+        predictors[f"{config.backbone} {config.head}", seed] = predictor
+    if len(predictors) < len(weights):
+        raise BadInput("Two of the weights have the same network and the same folder's name; rename one.")
+    with stop_on_interrupt() as should_stop, progress_bar("samples") as bar:
+        results = evaluate_predictors(
+            sets,
+            predictors,
+            split=split,
+            most=samples,
+            neighbours=neighbours,
+            progress=bar,
+            should_stop=should_stop,
+        )
+    if out is not None:
+        said = {"sets": [result.name for result in results], "split": split, "samples": samples}
+        write_json(out, results, said)
+        click.echo(f"Wrote {out}", err=True)
+    if report is not None:
+        write_report(report, results)
+        click.echo(f"Wrote {report}", err=True)
+    click.echo(table(results))
