@@ -210,23 +210,30 @@ def _mirrored(points: Tensor, width: int) -> Tensor:
     return points * points.new_tensor([-1.0, 1.0]) + points.new_tensor([width - 1.0, 0.0])
 
 
+def open_image(path: str | os.PathLike[str], limits: Limits | None = None) -> NDArray[np.uint8]:
+    """Read an image file: PNG, JPEG, WebP, TIFF or BMP, grey, with alpha or 16 bits too.
+
+    Returns uint8 `[H, W, 3]` RGB. Raises BadInput when there is no such file or it cannot be read.
+    """
+    name = Path(path).name
+    try:
+        with open(path, "rb") as file:
+            return read_image(file, limits or Limits(), name)
+    except FileNotFoundError as error:
+        raise BadInput(f"There is no file {name}.") from error
+    except IsADirectoryError as error:
+        raise BadInput(f"{name} is a folder; give one image.") from error
+
+
 def predict_file(
     path: str | os.PathLike[str],
     predictor: Predictor,
     grid: int | None = None,
     limits: Limits | None = None,
 ) -> tuple[Prediction, NDArray[np.uint8]]:
-    """Predict the motion in an image file: PNG, JPEG, WebP, TIFF or BMP, grey, with alpha or 16 bits too.
+    """Predict the motion in an image file; see `open_image` and `Predictor.predict_all`.
 
     Returns the prediction and the image, uint8 `[H, W, 3]`.
-    Raises BadInput when the file cannot be read as an image.
     """
-    name = Path(path).name
-    try:
-        with open(path, "rb") as file:
-            image = read_image(file, limits or Limits(), name)
-    except FileNotFoundError as error:
-        raise BadInput(f"There is no file {name}.") from error
-    except IsADirectoryError as error:
-        raise BadInput(f"{name} is a folder; give one image.") from error
+    image = open_image(path, limits)
     return predictor.predict_all(image, grid), image

@@ -3,6 +3,10 @@
 import dataclasses
 import hashlib
 import math
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +18,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.models.segmentation import fcn_resnet50, lraspp_mobilenet_v3_large
 
+from model.__main__ import main
 from model.errors import BadInput
 from model.grid import query_grid
+from model.overlay.arrows import class_colours, draw_classes
 from model.predictor import published
 from model.predictor.config import BACKBONES, HEADS, unpooled_weights
 from model.predictor.heads import sample, with_coordinates
@@ -24,7 +30,9 @@ from model.predictor.network import MotionPredictor, build_predictor, normalise
 from model.predictor.predict import Predictor, predict_file
 from model.predictor.published import begin_with, initial_weights
 from model.predictor.release import PredictorRelease, PredictorUse, read_release
+from model.predictor.segment import CLASSES, Segmenter
 from model.tracks import Tracks
+from model.weights import WeightsEntry
 
 SMALL = "lraspp_mobilenet_v3_large"
 
@@ -291,3 +299,122 @@ def test_weights_that_are_not_there_are_one_sentence(tmp_path):
     with pytest.raises(BadInput, match="There are no weights “nowhere”"):
         initial_weights("nowhere", SMALL)
     assert initial_weights("none", SMALL) is None
+
+
+@pytest.fixture
+def mirror_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A web server on this machine that offers a folder; downloads go to a cache of their own."""
+    (tmp_path / "served").mkdir()
+    monkeypatch.setenv("STILLMOTION_CACHE", str(tmp_path / "cache"))
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "served")))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def serve(site: str, folder: Path, network: torch.nn.Module) -> WeightsEntry:
+    """Offer a network's weights under torchvision's name for them, with their own digits."""
+    torch.save(network.state_dict(), folder / "any.pth")
+    sha256 = hashlib.sha256((folder / "any.pth").read_bytes()).hexdigest()
+    name = f"network-{sha256[:8]}.pth"
+    (folder / "any.pth").rename(folder / name)
+    entry = published.published_entry(published.SEGMENTATION[SMALL])
+    return dataclasses.replace(entry, file=name, sha256=sha256[:8], url=f"{site}/{name}")
+
+
+def test_published_weights_are_described_by_torchvisions_enums():
+    entry = published.published_entry(published.SEGMENTATION["fcn_resnet50"])
+    assert entry.url == "https://download.pytorch.org/models/fcn_resnet50_coco-1167a1af.pth"
+    assert (entry.sha256, entry.kind) == ("1167a1af", "segmentation")
+    assert published.published_entry(published.IMAGENET["fcn_resnet50"]).kind == "backbone"
+    assert tuple(_torchvisions_classes()) == CLASSES
+
+
+def _torchvisions_classes() -> list[str]:
+    names = published.SEGMENTATION["fcn_resnet50"].meta["categories"]
+    return ["background" if name == "__background__" else name for name in names]
+
+
+def test_segmentation_is_torchvisions_with_downloaded_weights(mirror_site, tmp_path):
+    torch.manual_seed(3)
+    theirs = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).eval()
+    with torch.no_grad():
+        theirs.classifier.high_classifier.bias.copy_(torch.linspace(0, 0.001, 21))
+    entry = serve(mirror_site, tmp_path / "served", theirs)
+    stages = []
+    segmenter = Segmenter.load(SMALL, "cpu", entry=entry, progress=lambda report: stages.append(report.stage))
+    assert "downloading" in stages
+    image = np.random.default_rng(0).integers(0, 256, (520, 600, 3), dtype=np.uint8)
+    found = segmenter.segment(image)
+    with torch.no_grad():
+        logits = theirs(normalise(torch.from_numpy(image).permute(2, 0, 1)[None]))["out"]
+    assert np.array_equal(found.labels, logits[0].argmax(dim=0).numpy())
+    assert sum(found.shares.values()) == pytest.approx(1)
+    offline = dataclasses.replace(entry, url="http://127.0.0.1:9/gone.pth")
+    again = Segmenter.load(SMALL, "cpu", entry=offline)  # from the cache
+    assert np.array_equal(again.segment(image[:64, :64]).labels.shape, (64, 64))
+
+
+def test_published_weights_that_cannot_be_had_are_one_sentence(mirror_site, tmp_path):
+    entry = serve(mirror_site, tmp_path / "served", torch.nn.Linear(2, 2))
+    with pytest.raises(BadInput, match="could not be downloaded"):
+        Segmenter.load(SMALL, "cpu", entry=dataclasses.replace(entry, url="http://127.0.0.1:9/gone.pth"))
+    with pytest.raises(BadInput, match="has the sha256"):
+        Segmenter.load(SMALL, "cpu", entry=dataclasses.replace(entry, sha256="00000000"))
+    with pytest.raises(BadInput, match="does not fit this network"):
+        Segmenter.load(SMALL, "cpu", entry=entry)
+    with pytest.raises(BadInput, match="There is no network"):
+        Segmenter.load("unet", "cpu")
+
+
+def test_classes_have_pascals_colours_and_a_legend():
+    # As published with the challenge: aeroplane, person, tvmonitor.
+    colours = class_colours(21)
+    assert colours[[1, 15, 20]].tolist() == [[128, 0, 0], [192, 128, 128], [0, 64, 128]]
+    labels = np.zeros((480, 500), np.uint8)
+    labels[:, 250:] = 15
+    image = np.full((480, 500, 3), 200, np.uint8)
+    page = draw_classes(image, labels, CLASSES, {"background": 0.5, "person": 0.5})
+    assert page.shape[0] == 480
+    assert page.shape[1] > 700
+    assert page[100, 100].tolist() == [200, 200, 200]
+    expected = 0.45 * 200 + 0.55 * np.array([192, 128, 128])
+    assert page[100, 400] == pytest.approx(expected, abs=1)
+
+
+def test_one_command_predicts_and_draws(predictor, tmp_path):
+    weights = tmp_path / "weights.safetensors"
+    metadata = PredictorRelease(predictor.network.config, predictor.use).to_metadata()
+    safetensors.torch.save_file(predictor.network.state_dict(), weights, metadata)
+    image = picture(tmp_path / "image.png", "RGBA")
+    names = {ending: tmp_path / f"out{ending}" for ending in (".npz", ".png", ".html")}
+    arguments = ["predict", str(image), "--weights", str(weights), "--grid", "6", "--out", str(names[".npz"])]
+    arguments += ["--overlay", str(names[".png"]), "--overlay", str(names[".html"]), "--device", "cpu"]
+    assert main(arguments) == 0
+    assert Tracks.load(names[".npz"]).grid == (6, 6)
+    with Image.open(names[".png"]) as drawn:
+        assert drawn.size == (720, 480)
+        assert np.ptp(np.asarray(drawn)[..., 0].astype(int) - np.asarray(drawn)[..., 1]) > 60  # coloured
+    assert "Motion tracked" in names[".html"].read_text(encoding="utf-8")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_bad_prediction_is_one_sentence(tmp_path, capsys):
+    for arguments in (
+        ["predict", "missing.png", "--out", str(tmp_path / "a.npz"), "--weights", "nowhere"],
+        ["predict", "missing.png"],
+        ["predict", "missing.png", "--out", str(tmp_path / "a.txt")],
+        ["predict", "missing.png", "--overlay", str(tmp_path / "a.mp4")],
+        ["segment", str(tmp_path / "missing.png")],
+        ["segment", "image.png", "--out", "image.jpg"],
+    ):
+        assert main(arguments) == 2
+        assert capsys.readouterr().err.startswith("Error: ")

@@ -1,0 +1,67 @@
+"""`python -m model predict`: how will the points of one image move?"""
+
+from pathlib import Path
+
+import click
+
+from model.errors import BadInput
+
+OVERLAYS = (".html", ".png")
+
+
+@click.command("predict")
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Where the prediction goes, as .npz.")
+@click.option(
+    "--overlay",
+    "overlays",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Where a picture of it goes: .html or .png; may be given twice.",
+)
+@click.option("--weights", default="predictor", help="A registered name or a file of train-predictor.")
+@click.option("--grid", type=int, help="Points a side, 1 to 64; by default as in training.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+def command(
+    *,
+    image: Path,
+    out: Path | None,
+    overlays: tuple[Path, ...],
+    weights: str,
+    grid: int | None,
+    device: str,
+) -> None:
+    """Predict where a grid of points of IMAGE (PNG, JPEG, WebP, TIFF, BMP) will go.
+
+    OUT holds the tracks, and beside them `hypotheses` [K, T, N, 2], `hypothesis_weights` [K, N] and
+    `interval` [2, T, N, 2], within which each coordinate is expected with a probability of 90 %.
+    """
+    if out is None and not overlays:
+        raise BadInput("Say where the result should go: --out FILE.npz, --overlay FILE.png, or both.")
+    if out is not None and out.suffix.lower() != ".npz":
+        raise BadInput(f"--out must end in .npz, not {out.name}.")
+    for path in overlays:
+        if path.suffix.lower() not in OVERLAYS:
+            raise BadInput(f"--overlay must end in .html or .png, not {path.name}.")
+    for target in (out, *overlays):
+        if target is not None and not target.parent.is_dir():
+            raise BadInput(f"There is no folder {target.parent} for {target.name}; make it first.")
+    # Here, not above: they import torch, which `--help` need not wait for.
+    from model.overlay.arrows import draw_prediction, write_png  # noqa: PLC0415
+    from model.overlay.figure import summary  # noqa: PLC0415
+    from model.overlay.html import write_html  # noqa: PLC0415
+    from model.predictor.predict import Predictor, predict_file  # noqa: PLC0415
+
+    prediction, picture = predict_file(image, Predictor.load(weights, device), grid)
+    tracks = prediction.tracks
+    if out is not None:
+        prediction.save(out)
+    for path in overlays:
+        if path.suffix.lower() == ".png":
+            write_png(path, draw_prediction(picture, tracks, prediction.interval))
+        else:
+            write_html(path, [picture] * len(tracks.frames), tracks)
+    click.echo(summary(tracks))
+    for target in (out, *overlays):
+        if target is not None:
+            click.echo(f"Wrote {target}")

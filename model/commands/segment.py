@@ -1,0 +1,36 @@
+"""`python -m model segment`: what torchvision's published segmentation network sees in an image."""
+
+from pathlib import Path
+
+import click
+
+from model.commands.console import progress_bar
+from model.errors import BadInput
+
+
+@click.command("segment")
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Where the coloured overlay goes, as .png.")
+@click.option("--network", default="fcn_resnet50", show_default=True, help="As in torchvision.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+def command(*, image: Path, out: Path | None, network: str, device: str) -> None:
+    """Tell the 21 classes of Pascal VOC in IMAGE apart; the weights are downloaded at first use."""
+    if out is not None and out.suffix.lower() != ".png":
+        raise BadInput(f"--out must end in .png, not {out.name}.")
+    if out is not None and not out.parent.is_dir():
+        raise BadInput(f"There is no folder {out.parent} for {out.name}; make it first.")
+    # Here, not above: they import torch, which `--help` need not wait for.
+    from model.overlay.arrows import draw_classes, write_png  # noqa: PLC0415
+    from model.predictor.predict import open_image  # noqa: PLC0415
+    from model.predictor.segment import CLASSES, Segmenter  # noqa: PLC0415
+
+    picture = open_image(image)
+    with progress_bar("bytes") as report:
+        segmenter = Segmenter.load(network, device, progress=report)
+    found = segmenter.segment(picture)
+    if out is not None:
+        write_png(out, draw_classes(picture, found.labels, CLASSES, found.shares))
+    for name, share in found.shares.items():
+        click.echo(f"{100 * share:5.1f} %  {name}")
+    if out is not None:
+        click.echo(f"Wrote {out}")
