@@ -22,7 +22,7 @@ def run_worker(settings: Settings) -> None:
 
     Raises BadInput when Redis does not answer.
     """
-    _check_redis(settings.redis)
+    _check_redis(settings.redis, "REDIS_URL")
     migrate(settings)
     settings.temporary_folder.mkdir(parents=True, exist_ok=True)
     _preload(settings.pips_weights)
@@ -42,16 +42,16 @@ def run_conversion_worker(url: str) -> None:
 
     Raises BadInput when no Redis answers at the URL.
     """
-    _check_redis(url)
+    _check_redis(url, "--queue")
     _preload(Settings.from_environment().pips_weights)
     work(url, [conversions.QUEUE], lambda: None)
 
 
-def _check_redis(url: str) -> None:
+def _check_redis(url: str, setting: str) -> None:
     try:
         connect_to(url).ping()
     except RedisError as error:
-        raise BadInput(f"No Redis answers at {url} ({error}).") from error
+        raise BadInput(f"No Redis answers at {setting} {url} ({error}).") from error
 
 
 def _preload(pips_weights: str | None) -> None:
