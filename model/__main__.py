@@ -13,9 +13,13 @@ from model.errors import BadInput, Stopped
 
 COMMANDS = {
     "track": "model.commands.track",
+    "predict": "model.commands.predict",
+    "segment": "model.commands.segment",
     "weights": "model.commands.weights",
     "synthesize": "model.commands.synthesize",
+    "synthesize-stills": "model.commands.synthesize_stills",
     "train-tracker": "model.commands.train_tracker",
+    "train-predictor": "model.commands.train_predictor",
     "evaluate": "model.commands.evaluate",
     "calibrate-tracker": "model.commands.calibrate_tracker",
     "convert": "model.commands.convert",
