@@ -18,6 +18,7 @@ from model.overlay.truth import true_motion
 from model.tracks import Tracks
 from model.video import read_frame
 from webapp.backend import backend
+from webapp.dataset_api import datasets
 from webapp.estimates import estimate_run
 from webapp.exports import tracks_csv, tracks_json
 from webapp.jobs import discard_results
@@ -338,7 +339,7 @@ def register_api(app: Flask) -> None:
         OPENAPI_URL_PREFIX=PREFIX,
     )
     api = ProblemApi(app)
-    for blueprint in (clips, samples, runs, methods):
+    for blueprint in (clips, samples, runs, methods, datasets):
         api.register_blueprint(blueprint)
     app.add_url_rule("/static/plotly.min.js", "plotly_script", plotly_script)
 

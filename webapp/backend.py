@@ -5,6 +5,7 @@ from typing import cast
 
 from flask import current_app
 
+from webapp.datasets import Datasets
 from webapp.jobs import Jobs, connect
 from webapp.records import Database
 from webapp.settings import Settings
@@ -21,6 +22,7 @@ class Backend:
     database: Database
     storage: Storage
     jobs: Jobs
+    datasets: Datasets
 
     @classmethod
     def open(cls, settings: Settings) -> "Backend":
@@ -31,6 +33,7 @@ class Backend:
             database=database,
             storage=Storage(settings.storage, settings.temporary_folder),
             jobs=Jobs(settings, database, connect(settings)),
+            datasets=Datasets(settings.datasets),
         )
 
 

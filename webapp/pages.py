@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, abort, render_template, send_file
 
+from model.dataset.summary import SPLITS
 from model.grid import LARGEST_GRID, query_grid
 from model.overlay.html import VIEWER_FOLDER
 from webapp.backend import backend
@@ -46,6 +47,20 @@ def run(run_id: str) -> str:
     if found is None or its_clip is None:
         abort(404, description="This run does not exist, or its clip was deleted.")
     return render_template("run.html", run=found, clip=its_clip)
+
+
+@blueprint.get("/datasets")
+def datasets() -> str:
+    """List the training sets."""
+    return render_template("datasets.html")
+
+
+@blueprint.get("/datasets/<name>")
+def dataset(name: str) -> str:
+    """Go through a training set, sample by sample."""
+    if name not in backend().datasets.names():
+        abort(404, description="There is no such data set here.")
+    return render_template("dataset.html", name=name, splits=SPLITS)
 
 
 @blueprint.get("/static/viewer.js")

@@ -20,10 +20,10 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-VIEWER_ENDPOINT = "pages.run"
+VIEWER_ENDPOINTS = ("pages.run", "pages.dataset")
 
 VIEWER_SCRIPTS = "script-src 'self' 'unsafe-eval'; "
-"""Plotly's WebGL library compiles its draw calls with `Function`; only the viewer's page may do that."""
+"""Plotly's WebGL library compiles its draw calls with `Function`; only pages with a viewer may do that."""
 
 
 def register_security(app: Flask) -> None:
@@ -43,7 +43,7 @@ def register_security(app: Flask) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        if request.endpoint == VIEWER_ENDPOINT:
+        if request.endpoint in VIEWER_ENDPOINTS:
             policy = VIEWER_SCRIPTS + HEADERS["Content-Security-Policy"]
             response.headers.setdefault("Content-Security-Policy", policy)
         for name, value in HEADERS.items():

@@ -161,6 +161,11 @@ class Settings:
         return Path(runtime) / f"stillmotion-{os.getuid()}-{digest}" / "redis.sock"
 
     @property
+    def datasets(self) -> Path:
+        """Where training sets lie that the app shows, each in a folder of its own."""
+        return self.instance / "datasets"
+
+    @property
     def temporary_folder(self) -> Path:
         """Where uploads and results are written before they are whole."""
         return self.instance / "tmp"

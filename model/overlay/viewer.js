@@ -79,9 +79,10 @@ const MARKUP = `
  * Show tracks in `root`.
  *
  * root: an empty element. figure: {data, layout} from figure.py. frameUrl: position -> URL of that frame.
+ * signal: ends the viewer, so that another can take its place in `root`.
  * Returns an object with `show(position)` and `state`, for pages and tests.
  */
-export async function showViewer(root, figure, frameUrl) {
+export async function showViewer(root, figure, frameUrl, { signal } = {}) {
   const numbers = readNumbers(figure.layout.meta.stillmotion);
   const state = initialState(numbers);
   const isAsked = location.hash.includes("frame=");
@@ -242,7 +243,7 @@ export async function showViewer(root, figure, frameUrl) {
     else if (event.key === "0") resetZoom(plot, numbers);
     else return;
     event.preventDefault();
-  });
+  }, { signal });
   plot.on("plotly_doubleclick", () => resetZoom(plot, numbers));
   window.addEventListener("hashchange", () => {
     const before = JSON.stringify(state);
@@ -250,6 +251,11 @@ export async function showViewer(root, figure, frameUrl) {
     Object.assign(state, settings);
     if (JSON.stringify(state) !== before) redraw();
     show(position);
+  }, { signal });
+  signal?.addEventListener("abort", () => {
+    player.stop();
+    clearTimeout(hashTimer);
+    Plotly.purge(plot);
   });
 
   reflect(root, state);
