@@ -20,6 +20,7 @@ COMMANDS = {
     "synthesize-stills": "model.commands.synthesize_stills",
     "train-tracker": "model.commands.train_tracker",
     "train-predictor": "model.commands.train_predictor",
+    "study-heads": "model.commands.study_heads",
     "evaluate": "model.commands.evaluate",
     "calibrate-tracker": "model.commands.calibrate_tracker",
     "convert": "model.commands.convert",

@@ -34,6 +34,7 @@ from model.training.fit_predictor import PredictorTraining, fit_predictor
 from model.training.predictor_data import PredictorSet, chosen
 from model.training.predictor_losses import PredictorLossWeights, predictor_losses
 from model.training.predictor_validation import coverage, fit_spread
+from model.training.study import StudyRun, answer, markdown, run_study
 
 BACKBONE = "lraspp_mobilenet_v3_large"
 
@@ -299,3 +300,40 @@ def test_what_cannot_be_trained_is_one_sentence(data, tmp_path):
             small(data, **wrong)
     with pytest.raises(BadInput, match="holds no training set"):
         fit(tmp_path / "none", small(tmp_path))
+
+
+def test_the_study_trains_measures_and_answers(data, tmp_path):
+    base = small(data, steps=1)
+
+    def study():
+        return run_study(
+            tmp_path,
+            base,
+            heads=["last", "fcn"],
+            device="cpu",
+            apart=False,
+            progress=ignore_progress,
+            should_stop=never_stop,
+        )
+
+    runs = study()
+    assert [(run.head, run.tuned) for run in runs] == [
+        ("last", False),
+        ("last", True),
+        ("fcn", False),
+        ("fcn", True),
+    ]
+    assert all(run.epe_moving > 0 and run.memory > 50 and run.steps == 1 for run in runs)
+    assert study() == runs
+    page = markdown(runs, "python -m model study-heads", "a machine")
+    assert "| last | frozen |" in page
+    assert "classifier[4]?" in page
+
+
+def test_the_answer_of_the_study_follows_from_its_figures():
+    run = StudyRun("last", False, 10.0, 5.0, 0.5, 8.0, 1000, 2000, 5, 0.1, 100.0)
+    assert "whole classifier is 20 % better" in answer([run, replace(run, head="fcn", epe_moving=8.0)])
+    assert "no difference" in answer([run, replace(run, head="fcn", epe_moving=10.1)])
+    assert "only classifier[4] is 50 % better" in answer([run, replace(run, head="fcn", epe_moving=15.0)])
+    tuned = replace(run, tuned=True, epe_moving=3.0)
+    assert "The best of all is last (fine-tuned): 3.00 px" in answer([run, tuned])
