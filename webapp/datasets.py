@@ -1,5 +1,6 @@
 """Training sets in the instance's folder: which there are, and their samples one by one."""
 
+import dataclasses
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ class Datasets:
             return kept[1]
 
     def _open(self, name: str) -> DataFolder:
-        return DataFolder.open(self._folder / name)
+        # Sentences go to visitors, who need not know this machine's folders.
+        return dataclasses.replace(DataFolder.open(self._folder / name), url=f"datasets/{name}")
 
 
 def choose(index: DatasetIndex, wanted: SampleFilter, order: Order) -> NDArray[np.int64]:

@@ -131,7 +131,7 @@ class DatasetIndex:
         try:
             contents = self.folder.files.cat_ranges(paths, starts, ends, on_error="raise")
         except FileNotFoundError as error:
-            raise BadInput(f"A shard of {self.folder.url} is gone ({error}); copy the set again.") from error
+            raise BadInput(f"A shard of {self.folder.url} is gone; copy the set again.") from error
         return [
             self._sample(row, shard, content, start)
             for row, shard, content, start in zip(rows, shards, contents, starts, strict=True)

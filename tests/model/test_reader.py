@@ -4,6 +4,8 @@ import dataclasses
 import io
 import json
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -292,3 +294,29 @@ def test_a_damaged_set_is_said_in_a_sentence(tmp_path: Path, workers: int) -> No
 def test_a_set_may_move_to_another_folder(written: tuple[Path, list[Sample]], tmp_path: Path) -> None:
     shutil.copytree(written[0], tmp_path / "elsewhere")
     assert len(names(EpochLoader(open_dataset(tmp_path / "elsewhere", "train"), 8, workers=1))) == 28
+
+
+RANK_PROGRAM = """
+import sys
+import torch.distributed as distributed
+from model.dataset.reader import EpochLoader, open_dataset
+folder, meeting, rank = sys.argv[1:]
+distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=int(rank), world_size=2)
+for batch in EpochLoader(open_dataset(folder), 4, seed=1):
+    print(*(f"{facts.source}@{facts.start}" for facts in batch.facts), sep="\\n")
+distributed.destroy_process_group()
+"""
+
+
+def test_processes_of_a_group_share_the_samples(written: tuple[Path, list[Sample]], tmp_path: Path) -> None:
+    path, samples = written
+    arguments = [sys.executable, "-c", RANK_PROGRAM, str(path), str(tmp_path / "meeting")]
+    processes = [
+        subprocess.Popen([*arguments, str(rank)], stdout=subprocess.PIPE, text=True) for rank in (0, 1)
+    ]
+    shares = [process.communicate(timeout=120)[0].split() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert [len(share) for share in shares] == [21, 21]
+    assert Counter(shares[0] + shares[1]) == Counter(
+        name_of(sample.facts.source, sample.facts.start) for sample in samples
+    )

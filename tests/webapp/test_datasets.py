@@ -42,7 +42,7 @@ def test_sets_are_listed_with_their_counts(client: FlaskClient, settings: Settin
     assert listed["total"] == 2
     broken, small = listed["items"]
     assert (broken["name"], broken["samples"]) == ("broken", None)
-    assert "is damaged" in broken["error"]
+    assert broken["error"].startswith("dataset.json of datasets/broken is damaged")
     assert small["error"] is None
     assert small["is_complete"]
     assert (small["samples"], small["videos"], small["grid"], small["horizon"]) == (42, 6, GRID, FRAMES)
@@ -193,6 +193,10 @@ def test_a_damaged_set_is_said_in_a_sentence(client: FlaskClient, settings: Sett
     answer = client.get(item["links"]["self"])
     assert answer.status_code == 422
     assert "is damaged; copy the set again" in answer.json["detail"]
+    assert str(settings.instance) not in answer.json["detail"]
+    shard.unlink()
+    answer = client.get(item["links"]["self"])
+    assert answer.json["detail"] == "A shard of datasets/small is gone; copy the set again."
     (settings.datasets / "small" / "dataset.json").write_text("[]")
     assert client.get(f"{API}/small").status_code == 422
 
