@@ -24,6 +24,7 @@ POINTS_TOGETHER = {"cpu": 256, "cuda": 4096}
 """So many points are tracked at once, if need be of several chunks and videos; more would not be faster."""
 
 MOST_CHUNKS_TOGETHER = 8
+ENCODED_AT_ONCE = 8
 MOST_FRAMES = 64
 """So many frames are held for chunks that are tracked at once, and as many are read ahead."""
 
@@ -140,9 +141,11 @@ class _Tracking:
         """Encode those frames of chunks that were not encoded for earlier ones."""
         places = dict.fromkeys(place for chunk in chunks for place in _places(chunk) if place in self._fresh)
         prepared = [self._fresh.pop(place) for place in places]
-        raise_if_stopped(self.should_stop)
+        encoded: list[Any] = []
         with self.stopwatch.stage("encode"):
-            encoded = self.tracker.encode(prepared)
+            for first in range(0, len(prepared), ENCODED_AT_ONCE):
+                raise_if_stopped(self.should_stop)
+                encoded += self.tracker.encode(prepared[first : first + ENCODED_AT_ONCE])
         self.stopwatch.count("encoded", len(encoded))
         for place, before, after in zip(places, prepared, encoded, strict=True):
             self._ready[place] = _Ready(before, after)

@@ -44,6 +44,7 @@ class Ledger:
     plan: Plan
     failures: tuple[Failure, ...] = ()
     _entries: dict[str, _Entry] = field(default_factory=dict)
+    _outdated: list[str] = field(default_factory=list)
     _last_save: float = 0.0
 
     @classmethod
@@ -53,7 +54,7 @@ class Ledger:
         """Find out what is finished: shards of the plan whose archive and index are there.
 
         found: names of the videos that are there now. A shard that had to do without one of these is not
-        finished; as of all that are to be made anew, its index is deleted.
+        finished.
         """
         ledger = cls(folder, plan, tuple(failures))
         sizes = folder.sizes(SHARDS)
@@ -66,11 +67,7 @@ class Ledger:
             if is_whole and entry.recipe == plan.recipe(shard) and not any(name in found for name in lost):
                 ledger._entries[shard.name] = entry
             else:
-                folder.delete(index_name(shard.name))
-        planned = {archive_name(shard.name) for shard in plan.shards}
-        for name in sizes:  # left by a plan that was given up before any shard was finished
-            if name.endswith(".tar") and name not in planned and f"{name[:-4]}.json" not in sizes:
-                folder.delete(name)
+                ledger._outdated.append(shard.name)
         return ledger
 
     @classmethod
@@ -88,6 +85,11 @@ class Ledger:
             if (failure.source, failure.traceback) not in in_shards
         )
         return ledger
+
+    def discard_outdated(self) -> None:
+        """Delete the indices of shards that have to be made anew, so that nobody takes these for finished."""
+        while self._outdated:
+            self.folder.delete(index_name(self._outdated.pop()))
 
     def is_finished(self, shard: str) -> bool:
         """Tell whether a shard is there."""

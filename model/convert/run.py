@@ -14,7 +14,7 @@ from model.convert.sources import find_places, remove_fetched
 from model.convert.survey import failure, survey
 from model.convert.workers import WorkerSettings, work_in_processes
 from model.dataset.folder import DataFolder
-from model.dataset.shards import Failure
+from model.dataset.shards import SHARDS, Failure
 from model.errors import BadInput
 from model.progress import Progress, ReportProgress, ShouldStop
 
@@ -65,6 +65,7 @@ class Conversion:
         there = {source.sha256 for source in found.sources}
         names = {source.place.name for source in plan.sources if source.sha256 in there}
         ledger = Ledger.open(folder, plan, failures, names)
+        ledger.discard_outdated()
         ledger.save()
         return cls(folder, plan, ledger)
 
@@ -175,6 +176,8 @@ def _begun(folder: DataFolder, settings: ConvertSettings) -> Plan | None:
     if old is None or not (different := settings.differences(old.settings)):
         return old
     if not has_shards(folder):
+        for name in folder.names(SHARDS):  # archives without an index
+            folder.delete(name)
         return None
     raise BadInput(
         f"{folder.url} was begun with other settings ({'; '.join(different)}); give another --out, or the "

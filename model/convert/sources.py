@@ -6,9 +6,10 @@ import os
 import shutil
 import stat
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import glob, has_magic
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -132,7 +133,7 @@ def content_sha256(path: Path) -> str:
 
 
 def find_places(inputs: Iterable[str]) -> list[Place]:
-    """List the videos that inputs name, each once, in natural order of their names.
+    """List the videos that inputs name, each once and by a name of its own, in natural order of the names.
 
     inputs: videos, GIFs and zips of images; folders, searched through with everything below (images make
         their folder a clip if there are no videos in it and no clips below); patterns with * ? [ ]; lists, as
@@ -143,7 +144,21 @@ def find_places(inputs: Iterable[str]) -> list[Place]:
     for text in inputs:
         for place in _places(text):
             found.setdefault(place.path, place)
-    return natsorted(found.values(), key=lambda place: (place.name, place.path))
+    return natsorted(_told_apart(list(found.values())), key=lambda place: (place.name, place.path))
+
+
+def _told_apart(places: list[Place]) -> list[Place]:
+    """Lengthen names that several videos have by the folders above them."""
+    while True:
+        counts = Counter(place.name for place in places)
+        if len(counts) == len(places):
+            return places
+        places = [place if counts[place.name] == 1 else _by_longer_name(place) for place in places]
+
+
+def _by_longer_name(place: Place) -> Place:
+    count = len(PurePosixPath(place.name).parts) + 1
+    return replace(place, name=str(PurePosixPath(*PurePosixPath(place.path).parts[-count:])))
 
 
 def _places(text: str) -> list[Place]:

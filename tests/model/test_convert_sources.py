@@ -90,6 +90,17 @@ def test_every_video_comes_once_however_often_it_is_named(tree: Path) -> None:
     assert len(set(paths)) == len(paths) == len(EVERYTHING)
 
 
+def test_videos_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for folder in ("x/a", "x/b", "y/a", "z"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "v.mp4").write_bytes(b"")
+    (tmp_path / "z" / "other.mp4").write_bytes(b"")
+    inputs = [str(path) for path in tmp_path.rglob("*.mp4")]
+    assert names(find_places(inputs)) == ["b/v.mp4", "other.mp4", "x/a/v.mp4", "y/a/v.mp4", "z/v.mp4"]
+    folders = [str(tmp_path / "x" / "a"), str(tmp_path / "y" / "a")]
+    assert names(find_places(folders)) == ["x/a/v.mp4", "y/a/v.mp4"]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
