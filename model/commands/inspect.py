@@ -10,6 +10,7 @@ from model.dataset.folder import DataFolder
 from model.dataset.summary import SPLITS
 from model.inspection.inspect import Inspection, inspect
 from model.inspection.report import write_report
+from model.inspection.statistics import pixels
 
 
 @click.command("inspect")
@@ -54,7 +55,7 @@ def describe(found: Inspection) -> str:
     return (
         f"{found.url}: {found.samples:,} samples ({splits}) of {len(found.videos):,} videos"
         f"{'' if summary.is_complete else '; its conversion has not ended'}.\n"
-        f"Displacement in px of a 256-high image: median {motion.quantile(0.5):.2g}, 95 % "
-        f"{motion.quantile(0.95):.2g}; {motion.moving:.0%} of the points move, {motion.visible[-1]:.0%} are "
-        "visible at the end."
+        f"Displacement in a 256-high image: median {pixels(motion.quantile(0.5))}, 95 % "
+        f"{pixels(motion.quantile(0.95))}; {motion.moving:.0%} of the points move, {motion.visible[-1]:.0%} "
+        "are visible at the end."
     )

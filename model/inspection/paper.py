@@ -23,7 +23,7 @@ from model.inspection.figures import MOST_VIDEOS, arrows, quietest_sector, reach
 from model.inspection.files import write_whole
 from model.inspection.inspect import DrawnSample, Inspection
 from model.inspection.samples import SampleHistogram
-from model.inspection.statistics import EDGES, SECTORS, MotionStatistics
+from model.inspection.statistics import EDGES, SECTORS, MotionStatistics, pixels
 from model.overlay.colours import direction_colour
 
 COLUMN = 3.4
@@ -136,7 +136,7 @@ def _displacement(axes: Axes, motion: MotionStatistics) -> None:
     median, most = motion.quantile(0.5), motion.quantile(0.95)
     for value in (median, most) if motion.trajectories else ():
         axes.axvline(value, color="#4a5563", linewidth=0.8, linestyle="--")
-    axes.set_title(f"dashed: median {median:.2g} px, 95 % {most:.2g} px", loc="left", fontsize=7)
+    axes.set_title(f"dashed: median {pixels(median)}, 95 % {pixels(most)}", loc="left", fontsize=7)
 
 
 def _by_frame(axes: Axes, values: NDArray[np.float64], title: str) -> None:

@@ -17,7 +17,7 @@ from model.inspection.figures import MOST_VIDEOS, figures
 from model.inspection.files import write_whole
 from model.inspection.inspect import DrawnSample, Inspection
 from model.inspection.samples import SampleHistogram
-from model.inspection.statistics import MotionStatistics
+from model.inspection.statistics import MotionStatistics, pixels
 from model.overlay.colours import direction_colour
 from model.overlay.figure import jpeg_url
 from model.overlay.html import VIEWER_FOLDER
@@ -110,7 +110,7 @@ def _numbers(inspection: Inspection) -> list[tuple[str, str, str]]:
             _by_split(summary.videos.get(split, 0) for split in SPLITS),
         ),
         ("Size", readable_bytes(bytes_), f"{len(summary.shards):,} shards"),
-        ("Median displacement", f"{motion.quantile(0.5):.2g} px", f"95 %: {motion.quantile(0.95):.2g} px"),
+        ("Median displacement", pixels(motion.quantile(0.5)), f"95 %: {pixels(motion.quantile(0.95))}"),
         ("Moving points", f"{motion.moving:.0%}", f"of {motion.trajectories:,} visible to the end"),
         ("Visible at the end", f"{motion.visible[-1]:.0%}", "of all points"),
     ]
@@ -179,7 +179,7 @@ def _sections(inspection: Inspection) -> list[str]:
                     "grid",
                     "Mean motion of each grid cell",
                     "Colour: how far points go. Arrows: their mean displacement, short where directions "
-                    f"cancel out; the longest is {_longest_arrow(inspection):.2g} px.",
+                    f"cancel out; the longest is {pixels(_longest_arrow(inspection))}.",
                 ),
                 (
                     "grid-visible",
@@ -234,8 +234,8 @@ def _about_displacement(motion: MotionStatistics) -> str:
     share = motion.displacement[0] / max(1, motion.trajectories)
     return (
         f"From the first to the last frame. {share:.0%} move by less than 0.1 px: left of the scale. Dashed: "
-        f"the median, {motion.quantile(0.5):.2g} px, and what 95 % stay below, "
-        f"{motion.quantile(0.95):.2g} px."
+        f"the median, {pixels(motion.quantile(0.5))}, and what 95 % stay below, "
+        f"{pixels(motion.quantile(0.95))}."
     )
 
 

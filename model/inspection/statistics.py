@@ -70,6 +70,11 @@ class MotionStatistics:
         return float(self.directions.sum() / max(1, self.trajectories))
 
 
+def pixels(length: float) -> str:
+    """Write a length with the two digits that the bins are good for: "0.22 px", "110 px"."""
+    return f"{float(f'{length:.2g}'):g} px"
+
+
 class StatisticsCollector:
     """Adds up samples of one grid and horizon."""
 

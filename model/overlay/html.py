@@ -52,7 +52,7 @@ def write_html(path: str | os.PathLike[str], frames: Sequence[NDArray[np.uint8]]
         raise ValueError(f"there must be {len(tracks.frames)} frames, as in the tracks, not {len(frames)}.")
     pictures = [jpeg_url(frame) for frame in frames]
     page = PAGE.format(
-        title=escape(f"Motion tracked with {tracks.method.name}"),
+        title=escape(_title(tracks)),
         summary=escape(summary(tracks)),
         style=(VIEWER_FOLDER / "viewer.css").read_text(encoding="utf-8"),
         figure=_in_script(figure_json(tracks, pictures[0], lines=False)),
@@ -69,6 +69,11 @@ def write_html(path: str | os.PathLike[str], frames: Sequence[NDArray[np.uint8]]
         os.replace(temporary, target)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _title(tracks: Tracks) -> str:
+    """Say how the motion was found; a prediction's first frame is all that was seen."""
+    return f"Motion {'predicted' if tracks.method.name == 'fcn' else 'tracked'} with {tracks.method.name}"
 
 
 def _in_script(content: str) -> str:

@@ -19,7 +19,7 @@ from model.grid import query_grid
 from model.inspection.choosing import spread, worst
 from model.inspection.inspect import Inspection, inspect
 from model.inspection.samples import sample_histogram, video_counts
-from model.inspection.statistics import EDGES, SECTORS, StatisticsCollector, collect
+from model.inspection.statistics import EDGES, SECTORS, StatisticsCollector, collect, pixels
 from model.progress import Progress, ignore_progress, never_stop
 from tests.model.datasets import FRAMES, GRID, SIZE, make_dataset, make_sample
 
@@ -108,6 +108,13 @@ def test_quantiles_hold_the_share_they_say() -> None:
     for share in (0.1, 0.5, 0.95):
         exact = np.quantile(velocities, share) * 7 * SCALE
         assert exact < motion.quantile(share) < exact * 1.16  # bins are 12 % wide, steps 3 %
+
+
+@pytest.mark.parametrize(
+    ("length", "written"), [(0.2238, "0.22 px"), (17.78, "18 px"), (100.0, "100 px"), (1258.9, "1300 px")]
+)
+def test_lengths_are_written_with_two_digits(length: float, written: str) -> None:
+    assert pixels(length) == written
 
 
 def test_a_set_is_summed_up(found: Inspection) -> None:
