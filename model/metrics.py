@@ -8,12 +8,15 @@ the frames. A metric without any sample is NaN, and averages leave it out.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.grid import inside_frame
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 QueryMode = Literal["first", "strided"]
 
@@ -170,16 +173,7 @@ class TrackingMetrics:
 
     def to_json(self) -> dict[str, Any]:
         """Return names and values as JSON has them: None for NaN, per-threshold metrics by threshold."""
-        result: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, tuple):
-                result[field.name] = {
-                    str(threshold): _number(share) for threshold, share in zip(THRESHOLDS, value, strict=True)
-                }
-            else:
-                result[field.name] = _number(value)
-        return result
+        return metrics_to_json(self, THRESHOLDS)
 
 
 def tracking_metrics(comparison: Comparison) -> TrackingMetrics:
@@ -326,6 +320,22 @@ def _mean(values: NDArray[np.float64]) -> float:
     """The mean of those that are not NaN; NaN when there are none."""
     kept = values[~np.isnan(values)]
     return float(kept.mean()) if kept.size else np.nan
+
+
+def metrics_to_json(metrics: "DataclassInstance", thresholds: Sequence[int]) -> dict[str, Any]:
+    """Return the names and values of metrics as JSON has them.
+
+    metrics: a dataclass of numbers and of tuples with a number for each threshold. NaN becomes None.
+    """
+    result: dict[str, Any] = {}
+    for field in fields(metrics):
+        value = getattr(metrics, field.name)
+        if isinstance(value, tuple):
+            shares = zip(thresholds, value, strict=True)
+            result[field.name] = {str(threshold): _number(share) for threshold, share in shares}
+        else:
+            result[field.name] = _number(value)
+    return result
 
 
 def _number(value: float) -> float | None:

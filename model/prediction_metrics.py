@@ -5,11 +5,13 @@ without any point is NaN.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from model.metrics import metrics_to_json
 
 MOVING = 1.0
 """Pixels; a point whose true displacement is longer counts as moving."""
@@ -108,16 +110,7 @@ class PredictionMetrics:
 
     def to_json(self) -> dict[str, Any]:
         """Return names and values as JSON has them: None for NaN, shares within by threshold."""
-        result: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, tuple):
-                result[field.name] = {
-                    str(threshold): _number(share) for threshold, share in zip(THRESHOLDS, value, strict=True)
-                }
-            else:
-                result[field.name] = _number(value)
-        return result
+        return metrics_to_json(self, THRESHOLDS)
 
 
 def prediction_metrics(outcome: Outcome) -> PredictionMetrics:
@@ -163,7 +156,3 @@ def _cosines(true: NDArray[np.float64], guess: NDArray[np.float64]) -> NDArray[n
 
 def _mean(values: NDArray[np.float64]) -> float:
     return float(values.mean()) if values.size else np.nan
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else value

@@ -1,15 +1,13 @@
 """What an evaluation says: one table for people, one JSON for programs."""
 
-import json
 import math
-import os
 import platform
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from model import files
 from model.evaluate.run import MethodResult
 from model.metrics import TrackingMetrics
 
@@ -59,15 +57,7 @@ def write_json(path: Path, results: Sequence[MethodResult], settings: Mapping[st
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
         "methods": [_as_json(result, reference) for result in results],
     }
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    files.write_json(path, content)
 
 
 class _Entry(NamedTuple):

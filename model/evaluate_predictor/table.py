@@ -1,9 +1,6 @@
 """The results of an evaluation as text and as JSON."""
 
-import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from model import files
 from model.evaluate_predictor.run import DomainResult, MethodOutcome
 from model.prediction_metrics import THRESHOLDS
 
@@ -110,15 +108,7 @@ def write_json(path: Path, results: Sequence[DomainResult], settings: Mapping[st
             for result in results
         ],
     }
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    files.write_json(path, content)
 
 
 def _as_json(method: MethodOutcome) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
+from model.files import write_whole
 from model.overlay.figure import figure_json, jpeg_url, summary
 from model.tracks import Tracks
 
@@ -60,15 +60,7 @@ def write_html(path: str | os.PathLike[str], frames: Sequence[NDArray[np.uint8]]
         plotly=get_plotlyjs(),
         viewer=(VIEWER_FOLDER / "viewer.js").read_text(encoding="utf-8"),
     )
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    write_whole(Path(path), page.encode())
 
 
 def _title(tracks: Tracks) -> str:
