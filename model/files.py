@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,3 +24,11 @@ def write_json(path: Path, content: Any) -> None:
     """Write indented JSON. Raises ValueError for NaN and infinity, which JSON lacks, and OSError."""
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(path, f"{text}\n".encode())
+
+
+def save_whole(path: Path, save: Callable[[Path], object]) -> None:
+    """Have `save` write to a temporary name, then rename it; for what only writes to a path."""
+    temporary = path.with_name(f".{path.name}.part")
+    save(temporary)
+    temporary.chmod(0o644)  # safetensors' files are private
+    os.replace(temporary, path)

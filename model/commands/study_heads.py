@@ -58,7 +58,7 @@ def command(
         raise BadInput("Say how long each run lasts: --minutes M, --steps S, or both.")
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.predictor.config import PredictorConfig  # noqa: PLC0415
-    from model.training.fit_predictor import PredictorTraining  # noqa: PLC0415
+    from model.training.predictor_settings import PredictorTraining  # noqa: PLC0415
     from model.training.study import markdown, run_study  # noqa: PLC0415
 
     chosen = [head.strip() for head in heads.split(",")]

@@ -1,10 +1,8 @@
 """Training PIPs on synthetic clips, for a time or a number of steps, in pieces if need be."""
 
-import csv
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,11 +18,13 @@ from model.dataset.synthetic import SyntheticClips, synthesize
 from model.dataset.textures import TextureBank, load_bank
 from model.devices import find_device
 from model.errors import BadInput
+from model.files import save_whole
 from model.pips.network import Pips
 from model.pips.refinement import RefinementSettings
 from model.pips.release import PipsRelease, PipsUse
 from model.pips.sizes import find_size
 from model.progress import Progress, ReportProgress, ShouldStop
+from model.training.log import TrainingLog
 from model.training.pips_forward import autocast, forward
 from model.training.plot import write_plot
 from model.training.schedule import Schedule
@@ -215,7 +215,14 @@ def fit_tracker(
     learner = _Learner(settings, place)
     if state is not None:
         learner.restore(state)
-    log = _Log(out / LOG, learner.step)
+    log = TrainingLog(
+        out / LOG,
+        learner.step,
+        ("position", "visibility", "score"),
+        ValidationScore,
+        every=50,
+        digits=3,
+    )
     unseen = _validation_set(settings, place)
 
     def check() -> ValidationScore:
@@ -225,7 +232,7 @@ def fit_tracker(
         if score.visible < learner.best:
             learner.best = score.visible
             _write_weights(out / WEIGHTS, learner.averaged)
-        _write(checkpoint, lambda target: torch.save(learner.state(), target))
+        save_whole(checkpoint, lambda target: torch.save(learner.state(), target))
         return score
 
     saved_at = learner.seconds
@@ -236,7 +243,7 @@ def fit_tracker(
         learner.seconds += now - last
         speed = settings.batch / (now - last)
         last = now
-        log.step(learner, losses)
+        log.step(learner, (losses.position, losses.visibility, losses.score))
         progress(Progress(_stage(learner, losses, speed), *_work(learner)))
         is_over = learner.share >= 1 or should_stop()
         if is_over or learner.seconds - saved_at >= 60 * settings.save_minutes:
@@ -245,7 +252,6 @@ def fit_tracker(
             last = time.perf_counter()
         if is_over:
             break
-    log.close()
     return score
 
 
@@ -284,58 +290,6 @@ def _validation_set(settings: TrackerTraining, device: torch.device) -> list[Syn
     return [synthesize(VALIDATION_SEED + k, 2, clips, bank) for k in range(settings.validation_batches)]
 
 
-class _Log:
-    """The training's log: one CSV file, to which a resumed training is appended."""
-
-    def __init__(self, path: Path, step: int) -> None:
-        names = ["step", "seconds", "rate", "position", "visibility", "score"]
-        names += [field.name for field in fields(ValidationScore)]
-        kept = _rows_before(path, step)
-        _write(path, lambda temporary: _write_rows(temporary, names, kept))
-        self._file = path.open("a", newline="")
-        self._writer = csv.DictWriter(self._file, names, restval="")
-        self._sums = torch.zeros(3)
-        self._count = 0
-
-    def step(self, learner: _Learner, losses: Losses) -> None:
-        """Note the mean losses of every 50 steps."""
-        self._sums += torch.stack([losses.position, losses.visibility, losses.score]).cpu()
-        self._count += 1
-        if learner.step % 50 == 0:
-            position, visibility, score = (f"{value:.4f}" for value in (self._sums / self._count).tolist())
-            self._sums, self._count = torch.zeros(3), 0
-            self._write(learner, {"position": position, "visibility": visibility, "score": score})
-
-    def validation(self, learner: _Learner, score: ValidationScore) -> None:
-        """Note a validation."""
-        self._write(learner, {name: f"{value:.3f}" for name, value in asdict(score).items()})
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def _write(self, learner: _Learner, values: dict[str, str]) -> None:
-        rate = learner.schedule.rate(learner.share)
-        row = {"step": learner.step, "seconds": f"{learner.seconds:.1f}", "rate": f"{rate:.3g}", **values}
-        self._writer.writerow(row)
-        self._file.flush()
-
-
-def _rows_before(path: Path, step: int) -> list[dict[str, str]]:
-    """The rows of an earlier part of the training, up to the step from which it goes on."""
-    if step == 0 or not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [row for row in csv.DictReader(file) if int(row["step"]) <= step]
-
-
-def _write_rows(path: Path, names: list[str], rows: list[dict[str, str]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def _write_weights(target: Path, network: Pips) -> None:
     """Export a network's weights as float16."""
     weights: dict[str, Tensor] = {
@@ -345,12 +299,4 @@ def _write_weights(target: Path, network: Pips) -> None:
     release = PipsRelease(
         network.config, PipsUse(resize="area", antialias=True, refinement=RefinementSettings())
     )
-    _write(target, lambda path: safetensors.torch.save_file(weights, path, release.to_metadata()))
-
-
-def _write(target: Path, save: Callable[[Path], object]) -> None:
-    """Save to a temporary name, then rename."""
-    temporary = target.with_name(f".{target.name}.part")
-    save(temporary)
-    temporary.chmod(0o644)  # safetensors' files are private
-    os.replace(temporary, target)
+    save_whole(target, lambda path: safetensors.torch.save_file(weights, path, release.to_metadata()))

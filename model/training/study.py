@@ -24,7 +24,8 @@ from model.progress import (
     never_stop,
     raise_if_stopped,
 )
-from model.training.fit_predictor import WEIGHTS, PredictorTraining, fit_predictor
+from model.training.fit_predictor import WEIGHTS, fit_predictor
+from model.training.predictor_settings import PredictorTraining
 
 TUNED_FROM = 0.5
 """The share of a fine-tuned run's budget after which the backbone learns too."""

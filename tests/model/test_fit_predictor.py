@@ -30,9 +30,10 @@ from model.training.examples import (
     random_view,
     stack,
 )
-from model.training.fit_predictor import PredictorTraining, fit_predictor
+from model.training.fit_predictor import fit_predictor
 from model.training.predictor_data import PredictorSet, chosen
 from model.training.predictor_losses import PredictorLossWeights, predictor_losses
+from model.training.predictor_settings import PredictorTraining
 from model.training.predictor_validation import coverage, fit_spread
 from model.training.study import StudyRun, answer, markdown, run_study
 
