@@ -304,7 +304,7 @@ class TrackingWorker(Worker):
     def setup_work_horse_signals(self) -> None:
         """Let a job's process end with its worker: nobody could stop it any more."""
         super().setup_work_horse_signals()  # type: ignore[no-untyped-call]  # RQ has not typed it
-        end_with_parent()
+        end_with_parent(parent=self.pid)  # which the worker wrote down before the fork
 
     def run_maintenance_tasks(self) -> None:
         """Look for lost runs besides RQ's own maintenance."""

@@ -205,12 +205,18 @@ def load_profile(folder: DataFolder) -> Profile:
 
 def save_profile(folder: DataFolder, profile: Profile) -> None:
     """Write `stats.json`, with the figures that people ask for worked out."""
+    # What is worked out is worked out of the rounded seconds, as it will be when they are read again.
+    kept = Profile(
+        {name: round(value, 3) for name, value in sorted(profile.seconds.items())},
+        dict(sorted(profile.counts.items())),
+        round(profile.busy, 3),
+    )
     content = {
-        "seconds": {name: round(value, 3) for name, value in sorted(profile.seconds.items())},
-        "counts": dict(sorted(profile.counts.items())),
-        "busy": round(profile.busy, 3),
-        "device_share": round(profile.device_share, 4),
-        "chunks_per_second": round(profile.chunks_per_second, 4),
-        "verdict": profile.verdict(),
+        "seconds": kept.seconds,
+        "counts": kept.counts,
+        "busy": kept.busy,
+        "device_share": round(kept.device_share, 4),
+        "chunks_per_second": round(kept.chunks_per_second, 4),
+        "verdict": kept.verdict(),
     }
     folder.write(STATS, (json.dumps(content, indent=1) + "\n").encode())

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import redis
 from rq import Worker
+from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 
@@ -71,13 +72,17 @@ class Machines:
         return None
 
     def _jobs_of(self, process: int) -> list[str]:
-        """The jobs of a worker that RQ counts as begun."""
+        """The jobs of a worker that their own process says it has begun: by then it ends with its worker."""
         begun = StartedJobRegistry(QUEUE, connection=self.redis, serializer=JSONSerializer).get_job_ids(
             cleanup=False
         )
         workers = Worker.all(connection=self.redis, serializer=JSONSerializer)
         ids = [worker.get_current_job_id() for worker in workers if worker.pid == process]
-        return [job_id for job_id in ids if job_id in begun]
+        return [job_id for job_id in ids if job_id in begun and self._is_started(job_id)]
+
+    def _is_started(self, job_id: str) -> bool:
+        job = Job.fetch(job_id, connection=self.redis, serializer=JSONSerializer)
+        return job.get_status() is JobStatus.STARTED
 
     def start(self, command: str, *arguments: object) -> "subprocess.Popen[str]":
         """Start `python -m webapp COMMAND`."""
