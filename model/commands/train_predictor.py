@@ -159,7 +159,7 @@ def _write_table(target: Path, parts: list[Path]) -> None:
         writer.writeheader()
         writer.writerows(rows)
     os.replace(temporary, target)
-    errors = [float(row["best_epe_moving"]) for row in rows]
+    errors = [float(row["epe_moving"]) for row in rows]
     mean = sum(errors) / len(errors)
     spread = (sum((error - mean) ** 2 for error in errors) / max(1, len(errors) - 1)) ** 0.5
     click.echo(f"EPE on moving points over {len(errors)} seeds: {mean:.3f} ± {spread:.3f} px; {target}")

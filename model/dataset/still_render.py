@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from model.dataset.still_scenes import Layer, StillScene
 from model.grid import inside_frame
 
-_EXPOSURES = 9
+_EXPOSURES = 11
 _BRIGHTER = 3.0  # the light of the last moment of the exposure beside the first
 
 

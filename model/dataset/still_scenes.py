@@ -4,17 +4,21 @@ The cues, and what each tells:
 
 - heading: a cut-out heads to the right of its own picture, so a mirrored one heads left; it is lit from the
   side that it heads to.
+- dust: what heads somewhere leaves dust behind, as a car on a dirt road or a boat its wake; it reaches as far
+  back as the thing moved in some 12 frames, so it tells the way and the speed.
 - size: what is larger on the screen is nearer and faster.
 - blur: the exposure ends at the moment of the frame, and its light grows towards the end (a flash at the end
   of the exposure, "rear-curtain"), so things trail behind themselves; a longer trail is a faster thing.
+- follow: when the camera follows one thing, that one is sharp, and the background moves against its way.
+- forward: on a road the camera moves ahead, so everything comes nearer, away from the end of the road.
 - pan: when the camera pans, all that stands still moves against it, near things (large, low in the picture)
-  more than far ones. When the camera follows one thing, that one is sharp and the background is blurred.
+  more than far ones. To which side is hard to tell: only the trails' ends differ.
 - fall: things in the air above the ground fall, and stop at the ground.
 - roll: discs on a slope roll down, others stay.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -22,15 +26,25 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Cue = Literal["heading", "follow", "pan", "fall"]
-CUES: tuple[tuple[Cue, float], ...] = (("heading", 0.35), ("follow", 0.2), ("pan", 0.25), ("fall", 0.2))
+Cue = Literal["heading", "follow", "forward", "pan", "fall"]
+CUES: tuple[tuple[Cue, float], ...] = (
+    ("heading", 0.25),
+    ("follow", 0.25),
+    ("forward", 0.2),
+    ("pan", 0.1),
+    ("fall", 0.2),
+)
 """Kinds of scenes and their shares."""
 
 REFERENCE_HEIGHT = 256
 _BACK_LIGHT, _FRONT_LIGHT = 0.5, 1.35
 _FAR = 3.0  # how far the background is, in units of the distance of an object of medium size
-_SHARP_SHARE = 0.3
+_SHARP_SHARE = 0.2
+_LONGEST_SHUTTER = 3.0  # frames
 _DISC_SIDE = 160
+_DUST_FRAMES = 12.0  # for how long dust is seen
+_DUST_OPACITY = 0.75
+_FASTEST_APPROACH = 0.08  # a frame; nothing passes the camera within the horizon
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,8 @@ class Path:
     start: (x, y) of the picture's centre at time 0. velocity, acceleration: at time 0, and from then on.
     stop: when the motion ends (a fall at the ground). zoom: frame pixels for one of the picture.
     turn: radians, at time 0. mirrored: the picture is. radius: of a rolling disc; 0 does not roll.
+    approach: share of the distance to the camera that is covered in a frame, at time 0; what comes nearer
+        grows, and moves away from `focus`, (x, y), where the camera is heading to.
     """
 
     start: tuple[float, float]
@@ -50,6 +66,8 @@ class Path:
     turn: float = 0.0
     mirrored: bool = False
     radius: float = 0.0
+    approach: float = 0.0
+    focus: tuple[float, float] = (0.0, 0.0)
 
     def moved(self, time: float) -> NDArray[np.float64]:
         """Return how far the centre is from its start at a time: float64 `[2]`."""
@@ -65,9 +83,12 @@ class Path:
         rolled = np.copysign(np.hypot(*moved), moved[0]) / self.radius if self.radius else 0.0
         cos, sin = np.cos(self.turn + rolled), np.sin(self.turn + rolled)
         mirror = -1.0 if self.mirrored else 1.0
-        linear = self.zoom * np.array([[cos * mirror, -sin], [sin * mirror, cos]])
+        nearer = 1 / (1 - self.approach * time)
+        linear = nearer * self.zoom * np.array([[cos * mirror, -sin], [sin * mirror, cos]])
         middle = (np.array([picture[1], picture[0]]) - 1) / 2
-        return np.column_stack([linear, np.asarray(self.start) + moved - linear @ middle])
+        focus = np.asarray(self.focus)
+        centre = focus + nearer * (np.asarray(self.start) + moved - focus)
+        return np.column_stack([linear, centre - linear @ middle])
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,28 +160,63 @@ def draw_scene(dice: Generator, pictures: Pictures, height: int, width: int) -> 
     draw: dict[Cue, Callable[[_Stage], list[Layer]]] = {
         "heading": _heading,
         "follow": _follow,
+        "forward": _forward,
         "pan": _pan,
         "fall": _fall,
     }
     is_sharp = dice.random() < _SHARP_SHARE
-    shutter = 0.05 if is_sharp else dice.uniform(0.5, 1.5)
+    shutter = 0.05 if is_sharp else dice.uniform(1.0, _LONGEST_SHUTTER)
     return StillScene(cue, tuple(draw[cue](stage)), float(shutter))
 
 
 def _heading(stage: _Stage) -> list[Layer]:
     """Cut-outs on their ways before a camera that stands still."""
-    return [stage.background((0.0, 0.0)), *_travellers(stage, int(stage.dice.integers(1, 5)), (0.0, 0.0))]
+    layers = [stage.background((0.0, 0.0))]
+    for traveller in _travellers(stage, int(stage.dice.integers(1, 5))):
+        layers += [_dust(stage.dice, traveller), traveller]
+    return layers
 
 
 def _follow(stage: _Stage) -> list[Layer]:
     """The camera follows one cut-out; everything else moves against its way."""
-    main, *others = _travellers(stage, int(stage.dice.integers(1, 4)), (0.0, 0.0))
+    *others, main = _travellers(stage, int(stage.dice.integers(1, 4)))
     vx, vy = main.path.velocity
     lag = stage.dice.uniform(0.0, 0.15)
     camera = (vx * (1 - lag), vy * (1 - lag))
-    moved = [_seen_from(layer, camera, 1.0) for layer in others]
-    back = stage.background((-camera[0] / 1.5, -camera[1] / 1.5))
-    return [back, *moved, _seen_from(main, camera, 1.0)]
+    layers = [stage.background((-camera[0] / 1.5, -camera[1] / 1.5))]
+    for traveller in (*others, main):
+        layers += [
+            _seen_from(_dust(stage.dice, traveller), camera, 1.0),
+            _seen_from(traveller, camera, 1.0),
+        ]
+    return layers
+
+
+def _forward(stage: _Stage) -> list[Layer]:
+    """The camera moves ahead along a road, past things that stand still, the near ones in front."""
+    dice = stage.dice
+    focus = (dice.uniform(0.3, 0.7) * stage.width, dice.uniform(0.3, 0.5) * stage.height)
+    speed = dice.lognormal(np.log(0.035), 0.3)
+    back = stage.background((0.0, 0.0))
+    layers = [
+        Layer(back.picture, replace(back.path, approach=speed / _FAR, focus=focus), fills=True),
+        _road(stage, focus, min(speed, _FASTEST_APPROACH)),
+    ]
+    for size in sorted(dice.uniform(40, 170, int(dice.integers(2, 6)))):
+        nearness = (size - 40) / 130
+        y = focus[1] + (0.1 + 0.4 * nearness) * (stage.height - focus[1]) + dice.normal(0, 8) * stage.unit
+        side = -1 if dice.random() < 0.5 else 1
+        x = focus[0] + side * dice.uniform(0.1, 0.25 + 0.3 * nearness) * stage.width
+        picture = stage.object()
+        path = Path(
+            (x, y),
+            zoom=stage.unit * size / max(picture.shape),
+            mirrored=bool(dice.random() < 0.5),
+            approach=min(speed * size / 100, _FASTEST_APPROACH),
+            focus=focus,
+        )
+        layers.append(Layer(picture, path))
+    return layers
 
 
 def _pan(stage: _Stage) -> list[Layer]:
@@ -233,7 +289,41 @@ def _fall(stage: _Stage) -> list[Layer]:
     return layers
 
 
-def _travellers(stage: _Stage, count: int, camera: tuple[float, float]) -> list[Layer]:
+def _road(stage: _Stage, focus: tuple[float, float], approach: float) -> Layer:
+    """A road that narrows towards its end at the focus, and goes on below the frame."""
+    height = 1.5 * (stage.height - focus[1])
+    width = height * stage.dice.uniform(0.8, 2.0)
+    y, x = np.mgrid[: max(2, round(height)), : max(2, round(width))]
+    rows, columns = x.shape
+    from_middle = np.abs(x - (columns - 1) / 2)
+    inside = np.clip(columns / 2 * (y + 0.5) / rows - from_middle, 0, 1)
+    colour = cv2.resize(stage.surface()[..., :3], (columns, rows), interpolation=cv2.INTER_AREA)
+    picture = np.dstack([colour, np.round(255 * inside).astype(np.uint8)])
+    return Layer(picture, Path((focus[0], focus[1] + (rows - 1) / 2), approach=approach, focus=focus))
+
+
+def _dust(dice: Generator, traveller: Layer) -> Layer:
+    """The dust behind a traveller: dense and narrow at its back, thin and wide where it was some time ago."""
+    path = traveller.path
+    size = path.zoom * max(traveller.picture.shape)
+    speed = float(np.hypot(*path.velocity))
+    behind = _DUST_FRAMES * speed
+    length, width = max(8, round(behind + size / 2)), max(8, round(0.9 * size))
+    y, x = np.mgrid[:width, :length]
+    nearness = np.minimum((x + 0.5) / behind, 1)  # to the thing's back
+    across = (2 * (y + 0.5) / width - 1) / (1 - 0.4 * nearness)
+    coarse = dice.random((max(2, width // 6), max(2, length // 6)), np.float32)
+    clouds = cv2.resize(coarse, (length, width), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    opacity = _DUST_OPACITY * nearness**0.7 * np.clip(2 * (1 - across**2), 0, 1) * (0.7 + 0.3 * clouds)
+    pale = dice.uniform(190, 250) + dice.uniform(-15, 15, 3)
+    colour = np.clip(pale + 40 * (clouds[..., None] - 0.5), 0, 255)
+    picture = np.dstack([colour, 255 * opacity]).round().astype(np.uint8)
+    # It reaches from the thing's middle to behind its back, and stays where it is.
+    x, y = np.asarray(path.start) - np.asarray(path.velocity) / speed * length / 2
+    return Layer(picture, Path((float(x), float(y)), turn=path.turn, mirrored=path.mirrored))
+
+
+def _travellers(stage: _Stage, count: int) -> list[Layer]:
     """Cut-outs that head somewhere; the larger ones are nearer and faster."""
     dice = stage.dice
     layers = []
@@ -250,7 +340,7 @@ def _travellers(stage: _Stage, count: int, camera: tuple[float, float]) -> list[
             turn=tilt,
             mirrored=mirrored,
         )
-        layers.append(_seen_from(Layer(picture, path), camera, 1.0))
+        layers.append(Layer(picture, path))
     return layers
 
 
@@ -258,8 +348,7 @@ def _seen_from(layer: Layer, camera: tuple[float, float], distance: float) -> La
     """Take the camera's motion from a layer's, divided by the layer's distance."""
     path = layer.path
     velocity = (path.velocity[0] - camera[0] / distance, path.velocity[1] - camera[1] / distance)
-    values = {**vars(path), "velocity": velocity}
-    return Layer(layer.picture, Path(**values), layer.fills)
+    return replace(layer, path=replace(path, velocity=velocity))
 
 
 def _disc(stage: _Stage) -> NDArray[np.uint8]:

@@ -26,8 +26,9 @@ _FINE_STRIDE = 8
 class Head(nn.Module):
     """What all heads have in common."""
 
-    def prepare(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Reduce the backbone's maps, fine to deep, to those that `forward` reads."""
+    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Reduce normalised images and the backbone's maps, fine to deep, to what `forward` reads."""
+        del images
         return (levels[-1],)
 
     def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
@@ -79,8 +80,9 @@ class LastLrasppHead(Head):
         self.cbr.eval()
         return self
 
-    def prepare(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """See `Head`."""
+        del images
         return levels[-2], levels[-1]
 
     def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
@@ -127,8 +129,9 @@ class LinearHead(Head):
         self.linear = nn.Linear(levels[-1].channels * pool**2, grid**2 * outputs)
         _start_small(self.linear)
 
-    def prepare(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """See `Head`."""
+        del images
         return (F.adaptive_avg_pool2d(levels[-1], self.pool),)
 
     def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
@@ -145,37 +148,47 @@ class MixtureHead(Head):
 
     Motion is told by what a thing is (deep), by how it is blurred (fine), and by the rest of the scene: so
     the context passes through dilated convolutions and gets the image's mean, and each point then sees its
-    context beside its own fine features.
+    context beside its own fine features. To which side something trails is what a backbone trained to name
+    things has no use for; a few small convolutions of the head's own look at the image for it.
     """
 
     def __init__(self, levels: Sequence[Level], outputs: int, width: int) -> None:
         super().__init__()
         fine, middle, deep = levels
         self.pools = (_FINE_STRIDE // fine.stride, _DEEP_STRIDE // deep.stride)
+        self.eyes = nn.Sequential(
+            *_halving(3, 32, 5),
+            *_halving(32, 64, 3),
+            *_halving(64, width // 2, 3),
+            _DilatedBlock(width // 2, 1),
+        )
         self.fine = _projection(fine.channels, width // 2)
         self.middle = _projection(middle.channels, width // 2)
         self.deep = _projection(deep.channels, width)
         self.down = nn.Sequential(
-            nn.Conv2d(width, width, 3, stride=2, padding=1), nn.GroupNorm(8, width), nn.GELU()
+            nn.Conv2d(3 * (width // 2), width, 3, stride=2, padding=1), nn.GroupNorm(8, width), nn.GELU()
         )
         self.merge = _projection(2 * width + 2, width)
         self.context = nn.ModuleList(_DilatedBlock(width, rate) for rate in (1, 2, 4))
         self.globally = nn.Linear(width, width)
         self.answer = nn.Sequential(
-            nn.Linear(2 * width + 2, 2 * width), nn.GELU(), nn.Linear(2 * width, outputs)
+            nn.Linear(width + 3 * (width // 2) + 2, 2 * width), nn.GELU(), nn.Linear(2 * width, outputs)
         )
         _start_small(self.answer[-1])
 
-    def prepare(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """See `Head`."""
         fine, middle, deep = levels
-        return F.avg_pool2d(fine, self.pools[0]), middle, F.avg_pool2d(deep, self.pools[1])
+        return images, F.avg_pool2d(fine, self.pools[0]), middle, F.avg_pool2d(deep, self.pools[1])
 
     def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
         """See `Head`."""
-        fine, middle, deep = features
-        fine = F.interpolate(fine, middle.shape[-2:], mode="bilinear", align_corners=False)
-        local = torch.cat([self.fine(fine), self.middle(middle)], dim=1)
+        images, fine, middle, deep = features
+        seen, fine = (
+            F.interpolate(each, middle.shape[-2:], mode="bilinear", align_corners=False)
+            for each in (self.eyes(images), fine)
+        )
+        local = torch.cat([seen, self.fine(fine), self.middle(middle)], dim=1)
         context = self.down(local)
         deep = F.interpolate(self.deep(deep), context.shape[-2:], mode="bilinear", align_corners=False)
         context = self.merge(with_coordinates(torch.cat([context, deep], dim=1)))
@@ -201,6 +214,15 @@ class _DilatedBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         return maps + cast(Tensor, self.layers(maps))
+
+
+def _halving(channels: int, width: int, side: int) -> tuple[nn.Module, ...]:
+    """A convolution to half the resolution."""
+    return (
+        nn.Conv2d(channels, width, side, stride=2, padding=side // 2),
+        nn.GroupNorm(8, width),
+        nn.GELU(),
+    )
 
 
 def _projection(channels: int, width: int) -> nn.Sequential:

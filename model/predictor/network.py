@@ -83,7 +83,7 @@ class MotionPredictor(nn.Module):
         With the backbone frozen this can be kept. The last one is for the camera, if that is predicted.
         """
         levels = self.backbone(images)
-        prepared = self.head.prepare(levels)
+        prepared = self.head.prepare(images, levels)
         return (*prepared, levels[-1].mean(dim=(2, 3))) if self.config.camera else prepared
 
     def answer(self, features: Sequence[Tensor], points: Tensor, size: tuple[int, int]) -> Answer:

@@ -72,7 +72,7 @@ class PredictorLearner:
         self.schedule = Schedule(settings.minutes, settings.steps, settings.learning_rate)
         self.average = WeightAverage(self.network, settings.average)
         self.step, self.seconds = 0, 0.0
-        self.best, self.best_step, self.worse = float("inf"), 0, 0
+        self.best, self.best_step, self.worse = float("-inf"), 0, 0
         self.is_frozen = settings.frozen > 0
         self._set_up()
 

@@ -27,7 +27,7 @@ class PredictorScore:
     move by more than 1 px. best_epe_moving: of the likeliest hypothesis. nearest_epe: of the hypothesis that
     is nearest to the truth, for moving points. cosine: of the directions, for moving points.
     coverage: share of the coordinates in the 90 % interval, with the scales times `spread`, which makes it
-    0.9. likelihood: mean log likelihood.
+    0.9. held_out_likelihood: mean log likelihood.
     """
 
     epe: float
@@ -38,7 +38,7 @@ class PredictorScore:
     cosine: float
     coverage: float
     spread: float
-    likelihood: float
+    held_out_likelihood: float
 
     @classmethod
     def unknown(cls) -> "PredictorScore":
@@ -97,7 +97,7 @@ def _score(mixture: Mixture, truth: Tensor, likelihood: Tensor, unit: float) -> 
         cosine=_mean(cosine[moving]),
         coverage=coverage(mixture.widened(spread), truth),
         spread=spread,
-        likelihood=_mean(likelihood),
+        held_out_likelihood=_mean(likelihood),
     )
 
 

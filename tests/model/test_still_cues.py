@@ -100,7 +100,7 @@ def test_mirrored_cutouts_go_the_other_way(pictures):
         scene = draw_scene(np.random.default_rng(seed), pictures, *SIZE)
         if scene.cue != "heading":
             continue
-        for layer in scene.layers[1:]:
+        for layer in scene.layers[2::2]:  # each with its dust before it
             counted += 1
             heading = layer.path.to_frame(0.0, layer.picture.shape[:2])[:, 0]
             cosine = (
@@ -109,6 +109,46 @@ def test_mirrored_cutouts_go_the_other_way(pictures):
                 / np.linalg.norm(layer.path.velocity)
             )
             assert cosine == pytest.approx(1.0, abs=1e-6)
+    assert counted > 10
+
+
+def test_what_comes_nearer_grows_away_from_the_focus():
+    """At half the distance, everything is twice as far from the focus and twice as large."""
+    path = Path((60.0, 30.0), zoom=0.5, approach=0.1, focus=(20.0, 50.0))
+    now, later = (path.to_frame(time, (11, 21)) for time in (0.0, 5.0))
+    corner = np.array([20.0, 10.0, 1.0])
+    assert later @ corner - (20, 50) == pytest.approx(2 * (now @ corner - (20, 50)))
+
+
+def test_driving_ahead_everything_moves_away_from_one_point(pictures):
+    counted = 0
+    for seed in range(60):
+        scene = draw_scene(np.random.default_rng(seed), pictures, *SIZE)
+        if scene.cue != "forward":
+            continue
+        counted += 1
+        focus = scene.layers[0].path.focus
+        motion = move_points(scene, query_grid(16, SIZE), np.array([0.0, 7.0]), SIZE)
+        away, moved = motion.points[0] - focus, motion.points[1] - motion.points[0]
+        assert ((away * moved).sum(axis=1) > 0).all()
+        assert away[:, 0] * moved[:, 1] == pytest.approx(away[:, 1] * moved[:, 0], abs=1e-2)
+    assert counted > 5
+
+
+def test_dust_is_behind_what_heads_somewhere(pictures):
+    counted = 0
+    for seed in range(60):
+        scene = draw_scene(np.random.default_rng(seed), pictures, *SIZE)
+        if scene.cue != "heading":
+            continue
+        for dust, traveller in zip(scene.layers[1::2], scene.layers[2::2], strict=True):
+            counted += 1
+            opacity = dust.picture[..., 3].astype(float)
+            y, x = np.mgrid[: opacity.shape[0], : opacity.shape[1]]
+            middle = np.array([(x * opacity).sum(), (y * opacity).sum(), opacity.sum()]) / opacity.sum()
+            middle = dust.path.to_frame(0.0, opacity.shape) @ middle
+            assert np.dot(middle - traveller.path.start, traveller.path.velocity) < 0
+            assert dust.path.velocity == (0.0, 0.0)
     assert counted > 10
 
 
