@@ -37,20 +37,3 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             f"{name} holds no state dict; it should have tensors by name, plain or under “model_state_dict”."
         )
     return content
-
-
-def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Return the metadata of a `.safetensors` file; {} for a torch file and where there is none.
-
-    Raises BadInput when the file is missing or damaged.
-    """
-    name = Path(path).name
-    if not name.endswith(".safetensors"):
-        return {}
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except FileNotFoundError as error:
-        raise BadInput(f"There is no checkpoint file {name}.") from error
-    except safetensors.SafetensorError as error:
-        raise BadInput(f"{name} is damaged or is not a safetensors file; fetch it again.") from error

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from model.methods import is_prediction
 from model.pips.work import CHUNK, PipsWork, chunks
 from model.weights import find_entry
 
 # Seconds as measured on the machine of docs/performance.md; earlier runs on this one correct them.
-START = {"pips": 0.7}
+START = {"pips": 0.7, "fcn": 2.0}
 SECONDS_PER_MEGAPIXEL = 0.017
 """To decode a frame, and to store its picture."""
 
@@ -22,8 +23,14 @@ CPU_SPEED, CUDA_SPEED = 80.0, 5000.0
 FRAME_SECONDS, POINT_SECONDS = 0.1, 0.003
 """Of one core, beside the counted operations: for a frame, and for a point in a chunk."""
 
+PREDICTION_SECONDS = 1.2
+"""Of one core, for the network; images are brought to one size before."""
+
 PROCESS_BYTES = 140_000_000
 TORCH_BYTES = 480_000_000
+PREDICTION_BYTES = 360_000_000
+"""Of torch, the predictor's weights and its maps."""
+
 BYTES_PER_PIXEL = 48
 """Of the frames being decoded, resized and stored."""
 
@@ -33,9 +40,9 @@ BYTES_PER_POSITION = 50
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be tracked.
+    """What is to be tracked or predicted.
 
-    method: "lk", "pips" or another name. weights: registered name or path, or None for the default ones.
+    method: "lk", "pips", "fcn" or another name. weights: registered name or path, or None for the usual.
     points, frames: how many. size: (height, width) of the frames in pixels.
     """
 
@@ -73,11 +80,15 @@ def estimate(plan: Plan, earlier: Sequence[tuple[Plan, float]] = (), device: str
 def usual_seconds(plan: Plan, device: str = "auto") -> float:
     """Return the seconds that a plan takes on a machine like that of docs/performance.md."""
     megapixels = plan.size[0] * plan.size[1] / 1e6
-    seconds = START.get(plan.method, 0.1) + plan.frames * megapixels * SECONDS_PER_MEGAPIXEL
+    read = 1 if is_prediction(plan.method) else plan.frames
+    seconds = START.get(plan.method, 0.1) + read * megapixels * SECONDS_PER_MEGAPIXEL
     if plan.method == "lk":
         reduced = megapixels * min(1.0, LK_LONGEST_SIDE / max(plan.size)) ** 2
         each = reduced * LK_SECONDS_PER_MEGAPIXEL + plan.points * LK_SECONDS_PER_POINT
         seconds += plan.frames * each
+    elif is_prediction(plan.method):
+        if not device.startswith("cuda"):
+            seconds += PREDICTION_SECONDS / len(os.sched_getaffinity(0))
     elif plan.method == "pips":
         operations = _work(plan).clip(plan.frames, plan.points)
         if device.startswith("cuda"):
@@ -91,6 +102,8 @@ def usual_memory(plan: Plan) -> int:
     """Return about how many bytes the tracking process has at its peak."""
     pixels = plan.size[0] * plan.size[1]
     held = PROCESS_BYTES + pixels * BYTES_PER_PIXEL + plan.frames * plan.points * BYTES_PER_POSITION
+    if is_prediction(plan.method):
+        return held + PREDICTION_BYTES
     if plan.method != "pips":
         return held
     work = _work(plan)

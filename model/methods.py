@@ -1,4 +1,4 @@
-"""Which tracking methods there are, for the command line and the web; needs no torch."""
+"""Which methods there are to find motion, for the command line and the web; needs no torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +9,20 @@ from model.weights import find_weights
 DEFAULT_METHOD = "pips"
 """The method where none is named."""
 
+PREDICTION = "fcn"
+"""The method that looks at one image alone; its tracks say so by this name."""
+
 RAFT_PREFIX = "raft:"
 """What stands before a checkpoint of RAFT in a tracker's name."""
 
 
 @dataclass(frozen=True)
 class MethodOffer:
-    """A tracking method as a person chooses it.
+    """A method as a person chooses it.
 
     name: as in the API and on the command line. title: as on the page. summary: one sentence.
     available: it can run now. reason: if not, one sentence that says how to get it.
+    from_one_image: it predicts from its first frame, and looks at no other.
     """
 
     name: str
@@ -26,20 +30,20 @@ class MethodOffer:
     summary: str
     available: bool = True
     reason: str | None = None
+    from_one_image: bool = False
 
 
-def available_methods(pips_weights: str | None = None) -> tuple[MethodOffer, ...]:
-    """List the tracking methods for the app, the default first.
+def available_methods(
+    pips_weights: str | None = None, predictor_weights: str | None = None
+) -> tuple[MethodOffer, ...]:
+    """List the methods for the app, the default first.
 
     RAFT is not among them: it is there for comparisons on the command line, with weights by path alone.
 
-    pips_weights: name or path of the PIPs weights from the settings, or None.
+    pips_weights, predictor_weights: name or path of weights from the settings, or None.
     """
-    reason = None
-    try:
-        check_method("pips", pips_weights)
-    except BadInput as error:
-        reason = str(error)
+    reason = _reason("pips", pips_weights)
+    no_prediction = _reason(PREDICTION, predictor_weights)
     return (
         MethodOffer(
             "pips",
@@ -54,21 +58,45 @@ def available_methods(pips_weights: str | None = None) -> tuple[MethodOffer, ...
             "Classical pyramid tracker: fast and precise on textured points, lost at occlusions.",
         ),
         MethodOffer("zero", "Zero motion", "Every point stays where it is: the baseline to beat."),
+        MethodOffer(
+            PREDICTION,
+            "FCN predictor (one image)",
+            "From one single image: where will the points go, and how sure is that?",
+            available=no_prediction is None,
+            reason=no_prediction,
+            from_one_image=True,
+        ),
     )
+
+
+def is_prediction(method: str) -> bool:
+    """Tell whether a method looks at one image alone."""
+    return method == PREDICTION
+
+
+def _reason(name: str, weights: str | None) -> str | None:
+    """Say why a method is not available; None when it is."""
+    try:
+        check_method(name, weights)
+    except BadInput as error:
+        return str(error)
+    return None
 
 
 def check_method(name: str, weights: str | None = None) -> None:
     """Raise BadInput unless the method exists and has the weights that it needs.
 
-    name: "lk", "pips", "zero" or "raft".
-    weights: name or path of weights, for "pips"; path of a checkpoint, for "raft".
+    name: "lk", "pips", "zero", "raft" or "fcn".
+    weights: name or path of weights, for "pips" and "fcn"; path of a checkpoint, for "raft".
     """
     if name == "pips":
         find_weights(weights or "pips")
+    elif name == PREDICTION:
+        find_weights(weights or "predictor")
     elif name == "raft":
         _check_raft(weights)
     elif name not in ("lk", "zero"):
-        raise BadInput(f"There is no method “{name[:60]}”; choose one of lk, pips, raft or zero.")
+        raise BadInput(f"There is no method “{name[:60]}”; choose one of fcn, lk, pips, raft or zero.")
 
 
 def tracker_name(method: str, weights: str | None) -> str:

@@ -89,6 +89,12 @@ HOW_TO_GET_PIPS = (
     "the Hugging Face hub, fits."
 )
 
+HOW_TO_GET_A_PREDICTOR = (
+    "Predicting from one image needs trained weights and none are installed: train some with "
+    "`python -m model train-predictor`, then give the file with --weights FILE on the command line, or set "
+    "STILLMOTION_PREDICTOR_WEIGHTS for the app."
+)
+
 
 def cache_folder() -> Path:
     """Return the folder for downloaded weights: STILLMOTION_CACHE, or the user's cache folder."""
@@ -110,6 +116,8 @@ def find_weights(name_or_path: str, registry: tuple[WeightsEntry, ...] = REGISTR
         return entry
     if name_or_path == "pips":
         raise BadInput(HOW_TO_GET_PIPS)
+    if name_or_path == "predictor":
+        raise BadInput(HOW_TO_GET_A_PREDICTOR)
     path = Path(name_or_path)
     if path.is_file():
         return path

@@ -9,7 +9,7 @@ from model.commands.console import progress_bar
 from model.commands.partial import Job, load_state, partial_path, save_partial, stop_on_interrupt
 from model.engine import State
 from model.errors import BadInput, Stopped
-from model.methods import DEFAULT_METHOD, check_method, tracker_name
+from model.methods import DEFAULT_METHOD, check_method, is_prediction, tracker_name
 from model.overlay.figure import summary
 from model.overlay.html import write_html
 from model.overlay.render import write_overlay
@@ -61,6 +61,8 @@ def command(
     Ctrl-C keeps the frames tracked so far in OUT.partial.npz; with PIPs, the same command goes on from there.
     """
     _check_outputs(out, overlays)
+    if is_prediction(method):
+        raise BadInput(f"{method} predicts from one image; use `python -m model predict` for that.")
     check_method(method, weights)
     request = TrackRequest(grid, start, frames or None, frame_step)
     available = len(frame_indices(request, probe(clip)))

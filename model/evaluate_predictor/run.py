@@ -11,7 +11,8 @@ from model.errors import BadInput
 from model.evaluate_predictor.baselines import CellMeans, Neighbours
 from model.evaluate_predictor.samples import Domain, Judged, spaced
 from model.prediction_metrics import Outcome, PredictionMetrics, prediction_metrics
-from model.predictor.predict import INTERVAL, Predictor, point_answer
+from model.predictor.predict import Predictor, point_answer
+from model.predictor.prediction import INTERVAL
 from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 
 BASELINES = ("zero", "cell mean", "nearest neighbour")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from model.checkpoints import read_metadata
 from model.errors import BadInput
 from model.grid import WORKING_SIZE
+from model.metadata import read_metadata
 from model.pips.network import LEVELS, PipsConfig
 from model.pips.refinement import RefinementSettings
 

@@ -19,37 +19,16 @@ from model.images import read_image
 from model.limits import Limits
 from model.predictor.mixture import Mixture
 from model.predictor.network import MotionPredictor, normalise
-from model.predictor.release import PredictorRelease, PredictorUse, as_float32, read_release
+from model.predictor.prediction import INTERVAL, Prediction
+from model.predictor.release import (
+    PredictorRelease,
+    PredictorUse,
+    as_float32,
+    predictor_file,
+    read_release,
+)
 from model.tracks import Method, Tracks
-from model.weights import file_sha256, find_weights, weights_file
-
-INTERVAL = 0.9
-"""The share of the truth that `Prediction.interval` is meant to hold, for each coordinate."""
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What is expected of a grid of points.
-
-    tracks: the single answer; T = 2 (first and last frame of the horizon), or all frames of the horizon.
-        Visibility is the share of the expected positions that lie in the image.
-    hypotheses: float32 `[K, T, N, 2]`, positions as in `tracks`, the likeliest first.
-    weights: float32 `[K, N]`, how likely each is; a point's sum to 1.
-    interval: float32 `[2, T, N, 2]`, the lowest and highest position of each coordinate that are expected
-        with a probability of 90 %.
-    """
-
-    tracks: Tracks
-    hypotheses: NDArray[np.float32]
-    weights: NDArray[np.float32]
-    interval: NDArray[np.float32]
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one `.npz`: the tracks, and beside them the arrays `hypotheses`, `weights`, `interval`."""
-        self.tracks.save(
-            path,
-            {"hypotheses": self.hypotheses, "hypothesis_weights": self.weights, "interval": self.interval},
-        )
+from model.weights import file_sha256
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +51,7 @@ class Predictor:
         Raises BadInput for missing or unfitting weights, or a device that is not there.
         """
         place = find_device(device)
-        found = find_weights(os.fspath(name_or_path))
-        path = found if isinstance(found, Path) else weights_file(found)
+        path = predictor_file(name_or_path)
         release = read_release(path)
         network = MotionPredictor(release.config)
         network.load(as_float32(read_state_dict(path)), path.name)

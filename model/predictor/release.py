@@ -1,17 +1,20 @@
-"""What a file of predictor weights says of itself: the network, and how it is used."""
+"""What a file of predictor weights says of itself: the network, and how it is used. Needs no torch."""
 
 import json
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from model.checkpoints import read_metadata
 from model.errors import BadInput
+from model.metadata import read_metadata
 from model.predictor.config import PredictorConfig
+from model.weights import find_weights, weights_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 METADATA_KEY = "stillmotion-predictor"
 _SIDE_STEP = 16  # working sizes are multiples of this, so that maps of all depths cover the same picture
@@ -58,6 +61,12 @@ class PredictorRelease:
         return {METADATA_KEY: json.dumps(asdict(self))}
 
 
+def predictor_file(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the file of weights that a name or path means; see `find_weights` and `weights_file`."""
+    found = find_weights(os.fspath(name_or_path))
+    return found if isinstance(found, Path) else weights_file(found)
+
+
 def read_release(path: str | os.PathLike[str]) -> PredictorRelease:
     """Read what a file of weights says of itself.
 
@@ -87,6 +96,6 @@ def _made(kind: Any, values: Mapping[str, Any]) -> Any:
     return kind(**values)
 
 
-def as_float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def as_float32(tensors: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
     """Return tensors as they are computed with: float16 ones as float32."""
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}

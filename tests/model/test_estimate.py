@@ -25,7 +25,7 @@ CONFIGS = [
 
 plans = st.builds(
     Plan,
-    method=st.sampled_from(["pips", "lk", "zero"]),
+    method=st.sampled_from(["pips", "lk", "zero", "fcn"]),
     weights=st.none(),
     points=st.integers(1, 4096),
     frames=st.integers(2, 2000),

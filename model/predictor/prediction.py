@@ -1,0 +1,74 @@
+"""`Prediction`: what is expected of a grid of points, and its file. Needs no torch."""
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.errors import BadInput
+from model.tracks import Tracks
+
+INTERVAL = 0.9
+"""The share of the truth that `Prediction.interval` is meant to hold, for each coordinate."""
+
+_ARRAYS = ("hypotheses", "hypothesis_weights", "interval")
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What is expected of a grid of points.
+
+    tracks: the single answer; T = 2 (first and last frame of the horizon), or all frames of the horizon.
+        Visibility is the share of the expected positions that lie in the image.
+    hypotheses: float32 `[K, T, N, 2]`, positions as in `tracks`, the likeliest first.
+    weights: float32 `[K, N]`, how likely each is; a point's sum to 1.
+    interval: float32 `[2, T, N, 2]`, the lowest and highest position of each coordinate that are expected
+        with a probability of 90 %.
+
+    Raises ValueError when the shapes or types do not fit together.
+    """
+
+    tracks: Tracks
+    hypotheses: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    interval: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        shape, kinds = self.tracks.points.shape, len(self.hypotheses)
+        for name, array, expected in (
+            ("hypotheses", self.hypotheses, (max(1, kinds), *shape)),
+            ("weights", self.weights, (kinds, shape[1])),
+            ("interval", self.interval, (2, *shape)),
+        ):
+            if array.dtype != np.float32 or array.shape != expected:
+                raise ValueError(f"{name} must be float32 {expected}, not {array.dtype} {array.shape}.")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} must be finite.")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one `.npz`: the tracks, and beside them the arrays `hypotheses`, `weights`, `interval`."""
+        values = (self.hypotheses, self.weights, self.interval)
+        self.tracks.save(path, dict(zip(_ARRAYS, values, strict=True)))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Prediction":
+        """Read a file that `save` wrote.
+
+        Raises BadInput when the file is missing, damaged, of a newer format version, or holds tracks alone.
+        """
+        name = Path(path).name
+        tracks = Tracks.load(path)
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+                there = {key: archive[key] for key in _ARRAYS if key in archive.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise BadInput(f"{name} is damaged; predict the image again.") from error
+        if not there:
+            raise BadInput(f"{name} holds tracks, but no prediction; give a file that `predict` wrote.")
+        try:
+            return cls(tracks, *(there[key] for key in _ARRAYS))
+        except (KeyError, ValueError, TypeError) as error:
+            raise BadInput(f"{name} is damaged ({error}); predict the image again.") from error
