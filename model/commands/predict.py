@@ -60,7 +60,7 @@ def command(
         if path.suffix.lower() == ".png":
             write_png(path, draw_prediction(picture, tracks, prediction.interval))
         else:
-            write_html(path, [picture] * len(tracks.frames), tracks)
+            write_html(path, [picture] * len(tracks.frames), tracks, prediction.interval)
     click.echo(summary(tracks))
     for target in (out, *overlays):
         if target is not None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from plotly.utils import PlotlyJSONEncoder
 
+from model.methods import is_prediction
 from model.overlay.colours import STILL, direction_colour, speed_colour
 from model.overlay.truth import TrueMotion
 from model.tracks import Tracks
@@ -106,10 +107,22 @@ def summary(tracks: Tracks) -> str:
         return f"No points over {frames}."
     displacement = np.linalg.norm(total_displacement(tracks), axis=1)
     visible = float(tracks.visible[-1].mean())
+    if is_prediction(tracks.method.name):
+        ahead = int(tracks.frames[-1] - tracks.frames[0])
+        return (
+            f"{points} predicted {ahead} frame{'' if ahead == 1 else 's'} ahead from one image; median "
+            f"displacement {np.median(displacement):.1f} px, largest {displacement.max():.1f} px; "
+            f"{visible:.0%} expected inside it at the end."
+        )
     return (
         f"{points} over {frames}; median displacement {np.median(displacement):.1f} px, "
         f"largest {displacement.max():.1f} px; {visible:.0%} visible at the end."
     )
+
+
+def shown_first(tracks: Tracks) -> int:
+    """Return the position that a viewer begins with: the first frame, or the end of a prediction."""
+    return len(tracks.frames) - 1 if is_prediction(tracks.method.name) else 0
 
 
 def figure(
@@ -119,6 +132,7 @@ def figure(
     colour: Colouring = "direction",
     position: int = 0,
     truth: TrueMotion | None = None,
+    interval: NDArray[np.float32] | None = None,
     lines: bool = True,
 ) -> go.Figure:
     """Draw whole trajectories over one frame, with a head on each point where it is in that frame.
@@ -134,6 +148,7 @@ def figure(
     colour: by the direction of each point's total displacement, or by its mean speed.
     position: the row of `tracks` that the image shows and the heads mark, 0 to T - 1.
     truth: the true motion, for the viewer to draw.
+    interval: float32 `[2, T, N, 2]`, a prediction's lowest and highest positions, for the viewer to draw.
     lines: False leaves out lines and heads, for a viewer that draws them itself from the numbers.
     Raises ValueError when the position is out of range.
     """
@@ -146,6 +161,7 @@ def figure(
     chosen = ways[colour]
     layout = _layout(tracks, image, ways, position)
     layout["meta"]["stillmotion"] |= _truth_numbers(truth, tracks.size)
+    layout["meta"]["stillmotion"] |= _interval_numbers(interval, tracks.size)
     traces = []
     if lines:
         drawn = _thinned(tracks)
@@ -163,14 +179,19 @@ def figure_json(
     image: NDArray[np.uint8] | str,
     *,
     colour: Colouring = "direction",
+    position: int = 0,
     truth: TrueMotion | None = None,
+    interval: NDArray[np.float32] | None = None,
     lines: bool = True,
 ) -> str:
     """Write `figure` as JSON with base64 arrays: about 1 MB for 4,096 points over 8 frames.
 
     Smaller than Plotly's own `to_json`, which spells each "/" of base64 with six characters.
     """
-    content = figure(tracks, image, colour=colour, truth=truth, lines=lines).to_dict()
+    drawn = figure(
+        tracks, image, colour=colour, position=position, truth=truth, interval=interval, lines=lines
+    )
+    content = drawn.to_dict()
     return json.dumps(content, cls=PlotlyJSONEncoder, separators=(",", ":"))
 
 
@@ -335,6 +356,7 @@ def _numbers(tracks: Tracks, ways: Mapping[Colouring, ColourBins], position: int
         "fps": tracks.fps,
         "grid": None if tracks.grid is None else list(tracks.grid),
         "method": tracks.method.name,
+        "is_prediction": is_prediction(tracks.method.name),
         "position": position,
         "summary": summary(tracks),
         **_positions(tracks.points, tracks.size),
@@ -358,6 +380,14 @@ def _truth_numbers(truth: TrueMotion | None, size: tuple[int, int]) -> dict[str,
         "summary": truth.summary,
     }
     return {"truth": numbers}
+
+
+def _interval_numbers(interval: NDArray[np.float32] | None, size: tuple[int, int]) -> dict[str, Any]:
+    """What the viewer needs of the interval."""
+    if interval is None:
+        return {}
+    low, high = (_positions(bound, size) for bound in interval)
+    return {"interval": {"low": low, "high": high}}
 
 
 def _positions(points: NDArray[np.float32], size: tuple[int, int]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
 from model.files import write_whole
-from model.overlay.figure import figure_json, jpeg_url, summary
+from model.methods import is_prediction
+from model.overlay.figure import figure_json, jpeg_url, shown_first, summary
 from model.tracks import Tracks
 
 VIEWER_FOLDER = Path(__file__).parent
@@ -42,10 +43,16 @@ await showViewer(document.getElementById("viewer"), content("figure"), (position
 """
 
 
-def write_html(path: str | os.PathLike[str], frames: Sequence[NDArray[np.uint8]], tracks: Tracks) -> None:
+def write_html(
+    path: str | os.PathLike[str],
+    frames: Sequence[NDArray[np.uint8]],
+    tracks: Tracks,
+    interval: NDArray[np.float32] | None = None,
+) -> None:
     """Write the viewer with its frames and numbers as one file; it appears whole or not at all.
 
     frames: the T frames of the tracks, uint8 `[H, W, 3]` RGB; stored as JPEG with at most 1280 pixels a side.
+    interval: float32 `[2, T, N, 2]` of a prediction, as in `model.predictor.prediction`.
     Raises ValueError when the number of frames is not that of the tracks.
     """
     if len(frames) != len(tracks.frames):
@@ -55,7 +62,9 @@ def write_html(path: str | os.PathLike[str], frames: Sequence[NDArray[np.uint8]]
         title=escape(_title(tracks)),
         summary=escape(summary(tracks)),
         style=(VIEWER_FOLDER / "viewer.css").read_text(encoding="utf-8"),
-        figure=_in_script(figure_json(tracks, pictures[0], lines=False)),
+        figure=_in_script(
+            figure_json(tracks, pictures[0], position=shown_first(tracks), interval=interval, lines=False)
+        ),
         frames=_in_script(json.dumps(pictures)),
         plotly=get_plotlyjs(),
         viewer=(VIEWER_FOLDER / "viewer.js").read_text(encoding="utf-8"),
@@ -65,7 +74,8 @@ def write_html(path: str | os.PathLike[str], frames: Sequence[NDArray[np.uint8]]
 
 def _title(tracks: Tracks) -> str:
     """Say how the motion was found; a prediction's first frame is all that was seen."""
-    return f"Motion {'predicted' if tracks.method.name == 'fcn' else 'tracked'} with {tracks.method.name}"
+    found = "predicted" if is_prediction(tracks.method.name) else "tracked"
+    return f"Motion {found} with {tracks.method.name}"
 
 
 def _in_script(content: str) -> str:

@@ -4,11 +4,16 @@
 // made by model/overlay/figure.py, whose layout.meta.stillmotion holds the raw numbers.
 
 const ARRAYS = { f4: Float32Array, i4: Int32Array, i2: Int16Array, u1: Uint8Array };
+const INTERVAL_HOVER =
+  "<br>90 %: x %{customdata[5]:.1f} to %{customdata[6]:.1f}<br>90 %: y %{customdata[7]:.1f} to %{customdata[8]:.1f}";
 const HIDDEN_OPACITY = 0.3;
 const HIDDEN_COLOUR = "rgba(215, 224, 234, 0.2)";
 const OUTLINE = "rgba(8, 12, 18, 0.65)"; // heads stay visible on bright frames
 const SEAM = { size: 7, color: "rgba(8, 12, 18, 0.5)", line: { width: 1.5, color: "#ffffff" } };
 const TRUTH_LINE = { color: "#ffffff", width: 1.2, dash: "dash" };
+const INTERVAL_LINE = { color: "rgba(255, 255, 255, 0.55)", width: 1 };
+const OPTION_KEYS = { u: "interval", s: "seams", t: "truth" }; // what can be shown beside the tracks
+const OPTIONS = Object.values(OPTION_KEYS);
 const NEGLIGIBLE = 0.1; // pixels of the frame
 const SHORT = 16; // frames up to which whole paths are shown at first and playback is slow
 const LOOP_PAUSE = 500; // milliseconds that playback rests on the last frame
@@ -30,7 +35,8 @@ const MARKUP = `
       <output class="viewer-readout"></output>
     </div>
     <p class="viewer-keys"><kbd>space</kbd> play <kbd>←</kbd><kbd>→</kbd> step <kbd>C</kbd> colour
-      <kbd>H</kbd> hidden points <span class="viewer-key-seams"><kbd>S</kbd> seams</span>
+      <kbd>H</kbd> hidden points <span class="viewer-key-interval"><kbd>U</kbd> 90 % interval</span>
+      <span class="viewer-key-seams"><kbd>S</kbd> seams</span>
       <span class="viewer-key-truth"><kbd>T</kbd> true motion</span> <kbd>+</kbd><kbd>−</kbd><kbd>0</kbd> zoom</p>
   </div>
   <div class="viewer-side">
@@ -67,6 +73,9 @@ const MARKUP = `
         <option value="dim">dimmed</option><option value="hide">left out</option></select></label>
       <label>Playback <select class="viewer-rate"></select></label>
       <label>Brightness <input type="range" class="viewer-shade" min="20" max="100" step="5"></label>
+      <label class="viewer-switch" data-for="interval"><input type="checkbox" class="viewer-interval">
+        <span>90 % interval <small><i class="viewer-box" aria-hidden="true"></i> where a point is expected in this frame:
+        each side holds with a probability of 90 %</small></span></label>
       <label class="viewer-switch" data-for="seams"><input type="checkbox" class="viewer-seams">
         <span>Chunk seams <small><i class="viewer-ring" aria-hidden="true"></i> where a chunk of frames handed a point
         on to the next</small></span></label>
@@ -102,8 +111,8 @@ export async function showViewer(root, figure, frameUrl, { signal } = {}) {
   slider.disabled = find("play").disabled = numbers.count < 2;
   fillSelects(root, numbers, state);
   paintLegends(root, numbers);
-  for (const name of ["seams", "truth"]) {
-    const isThere = name === "seams" ? numbers.handovers.length > 0 : Boolean(numbers.truth);
+  for (const name of OPTIONS) {
+    const isThere = isOffered(numbers, name);
     root.querySelector(`.viewer-switch[data-for=${name}]`).hidden = find(`key-${name}`).hidden = !isThere;
   }
   find("error").textContent = numbers.truth?.summary ?? "";
@@ -169,8 +178,9 @@ export async function showViewer(root, figure, frameUrl, { signal } = {}) {
     slider.style.setProperty("--done", `${(100 * index) / Math.max(1, numbers.count - 1)}%`);
     let visible = 0;
     for (let point = 0; point < numbers.points; point++) visible += isVisible(numbers, index, point);
+    const what = numbers.is_prediction ? "expected inside the image" : "visible";
     find("visible").textContent =
-      `${visible.toLocaleString("en")} of ${numbers.points.toLocaleString("en")} visible in this frame.`;
+      `${visible.toLocaleString("en")} of ${numbers.points.toLocaleString("en")} ${what} in this frame.`;
     root.dataset.position = index;
     writeHash(state, numbers);
   }
@@ -208,7 +218,7 @@ export async function showViewer(root, figure, frameUrl, { signal } = {}) {
     state.hidden = event.target.value;
     redraw();
   });
-  for (const name of ["seams", "truth"]) {
+  for (const name of OPTIONS) {
     find(name).addEventListener("change", (event) => {
       state[name] = event.target.checked;
       redraw();
@@ -232,11 +242,9 @@ export async function showViewer(root, figure, frameUrl, { signal } = {}) {
     } else if (event.key === "h" || event.key === "H") {
       state.hidden = state.hidden === "dim" ? "hide" : "dim";
       redraw();
-    } else if ((event.key === "s" || event.key === "S") && numbers.handovers.length > 0) {
-      state.seams = !state.seams;
-      redraw();
-    } else if ((event.key === "t" || event.key === "T") && numbers.truth) {
-      state.truth = !state.truth;
+    } else if (isOffered(numbers, OPTION_KEYS[event.key.toLowerCase()])) {
+      const name = OPTION_KEYS[event.key.toLowerCase()];
+      state[name] = !state[name];
       redraw();
     } else if (event.key === "+" || event.key === "=") zoom(plot, 0.8);
     else if (event.key === "-") zoom(plot, 1.25);
@@ -268,7 +276,7 @@ export async function showViewer(root, figure, frameUrl, { signal } = {}) {
 
 // ---- numbers -------------------------------------------------------------------------------------------
 
-function readNumbers(meta) {
+export function readNumbers(meta) {
   const colourings = {};
   for (const [name, way] of Object.entries(meta.colourings)) {
     const bins = decode(way.bins);
@@ -289,7 +297,13 @@ function readNumbers(meta) {
     visibility,
     handovers: decode(meta.handovers),
     truth: meta.truth && readTruth(meta.truth, count),
+    interval: meta.interval && { low: positions(meta.interval.low), high: positions(meta.interval.high) },
   };
+}
+
+/** Whether there is something of this name to show beside the tracks. */
+function isOffered(numbers, name) {
+  return name === "seams" ? numbers.handovers.length > 0 : OPTIONS.includes(name) && Boolean(numbers[name]);
 }
 
 function readTruth(truth, count) {
@@ -339,6 +353,7 @@ function traces(numbers, state) {
     meta: { role: "hidden" },
   };
   const all = [hidden, ...lines];
+  if (numbers.interval) all.push(intervalTrace());
   if (numbers.truth) {
     const look = { type: "scattergl", mode: "lines", line: TRUTH_LINE, hoverinfo: "skip", showlegend: false };
     all.push({ ...look, meta: { role: "truth" } });
@@ -353,6 +368,7 @@ function traces(numbers, state) {
       meta: { role: "seams" },
     });
   }
+  const ranges = numbers.interval ? INTERVAL_HOVER : "";
   lineArrays(numbers, state).forEach((array, index) => Object.assign(all[index], array));
   const { x, y, opacity, customdata } = headArrays(numbers, state);
   all.push({
@@ -373,25 +389,32 @@ function traces(numbers, state) {
     hovertemplate:
       "<b>point %{customdata[0]}</b>  frame %{customdata[1]}<br>x %{x:.1f}  y %{y:.1f} px<br>" +
       "moved %{customdata[2]:.1f} px so far<br>speed %{customdata[3]:.2f} px/frame<br>" +
-      "visibility %{customdata[4]:.0%}<extra></extra>",
+      `${numbers.is_prediction ? "inside the image" : "visibility"} %{customdata[4]:.0%}${ranges}<extra></extra>`,
     showlegend: false,
     meta: { role: "heads" },
   });
   return all;
 }
 
+/** The look of the intervals of `intervalArrays`. */
+export function intervalTrace() {
+  const look = { type: "scattergl", mode: "lines", line: INTERVAL_LINE, hoverinfo: "skip", showlegend: false };
+  return { ...look, meta: { role: "interval" } };
+}
+
 /** Heads and lines thin out where points are close to each other on the screen. */
 function sizesFor(numbers, screenWidth) {
   const spacing = screenWidth / Math.sqrt(Math.max(1, numbers.points));
+  const head = Math.max(3.5, Math.min(7, 0.2 * spacing));
   return {
-    head: Math.max(3.5, Math.min(7, 0.2 * spacing)),
+    head: numbers.is_prediction ? Math.min(4, head) : head, // an arrow's tip must be seen beside it
     line: Math.max(1.1, Math.min(1.8, 0.05 * spacing)),
   };
 }
 
 const usedBins = (way) => way.groups.flatMap((group, bin) => (group.length ? [bin] : []));
 
-/** Data in the order of the traces but the heads': what is hidden, each colour in use, truth and seams. */
+/** Data in the order of the traces but the heads': hidden, each colour in use, interval, truth and seams. */
 function lineArrays(numbers, state) {
   const [from, to] = trailWindow(numbers, state);
   const way = numbers.colourings[state.colour];
@@ -404,11 +427,56 @@ function lineArrays(numbers, state) {
   return [
     merge(numbers, dimmed, from, to, nearHidden),
     ...usedBins(way).map((bin) =>
-      merge(numbers, way.groups[bin], from, to, (index, point) => isVisible(numbers, index, point)),
+      withTips(
+        numbers,
+        way.groups[bin],
+        to,
+        merge(numbers, way.groups[bin], from, to, (index, point) => isVisible(numbers, index, point)),
+      ),
     ),
+    ...(numbers.interval ? [intervalArrays(numbers, state.interval ? state.position : -1, state.hidden)] : []),
     ...(numbers.truth ? [truthArrays(numbers.truth, state.truth, from, to)] : []),
     ...(numbers.handovers.length > 0 ? [seamArrays(numbers, state, from, to)] : []),
   ];
+}
+
+/** Make arrows of a prediction's paths: two short strokes where each ends. */
+function withTips(numbers, points, to, { x, y }) {
+  if (!numbers.is_prediction || to === 0) return { x, y };
+  const longest = 0.2 * Math.sqrt((numbers.width * numbers.height) / numbers.points);
+  const tips = { x: [...x], y: [...y] };
+  const at = (index, point) => 2 * (index * numbers.points + point);
+  for (const point of points) {
+    if (!isVisible(numbers, to, point)) continue;
+    const [endX, endY] = numbers.xy.slice(at(to, point), at(to, point) + 2);
+    const [beginX, beginY] = numbers.xy.slice(at(0, point), at(0, point) + 2);
+    const way = Math.hypot(endX - beginX, endY - beginY);
+    if (way < 5 * NEGLIGIBLE) continue;
+    const angle = Math.atan2(endY - numbers.xy[at(to - 1, point) + 1], endX - numbers.xy[at(to - 1, point)]);
+    const length = Math.min(longest, 0.45 * way);
+    for (const [turn, order] of [[2.6, 0], [-2.6, 1]]) {
+      const stroke = [endX + length * Math.cos(angle + turn), endY + length * Math.sin(angle + turn)];
+      tips.x.push(...(order ? [stroke[0], NaN] : [stroke[0], endX]));
+      tips.y.push(...(order ? [stroke[1], NaN] : [stroke[1], endY]));
+    }
+  }
+  return { x: Float32Array.from(tips.x), y: Float32Array.from(tips.y) };
+}
+
+/** Each point's interval in one frame as a rectangle, all in one line broken by NaN; position -1: none. */
+export function intervalArrays(numbers, position, hidden = "dim") {
+  const { low, high } = numbers.interval;
+  const x = [];
+  const y = [];
+  for (let point = 0; position >= 0 && point < numbers.points; point++) {
+    if (hidden === "hide" && !isVisible(numbers, position, point)) continue;
+    const place = 2 * (position * numbers.points + point);
+    const [left, right, top, bottom] = [low[place], high[place], low[place + 1], high[place + 1]];
+    if (Math.max(right - left, bottom - top) < NEGLIGIBLE) continue; // where it starts, it is known
+    x.push(left, right, right, left, left, NaN);
+    y.push(top, top, bottom, bottom, top, NaN);
+  }
+  return { x: Float32Array.from(x), y: Float32Array.from(y) };
 }
 
 function truthArrays(truth, isShown, from, to) {
@@ -496,22 +564,33 @@ function headArrays(numbers, state) {
       distance(index, 0, point),
       distance(end, begin, point) / Math.max(1, frames[end] - frames[begin]),
       numbers.visibility[index * points + point] / 255,
+      ...intervalOf(numbers, index, point),
     ];
   }
   return { x, y, opacity, customdata };
+}
+
+/** A point's interval as [left, right, top, bottom]; nothing where there is none. */
+function intervalOf({ interval, points }, index, point) {
+  if (!interval) return [];
+  const place = 2 * (index * points + point);
+  return [interval.low[place], interval.high[place], interval.low[place + 1], interval.high[place + 1]];
 }
 
 /** Draw another frame, changing only what moves: the picture, the heads, and lines that end there. */
 function drawStep(plot, numbers, state, source) {
   const picture = source ? { "images[0].source": source } : {};
   const heads = headArrays(numbers, state);
-  const lines = state.trail === "all" ? [] : lineArrays(numbers, state);
+  const moves = ({ meta }) => state.trail !== "all" || meta.role === "interval"; // whole paths stay
+  const changed = plot.data.flatMap((trace, place) => (trace.meta.role === "heads" || moves(trace) ? [place] : []));
+  const last = changed.pop();
+  const all = changed.length ? lineArrays(numbers, state) : [];
+  const lines = changed.map((place) => all[place]);
   const changes = {
     x: [...lines.map((line) => line.x), heads.x],
     y: [...lines.map((line) => line.y), heads.y],
   };
-  const last = plot.data.length - 1;
-  const changed = [...lines.keys(), last];
+  changed.push(last);
   // One value for each changed trace; undefined leaves a line's own as it is.
   changes.customdata = [...lines.map((line) => line.customdata), heads.customdata];
   changes["marker.opacity"] = [...lines.map(() => undefined), heads.opacity];
@@ -614,6 +693,7 @@ function initialState(numbers) {
     hidden: "dim",
     rate: numbers.count <= SHORT ? 5 : Math.min(30, realRate(numbers) || 10),
     shade: 80,
+    interval: Boolean(numbers.interval),
     seams: false,
     truth: false,
   };
@@ -627,7 +707,7 @@ function realRate(numbers) {
   return Math.round((100 * numbers.fps) / step) / 100;
 }
 
-/** The address holds the moment: #frame=12&colour=speed&paths=8&hidden=hide&seams=1&truth=1. */
+/** The address holds the moment: #frame=12&colour=speed&paths=8&hidden=hide&interval=0&seams=1&truth=1. */
 function readHash(numbers) {
   const hash = new URLSearchParams(location.hash.slice(1));
   const read = {};
@@ -639,6 +719,7 @@ function readHash(numbers) {
   if (hash.has("frame")) {
     read.seams = hash.get("seams") === "1";
     read.truth = hash.get("truth") === "1";
+    read.interval = hash.get("interval") !== "0";
   }
   return read;
 }
@@ -654,6 +735,7 @@ function writeHash(state, numbers) {
       hidden: state.hidden,
     });
     for (const name of ["seams", "truth"]) if (state[name]) hash.set(name, "1");
+    if (numbers.interval && !state.interval) hash.set("interval", "0");
     history.replaceState(null, "", `#${hash}`);
   }, 250);
 }
@@ -705,8 +787,7 @@ function reflect(root, state) {
   root.querySelector(".viewer-trail").value = state.trail;
   root.querySelector(".viewer-hidden").value = state.hidden;
   root.querySelector(".viewer-rate").value = state.rate;
-  root.querySelector(".viewer-seams").checked = state.seams;
-  root.querySelector(".viewer-truth").checked = state.truth;
+  for (const name of OPTIONS) root.querySelector(`.viewer-${name}`).checked = state[name];
   const shade = root.querySelector(".viewer-shade");
   shade.value = state.shade;
   shade.style.setProperty("--done", `${(100 * (shade.value - shade.min)) / (shade.max - shade.min)}%`);

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from model.overlay.figure import (
     figure,
     figure_json,
     mean_speed,
+    shown_first,
     speed_at,
     speed_bins,
     summary,
@@ -267,3 +269,33 @@ def test_wrong_calls_are_errors(tmp_path: Any) -> None:
     with pytest.raises(ValueError, match="3 frames, as in the tracks, not 1"):
         write_html(tmp_path / "x.html", [np.zeros((*SIZE, 3), dtype=np.uint8)], tracks)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prediction_says_so_and_carries_its_interval() -> None:
+    points = drift(2, 2, (7.0, 0.0))
+    tracks = dataclasses.replace(make(points, step=7), method=Method("fcn"))
+    assert summary(tracks) == (
+        "4 points predicted 7 frames ahead from one image; median displacement 7.0 px, largest 7.0 px; "
+        "100% expected inside it at the end."
+    )
+    interval = np.stack([points - 2, points + np.array([3, 1])]).astype(np.float32)
+    content = json.loads(figure_json(tracks, "/x.jpg", position=shown_first(tracks), interval=interval))
+    numbers = content["layout"]["meta"]["stillmotion"]
+    assert (numbers["is_prediction"], numbers["position"]) == (True, 1)
+    for bound, expected in zip(("low", "high"), interval, strict=True):
+        coded = numbers["interval"][bound]
+        assert coded["scale"] is None
+        np.testing.assert_array_equal(array(coded["points"]).reshape(2, 4, 2), expected)
+    assert "interval" not in numbers_of(tracks)
+    assert not numbers_of(make(points))["is_prediction"]
+
+
+def test_a_file_of_a_prediction_holds_its_interval(tmp_path: Path) -> None:
+    points = drift(2, 2, (7.0, 0.0))
+    tracks = dataclasses.replace(make(points, step=7), method=Method("fcn"))
+    interval = np.stack([points - 2, points + 2]).astype(np.float32)
+    write_html(tmp_path / "motion.html", [np.zeros((*SIZE, 3), dtype=np.uint8)] * 2, tracks, interval)
+    page = (tmp_path / "motion.html").read_text(encoding="utf-8")
+    coded = base64.b64encode(interval[0].tobytes()).decode()
+    assert "Motion predicted with fcn" in page
+    assert coded in page
