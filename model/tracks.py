@@ -5,7 +5,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -85,6 +85,19 @@ class Tracks:
     def visible(self) -> NDArray[np.bool_]:
         """Bool `[T, N]`: the points that read as visible (visibility above 0.5)."""
         return self.visibility > 0.5
+
+    def until(self, frame: int) -> "Tracks":
+        """Return the tracks up to a frame of the source. Raises BadInput when that is before the first."""
+        count = int(np.searchsorted(self.frames, frame, side="right"))
+        if count == 0:
+            raise BadInput(f"The last frame must be at least {self.frames[0]}, the first one, not {frame}.")
+        return replace(
+            self,
+            points=self.points[:count],
+            visibility=self.visibility[:count],
+            frames=self.frames[:count],
+            handovers=None if self.handovers is None else self.handovers[:count],
+        )
 
     def save(
         self, path: str | os.PathLike[str], others: Mapping[str, NDArray[Any]] = MappingProxyType({})

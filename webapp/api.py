@@ -10,14 +10,14 @@ from flask import Flask, Response, abort, request, send_file, stream_with_contex
 from flask_smorest import Blueprint
 from sqlalchemy import func, select
 
-from model.errors import BadInput
 from model.estimate import Estimate
 from model.methods import DEFAULT_METHOD, available_methods
 from model.overlay.figure import figure_json as figure_as_json
+from model.overlay.figure import shown_first
 from model.overlay.truth import true_motion
-from model.tracks import Tracks
 from model.video import read_frame
 from webapp.backend import backend
+from webapp.compare_api import comparisons
 from webapp.dataset_api import datasets
 from webapp.estimates import estimate_run
 from webapp.exports import tracks_csv, tracks_json
@@ -26,16 +26,17 @@ from webapp.overlays import stored_overlay
 from webapp.pictures import jpeg
 from webapp.problems import ProblemApi, problem_of
 from webapp.records import UNFINISHED, Clip, Run
+from webapp.results import find_run, prediction_of, run_with_tracks, tracks_of
 from webapp.runs import RunRequest, prepare_run, start_run
 from webapp.samples import Sample, find_sample, list_samples, store_sample, true_tracks
 from webapp.schemas import (
     ClipListSchema,
     ClipSchema,
     EstimateSchema,
-    FigureQuery,
     ListQuery,
     MethodListSchema,
     RunBody,
+    RunFigureQuery,
     RunListQuery,
     RunListSchema,
     RunSchema,
@@ -57,9 +58,11 @@ SCRIPT_SECONDS = 7 * 24 * 3600
 Json = dict[str, Any]
 
 clips = Blueprint("clips", __name__, url_prefix=f"{PREFIX}/clips", description="Videos and images")
-runs = Blueprint("runs", __name__, url_prefix=f"{PREFIX}/runs", description="Trackings of clips")
+runs = Blueprint(
+    "runs", __name__, url_prefix=f"{PREFIX}/runs", description="Trackings of clips, and predictions"
+)
 samples = Blueprint("samples", __name__, url_prefix=f"{PREFIX}/samples", description="Clips that are there")
-methods = Blueprint("methods", __name__, url_prefix=f"{PREFIX}/methods", description="Ways to track")
+methods = Blueprint("methods", __name__, url_prefix=f"{PREFIX}/methods", description="Ways to find motion")
 
 UPLOAD_BODY = {
     "required": True,
@@ -227,7 +230,7 @@ def list_runs(query: Mapping[str, Any]) -> Json:
 @runs.alt_response(404, problem_of(404))
 def run(run_id: str) -> Json:
     """Show where a run is."""
-    return run_json(backend(), _run(run_id))
+    return run_json(backend(), find_run(run_id))
 
 
 @runs.route("/<run_id>", methods=["DELETE"])
@@ -235,9 +238,9 @@ def run(run_id: str) -> Json:
 @runs.alt_response(404, problem_of(404))
 def cancel(run_id: str) -> Json:
     """Cancel a run; one that has already ended stays as it is."""
-    _run(run_id)
+    find_run(run_id)
     backend().jobs.cancel(run_id)
-    return run_json(backend(), _run(run_id))
+    return run_json(backend(), find_run(run_id))
 
 
 @runs.route("/<run_id>/tracks.npz", methods=["GET"])
@@ -246,7 +249,7 @@ def cancel(run_id: str) -> Json:
 @runs.alt_response(409, problem_of(409))
 def tracks_npz(run_id: str) -> Response:
     """Download the tracks as the .npz file that the command line writes too."""
-    key = str(_with_tracks(run_id).tracks_key)
+    key = str(run_with_tracks(run_id).tracks_key)
     return _cached(_stored(key, "application/octet-stream", _name(run_id, "npz")))
 
 
@@ -256,7 +259,7 @@ def tracks_npz(run_id: str) -> Response:
 @runs.alt_response(409, problem_of(409))
 def tracks_as_json(run_id: str) -> Response:
     """Download the tracks as JSON."""
-    text = tracks_json(_tracks(_with_tracks(run_id)))
+    text = tracks_json(tracks_of(run_with_tracks(run_id)))
     return _attached(Response(text, content_type="application/json"), _name(run_id, "json"))
 
 
@@ -266,7 +269,7 @@ def tracks_as_json(run_id: str) -> Response:
 @runs.alt_response(409, problem_of(409))
 def tracks_as_csv(run_id: str) -> Response:
     """Download the tracks as a table: point, frame, x, y, visibility."""
-    rows = stream_with_context(tracks_csv(_tracks(_with_tracks(run_id))))
+    rows = stream_with_context(tracks_csv(tracks_of(run_with_tracks(run_id))))
     return _attached(Response(rows, content_type="text/csv; charset=utf-8"), _name(run_id, "csv"))
 
 
@@ -289,19 +292,28 @@ def overlay_gif(run_id: str) -> Response:
 
 
 @runs.route("/<run_id>/figure.json", methods=["GET"])
-@runs.arguments(FigureQuery, location="query")
+@runs.arguments(RunFigureQuery, location="query")
 @runs.response(200, {"type": "object"})
 @runs.alt_response(404, problem_of(404))
 @runs.alt_response(409, problem_of(409))
-def figure_json(query: Mapping[str, bool], run_id: str) -> Response:
+def figure_json(query: Mapping[str, Any], run_id: str) -> Response:
     """Show the tracks as a Plotly figure."""
-    found = _with_tracks(run_id)
+    found = run_with_tracks(run_id)
     first = url_for("runs.run_frame", run_id=run_id, position=0)
     # Not kept by the browser: how tracks are drawn changes with an update.
-    tracks = _tracks(found)
+    tracks = tracks_of(found)
+    prediction = prediction_of(found)
+    interval = None if prediction is None else prediction.interval
+    position = shown_first(tracks)
+    if query["until"] is not None:
+        tracks = tracks.until(query["until"])
+        position = len(tracks.frames) - 1
+        interval = None if interval is None else interval[:, : position + 1]
     truth = true_tracks(backend().settings.samples, found.clip)
     compared = None if truth is None else true_motion(tracks, truth)
-    text = figure_as_json(tracks, image=first, truth=compared, lines=query["lines"])
+    text = figure_as_json(
+        tracks, first, position=position, truth=compared, interval=interval, lines=query["lines"]
+    )
     return Response(text, content_type="application/json")
 
 
@@ -309,9 +321,9 @@ def figure_json(query: Mapping[str, bool], run_id: str) -> Response:
 @runs.response(200, {"type": "string", "format": "binary"}, content_type="image/jpeg")
 @runs.alt_response(404, problem_of(404))
 def run_frame(run_id: str, position: int) -> Response:
-    """Show a tracked frame, at most 1280 pixels a side; 0 is the run's first frame."""
-    found = _run(run_id)
-    key = f"{found.folder}/frames/{position:05d}.jpg"
+    """Show a run's frame, at most 1280 pixels a side; 0 is its first, which a prediction shows throughout."""
+    found = find_run(run_id)
+    key = found.picture_key(position)
     if position >= found.frames or not backend().storage.exists(key):
         abort(404, description=f"The run has no picture {position} (of 0 to {found.frames - 1}), or not yet.")
     answer = _stored(key, "image/jpeg")
@@ -321,10 +333,11 @@ def run_frame(run_id: str, position: int) -> Response:
 @methods.route("", methods=["GET"])
 @methods.response(200, MethodListSchema)
 def list_methods() -> Json:
-    """List the tracking methods."""
+    """List the methods."""
     settings = backend().settings
+    offers = available_methods(settings.pips_weights, settings.predictor_weights)
     return {
-        "items": [method_json(offer) for offer in available_methods(settings.pips_weights)],
+        "items": [method_json(offer) for offer in offers],
         "default": DEFAULT_METHOD,
         "max_upload_bytes": settings.max_upload_bytes,
     }
@@ -339,7 +352,7 @@ def register_api(app: Flask) -> None:
         OPENAPI_URL_PREFIX=PREFIX,
     )
     api = ProblemApi(app)
-    for blueprint in (clips, samples, runs, methods, datasets):
+    for blueprint in (clips, samples, runs, comparisons, methods, datasets):
         api.register_blueprint(blueprint)
     app.add_url_rule("/static/plotly.min.js", "plotly_script", plotly_script)
 
@@ -365,32 +378,8 @@ def _sample(name: str) -> Sample:
     return found
 
 
-def _run(run_id: str) -> Run:
-    with backend().database.session() as session:
-        found = session.get(Run, run_id)
-    if found is None:
-        abort(404, description=f"There is no run “{run_id[:60]}”.")
-    return found
-
-
-def _with_tracks(run_id: str) -> Run:
-    found = _run(run_id)
-    if found.tracks_key is None:
-        end = "; tracks are there once it is done" if found.state in UNFINISHED else " and has no tracks"
-        abort(409, description=f"The run is {found.state}{end}.")
-    return found
-
-
-def _tracks(found: Run) -> Tracks:
-    try:
-        with backend().storage.local_copy(str(found.tracks_key)) as path:
-            return Tracks.load(path)
-    except FileNotFoundError as error:
-        raise BadInput("The run's tracks are gone from the storage; start it again.") from error
-
-
 def _overlay(run_id: str, kind: str, content_type: str) -> Response:
-    part, found = backend(), _with_tracks(run_id)
+    part, found = backend(), run_with_tracks(run_id)
     key = stored_overlay(part.settings, part.storage, found, kind)
     return _stored(key, content_type, _name(run_id, kind))
 

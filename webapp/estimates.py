@@ -34,5 +34,5 @@ def estimate_run(backend: Backend, run: Run) -> Estimate:
 
 
 def plan_of(run: Run) -> Plan:
-    """Return what a run tracks."""
+    """Return what a run tracks or predicts."""
     return Plan(run.method, run.weights, run.grid**2, run.frames, (run.clip.height, run.clip.width))

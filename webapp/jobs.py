@@ -35,7 +35,7 @@ from webapp.settings import Settings
 from webapp.storage import Storage
 
 QUEUE = "stillmotion"
-TASK = "webapp.tasks.track"
+TRACK, PREDICT = "webapp.tasks.track", "webapp.tasks.predict"
 
 MONITORING_INTERVAL = 2
 """Seconds between a worker's signs of life during a job."""
@@ -141,7 +141,7 @@ class Jobs:
         with self.database.session() as session:
             session.add(run)
         try:
-            self.enqueue(run.id)
+            self.enqueue(run)
         except RedisError as error:
             log.warning("run %s was not enqueued: %s", run.id, error)
             reason = "The run could not be queued because Redis does not answer; start it again."
@@ -149,15 +149,15 @@ class Jobs:
             raise QueueUnavailable(reason) from error
         return run
 
-    def enqueue(self, run_id: str) -> None:
+    def enqueue(self, run: Run) -> None:
         """Put a run into the queue, whatever the queue knew about it before."""
         queue = self._queue
-        forget(self.redis, run_id)
-        queue.intermediate_queue.remove(run_id)
+        forget(self.redis, run.id)
+        queue.intermediate_queue.remove(run.id)
         queue.enqueue_call(
-            TASK,
-            args=(run_id,),
-            job_id=run_id,
+            PREDICT if run.is_prediction else TRACK,
+            args=(run.id,),
+            job_id=run.id,
             timeout=self.settings.job_timeout,
             result_ttl=KEPT_IN_REDIS,
             failure_ttl=KEPT_IN_REDIS,

@@ -1,15 +1,19 @@
 """A run's tracks drawn over its clip: made when first asked for, then kept beside the tracks."""
 
 import tempfile
+from itertools import repeat
 from pathlib import Path
 
 from model.errors import BadInput
 from model.overlay.render import write_overlay
 from model.tracks import Tracks
-from model.video import read_frames
+from model.video import read_frame, read_frames
 from webapp.records import Run
 from webapp.settings import Settings
 from webapp.storage import Storage
+
+PREDICTED_FPS = 4.0
+"""Positions a second in the overlay of a prediction, which has few."""
 
 
 def stored_overlay(settings: Settings, storage: Storage, run: Run, kind: str) -> str:
@@ -28,8 +32,13 @@ def stored_overlay(settings: Settings, storage: Storage, run: Run, kind: str) ->
             tempfile.TemporaryDirectory(dir=settings.temporary_folder, prefix="overlay-") as folder,
         ):
             drawn = Path(folder) / f"overlay.{kind}"
-            frames = read_frames(clip, start=run.start, step=run.frame_step, count=run.frames_in_tracks)
-            write_overlay(drawn, frames, Tracks.load(tracks_file))
+            tracks = Tracks.load(tracks_file)
+            if run.is_prediction:
+                still = repeat(read_frame(clip, run.start), len(tracks.frames))
+                write_overlay(drawn, still, tracks, fps=PREDICTED_FPS)
+            else:
+                frames = read_frames(clip, start=run.start, step=run.frame_step, count=run.frames_in_tracks)
+                write_overlay(drawn, frames, tracks)
             storage.move_in(drawn, key)
     except FileNotFoundError as error:
         raise BadInput(

@@ -1,8 +1,9 @@
 """The pages for people. They show what /api/v1 says; their scripts are ES modules in static/."""
 
-from flask import Blueprint, Response, abort, render_template, send_file
+from flask import Blueprint, Response, abort, render_template, request, send_file
 
 from model.dataset.summary import SPLITS
+from model.errors import BadInput
 from model.grid import LARGEST_GRID, query_grid
 from model.overlay.html import VIEWER_FOLDER
 from webapp.backend import backend
@@ -41,12 +42,18 @@ def clip(clip_id: str) -> str:
 @blueprint.get("/runs/<run_id>")
 def run(run_id: str) -> str:
     """Follow a run, then look at its tracks."""
-    with backend().database.session() as session:
-        found = session.get(Run, run_id)
-        its_clip = None if found is None else session.get(Clip, found.clip_id)
-    if found is None or its_clip is None:
-        abort(404, description="This run does not exist, or its clip was deleted.")
-    return render_template("run.html", run=found, clip=its_clip)
+    found = _run(run_id)
+    return render_template("run.html", run=found, clip=found.clip)
+
+
+@blueprint.get("/compare")
+def compare() -> str:
+    """Look at a run beside another one of the same clip."""
+    candidate = request.args.get("candidate")
+    if not candidate:
+        raise BadInput("Say which run to compare: choose “Compare …” on a run's page.")
+    found = _run(candidate)
+    return render_template("compare.html", run=found, clip=found.clip)
 
 
 @blueprint.get("/datasets")
@@ -73,6 +80,14 @@ def viewer_script() -> Response:
 def viewer_style() -> Response:
     """Serve the theme and the viewer's style."""
     return _viewer_file("viewer.css", "text/css")
+
+
+def _run(run_id: str) -> Run:
+    with backend().database.session() as session:
+        found = session.get(Run, run_id)
+    if found is None:
+        abort(404, description="This run does not exist, or its clip was deleted.")
+    return found
 
 
 def _viewer_file(name: str, content_type: str) -> Response:

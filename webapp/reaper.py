@@ -69,4 +69,4 @@ class Reaper:
                 discard_results(self.jobs.settings, run.id)
         elif database.requeue_run(run.id):
             log.warning("run %s was lost after attempt %d and is queued again", run.id, run.attempts)
-            self.jobs.enqueue(run.id)
+            self.jobs.enqueue(run)

@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
+from model.methods import is_prediction
 from webapp.settings import Settings
 
 SQLITE_PATIENCE = 15.0
@@ -98,7 +99,10 @@ class Clip(Base):
 
 
 class Run(Base):
-    """One tracking of one clip, from the request to its result."""
+    """One tracking of one clip, or one prediction from one of its frames, from the request to its result.
+
+    Its frames are `start`, `start + frame_step`, ...; for a prediction they are those that it speaks of.
+    """
 
     __tablename__ = "runs"
 
@@ -132,10 +136,24 @@ class Run(Base):
         return f"{self.folder}/partial/{frames}.npz"
 
     @property
+    def is_prediction(self) -> bool:
+        """Whether it looks at its first frame alone."""
+        return is_prediction(self.method)
+
+    def picture_key(self, position: int) -> str:
+        """Where the storage keeps the picture to show at a position; a prediction has but one."""
+        return f"{self.folder}/frames/{0 if self.is_prediction else position:05d}.jpg"
+
+    @property
+    def result_key(self) -> str:
+        """Where the storage keeps the tracks of a run that is done."""
+        return f"{self.folder}/tracks.npz"
+
+    @property
     def tracks_key(self) -> str | None:
         """Where the storage keeps its tracks: all of them, or those from before it was cancelled, or None."""
         if self.state == RunState.DONE:
-            return f"{self.folder}/tracks.npz"
+            return self.result_key
         if self.state == RunState.CANCELLED and self.tracked_frames:
             return self.partial_key(self.tracked_frames)
         return None

@@ -4,17 +4,24 @@ from dataclasses import dataclass
 from typing import cast
 
 from model.errors import BadInput
-from model.methods import DEFAULT_METHOD, check_method
+from model.grid import check_grid
+from model.methods import DEFAULT_METHOD, PREDICTION, check_method, is_prediction
+from model.predictor.release import predictor_file, read_release
 from model.track import TrackRequest, frame_indices
 from model.video import ClipInfo, Kind
 from model.weights import find_entry
 from webapp.backend import Backend
 from webapp.records import Clip, Run
+from webapp.settings import Settings
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A wish for a run, as a person or a program states it; see `model.track.TrackRequest`."""
+    """A wish for a run, as a person or a program states it; see `model.track.TrackRequest`.
+
+    A prediction looks at the frame `start` alone: its weights say which frames it speaks of, so `frames` does
+    not matter to it.
+    """
 
     clip: Clip
     method: str = DEFAULT_METHOD
@@ -38,11 +45,13 @@ def prepare_run(backend: Backend, wish: RunRequest) -> Run:
 
     Raises BadInput when the method or the clip cannot do that.
     """
-    weights = _weights(wish, backend.settings.pips_weights)
+    weights = _weights(wish, backend.settings)
     check_method(wish.method, weights)
-    indices = frame_indices(
-        TrackRequest(wish.grid, wish.start, wish.frames, wish.frame_step), clip_info(wish.clip)
-    )
+    if is_prediction(wish.method):
+        frames, frame_step = _predicted_frames(wish, weights)
+    else:
+        request = TrackRequest(wish.grid, wish.start, wish.frames, wish.frame_step)
+        frames, frame_step = len(frame_indices(request, clip_info(wish.clip))), wish.frame_step
     return Run(
         clip_id=wish.clip.id,
         clip=wish.clip,
@@ -50,23 +59,47 @@ def prepare_run(backend: Backend, wish: RunRequest) -> Run:
         weights=weights,
         grid=wish.grid,
         start=wish.start,
-        frames=len(indices),
-        frame_step=wish.frame_step,
+        frames=frames,
+        frame_step=frame_step,
     )
 
 
-def _weights(wish: RunRequest, configured: str | None) -> str | None:
+def _predicted_frames(wish: RunRequest, weights: str | None) -> tuple[int, int]:
+    """Return how many frames a prediction speaks of, and how far they are apart.
+
+    Raises BadInput for what it cannot do.
+    """
+    check_grid(wish.grid)
+    if wish.frame_step != 1:
+        raise BadInput(
+            f"The method {wish.method} looks at one frame: its frame step must be 1, not {wish.frame_step}."
+        )
+    if wish.start >= wish.clip.frames:
+        raise BadInput(
+            f"The frame must be 0 to {wish.clip.frames - 1}, since the clip has {wish.clip.frames} frames, "
+            f"not {wish.start}."
+        )
+    config = read_release(predictor_file(weights or "predictor")).config
+    return (config.horizon, 1) if config.trajectory else (2, config.horizon - 1)
+
+
+def _weights(wish: RunRequest, settings: Settings) -> str | None:
     """Return the weights to use: registered ones by name, else what the settings say.
 
     A path would let a stranger have the server open any file, so only the operator may give one.
     """
+    # The kind of registered weights that a method takes, and what the settings say.
+    kinds = {"pips": ("pips", settings.pips_weights), PREDICTION: ("predictor", settings.predictor_weights)}
+    kind, configured = kinds.get(wish.method, (None, None))
     if wish.weights is None or wish.weights == configured:
-        return configured if wish.method == "pips" else None
-    if wish.method != "pips":
+        return configured
+    if kind is None:
         raise BadInput(f"The method {wish.method} takes no weights; leave them out.")
-    if find_entry(wish.weights) is None:
+    entry = find_entry(wish.weights)
+    if entry is None or entry.kind != kind:
         raise BadInput(
-            f"There are no weights “{wish.weights[:60]}”; leave them out to use the installed ones."
+            f"The method {wish.method} has no weights “{wish.weights[:60]}”; leave them out to use the "
+            "installed ones."
         )
     return wish.weights
 

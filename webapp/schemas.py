@@ -30,7 +30,7 @@ def _whole_number(name: str, smallest: int, largest: int, **options: Any) -> fie
     )
 
 
-def _text(name: str, **options: Any) -> fields.String:
+def text_field(name: str, **options: Any) -> fields.String:
     """Declare a text field whose every error is one sentence."""
     sentence = f"The {name} must be a text."
     return fields.String(
@@ -72,7 +72,7 @@ class ListQuery(Schema):
 class RunListQuery(ListQuery):
     """Which runs are wanted."""
 
-    clip = _text("clip", load_default=None, metadata={"description": "only runs of this clip"})
+    clip = text_field("clip", load_default=None, metadata={"description": "only runs of this clip"})
 
 
 class FigureQuery(Schema):
@@ -90,12 +90,31 @@ class FigureQuery(Schema):
         unknown = "exclude"
 
 
-class RunBody(Schema):
-    """What to track."""
+class RunFigureQuery(FigureQuery):
+    """What a run's figure should hold."""
 
-    clip = _text("clip", required=True, metadata={"description": "id of an uploaded clip"})
-    method = _text("method", load_default=DEFAULT_METHOD, metadata={"description": "name from GET /methods"})
-    weights = _text(
+    until = _whole_number(
+        "last frame",
+        0,
+        LARGEST_INTEGER,
+        load_default=None,
+        metadata={"description": "the clip's frame to end with; the points are then marked where they end"},
+    )
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Accept digits: in a query everything is text."""
+        if isinstance(field_obj, fields.Integer):
+            field_obj.strict = False
+
+
+class RunBody(Schema):
+    """What to track, or to predict: a method that is `from_one_image` looks at the first frame alone."""
+
+    clip = text_field("clip", required=True, metadata={"description": "id of an uploaded clip"})
+    method = text_field(
+        "method", load_default=DEFAULT_METHOD, metadata={"description": "name from GET /methods"}
+    )
+    weights = text_field(
         "weights", load_default=None, allow_none=True, metadata={"description": "registered name"}
     )
     grid = _whole_number("grid", 1, LARGEST_GRID, load_default=16, metadata={"description": "points a side"})
@@ -106,9 +125,14 @@ class RunBody(Schema):
         LARGEST_INTEGER,
         load_default=8,
         allow_none=True,
-        metadata={"description": "null: to the end; more than there are: cut"},
+        metadata={
+            "description": "null: to the end; more than there are: cut; a prediction's weights say how many "
+            "frames it speaks of, and this does not matter"
+        },
     )
-    frame_step = _whole_number("frame step", 1, LARGEST_INTEGER, load_default=1)
+    frame_step = _whole_number(
+        "frame step", 1, LARGEST_INTEGER, load_default=1, metadata={"description": "1 for a prediction"}
+    )
 
 
 class ClipSchema(Schema):
@@ -168,8 +192,10 @@ class RunSchema(Schema):
     weights = fields.String(allow_none=True)
     grid = fields.Integer()
     start = fields.Integer()
-    frames = fields.Integer(metadata={"description": "how many frames are tracked"})
-    frame_step = fields.Integer()
+    frames = fields.Integer(metadata={"description": "how many frames are tracked or predicted"})
+    frame_step = fields.Integer(
+        metadata={"description": "between two of them; of a prediction of the end alone its whole length"}
+    )
     tracked_frames = fields.Integer(
         allow_none=True,
         metadata={"description": "frames whose tracks are stored; a cancelled run keeps those"},
@@ -213,17 +239,20 @@ class RunListSchema(Schema):
 
 
 class MethodSchema(Schema):
-    """A tracking method."""
+    """A method to find motion."""
 
     name = fields.String()
     title = fields.String()
     summary = fields.String()
     available = fields.Boolean()
     reason = fields.String(allow_none=True, metadata={"description": "why it is not available"})
+    from_one_image = fields.Boolean(
+        metadata={"description": "it predicts from its first frame; a single image is enough"}
+    )
 
 
 class MethodListSchema(Schema):
-    """The tracking methods, the default first."""
+    """The methods, the default first."""
 
     items = fields.List(fields.Nested(MethodSchema))
     default = fields.String()

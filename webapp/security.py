@@ -20,7 +20,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-VIEWER_ENDPOINTS = ("pages.run", "pages.dataset")
+VIEWER_ENDPOINTS = ("pages.run", "pages.compare", "pages.dataset")
 
 VIEWER_SCRIPTS = "script-src 'self' 'unsafe-eval'; "
 """Plotly's WebGL library compiles its draw calls with `Function`; only pages with a viewer may do that."""

@@ -68,6 +68,13 @@ class Settings:
         default=None,
         metadata=_from("STILLMOTION_PIPS_WEIGHTS", "PIPs weights: a checkpoint file, or a registered name."),
     )
+    predictor_weights: str | None = dataclasses.field(
+        default=None,
+        metadata=_from(
+            "STILLMOTION_PREDICTOR_WEIGHTS",
+            "Weights that predict from one image: a file of train-predictor, or a registered name.",
+        ),
+    )
     samples: Path = dataclasses.field(
         default=ROOT / "static" / "samples",
         metadata=_from("STILLMOTION_SAMPLES", "Folder of the sample clips that the start page offers."),

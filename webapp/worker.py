@@ -5,7 +5,7 @@ import gc
 from redis.exceptions import RedisError
 
 from model.errors import BadInput
-from model.methods import check_method
+from model.methods import PREDICTION, check_method
 from webapp import tasks
 from webapp.conversion import queue as conversions
 from webapp.conversion import task
@@ -26,6 +26,8 @@ def run_worker(settings: Settings) -> None:
     migrate(settings)
     settings.temporary_folder.mkdir(parents=True, exist_ok=True)
     _preload(settings.pips_weights)
+    _preload_predictor(settings.predictor_weights)
+    _freeze()
 
     database = Database(settings.database)
     reaper = Reaper(Jobs(settings, database, connect(settings)))
@@ -44,6 +46,7 @@ def run_conversion_worker(url: str) -> None:
     """
     _check_redis(url, "--queue")
     _preload(Settings.from_environment().pips_weights)
+    _freeze()
     work(url, [conversions.QUEUE], lambda: None)
 
 
@@ -66,5 +69,17 @@ def _preload(pips_weights: str | None) -> None:
         return
     import model.pips.tracker  # noqa: F401, PLC0415 - torch: seconds that others need not wait
 
+
+def _preload_predictor(weights: str | None) -> None:
+    """Import what predictions need, where there can be any; see `_preload`."""
+    try:
+        check_method(PREDICTION, weights)
+    except BadInput:
+        return
+    import model.predictor.predict  # noqa: F401, PLC0415 - torch and torchvision
+
+
+def _freeze() -> None:
+    """Keep forks from copying pages only to mark their objects."""
     gc.collect()
-    gc.freeze()  # keeps forks from copying pages only to mark their objects
+    gc.freeze()
