@@ -19,6 +19,8 @@ const corners = [JSON.parse(dataset.first), JSON.parse(dataset.last)];
 const stage = document.querySelector(".preview-stage");
 const preview = byId("preview");
 const dots = byId("dots");
+const isStill = clip.frames < 2;
+let offers = []; // the methods; empty until they are known
 const number = (id) => (byId(id).value.trim() === "" ? NaN : Number(byId(id).value));
 
 stage.style.setProperty("--frame-width", clip.width);
@@ -28,18 +30,21 @@ showFacts(byId("facts"), clipFacts(clip));
 // ---- the plan ----
 
 function settings() {
-  return {
-    clip: clip.id,
-    method: document.querySelector("[name=method]:checked")?.value,
-    grid: number("grid"),
-    start: number("start"),
-    frames: byId("to-end").checked ? null : number("frames"),
-    frame_step: number("step"),
-  };
+  const method = document.querySelector("[name=method]:checked")?.value;
+  const wish = { clip: clip.id, method, grid: number("grid"), start: number("start") };
+  if (predicts(method)) return wish;
+  return { ...wish, frames: byId("to-end").checked ? null : number("frames"), frame_step: number("step") };
 }
 
-/** What the settings would track, or the sentence that says why they cannot. */
-function plan({ grid, start, frames, frame_step: step }) {
+/** Whether a method looks at one frame alone. */
+const predicts = (name) => isStill || offers.some((offer) => offer.name === name && offer.from_one_image);
+
+/** What the settings would track or predict, or the sentence that says why they cannot. */
+function plan({ method, grid, start, frames, frame_step: step }) {
+  if (predicts(method)) {
+    const picture = isStill ? "this picture" : `frame ${start}, and from nothing else`;
+    return { sentence: `${count(grid * grid, "point")}: where will they go? Predicted from ${picture}.` };
+  }
   const whole = (value, least) => Number.isInteger(value) && value >= least;
   if (!whole(step, 1)) return { problem: "“Every n-th frame” must be a whole number from 1." };
   if (frames !== null && !whole(frames, 2)) return { problem: "The number of frames must be a whole number from 2." };
@@ -58,19 +63,29 @@ function plan({ grid, start, frames, frame_step: step }) {
 
 function describe() {
   const wish = settings();
+  if (wish.method) arrange(predicts(wish.method));
+  wish.start = number("start"); // another method may have moved it
   byId("grid-value").textContent = `${wish.grid} × ${wish.grid}`;
   byId("start-value").textContent =
     clip.fps > 0 ? `${wish.start} (${(wish.start / clip.fps).toFixed(2)} s)` : `${wish.start}`;
   byId("frames").disabled = byId("to-end").checked;
   paintRange(byId("grid"));
   paintRange(byId("start"));
-  if (clip.frames < 2) return;
+  if (isStill && !wish.method) return; // until there is a method for it
   const { problem, sentence } = plan(wish);
   say(byId("form-error"), problem ?? "");
   byId("plan").textContent = sentence ?? "";
   byId("start-run").disabled = Boolean(problem);
   if (problem) byId("estimate").textContent = "";
   else estimateSoon(wish);
+}
+
+/** Show the settings that tracking needs, or those of a prediction, which may begin in the last frame. */
+function arrange(isPrediction) {
+  for (const field of document.querySelectorAll("[data-for=tracking]")) field.hidden = isPrediction;
+  byId("start").max = isPrediction ? clip.frames - 1 : Math.max(0, clip.frames - 2);
+  byId("start-name").textContent = isPrediction ? "Frame to predict from" : "First frame";
+  byId("start-run").textContent = isPrediction ? "Predict" : "Track";
 }
 
 let estimating = null;
@@ -108,7 +123,7 @@ async function showFrame() {
   try {
     const image = await loading;
     preview.src = image.src;
-    preview.alt = `Frame ${frame} of the clip with the points that will be tracked`;
+    preview.alt = `Frame ${frame} of the clip with the points to follow`;
     byId("caption").textContent = `Frame ${frame} of ${clip.frames}`;
     say(byId("preview-note"), "");
   } catch {
@@ -160,8 +175,14 @@ function drawDots() {
 
 async function showMethods(wanted) {
   const { items, default: usual } = await request("/methods");
-  const usable = items.filter((method) => method.available).map((method) => method.name);
-  const chosen = usable.includes(wanted) ? wanted : usual;
+  offers = items;
+  const isUsable = (method) => method.available && (method.from_one_image || !isStill);
+  const usable = items.filter(isUsable).map((method) => method.name);
+  const chosen = [wanted, usual, usable[0]].find((name) => usable.includes(name));
+  if (isStill) {
+    say(byId("one-image"), chosen ? "" : "This is a single picture: its motion cannot be tracked, only predicted, and no "
+      + "predictor is installed yet. Upload a video, a GIF, or several images at once to track them.");
+  }
   byId("methods").replaceChildren(
     ...items.map((method) => {
       const label = element("label", "method");
@@ -171,11 +192,12 @@ async function showMethods(wanted) {
         name: "method",
         value: method.name,
         checked: method.name === chosen,
-        disabled: !method.available,
+        disabled: !isUsable(method),
       });
       const text = element("span");
       text.append(element("b", "", method.title), element("small", "", method.summary));
       label.append(radio, text);
+      if (method.available && !isUsable(method)) text.append(element("small", "", "Needs at least two frames."));
       if (!method.reason) return label;
       const why = element("details", "why");
       why.append(element("summary", "", "Not available yet: how to get it"), element("p", "", method.reason));
@@ -233,4 +255,4 @@ showFrame();
 showMethods(method)
   .then(describe)
   .catch((error) => say(byId("form-error"), error.message));
-listRuns({ clip, empty: "This clip has not been tracked yet." });
+listRuns({ clip, empty: `This ${isStill ? "picture has not been predicted" : "clip has not been tracked"} yet.` });

@@ -26,7 +26,24 @@ export function ago(time) {
   return new Date(time).toLocaleDateString("en", { year: "numeric", month: "short", day: "numeric" });
 }
 
-export const METHODS = { lk: "Lucas-Kanade", pips: "PIPs", zero: "Zero motion" };
+export const METHODS = { fcn: "FCN predictor", lk: "Lucas-Kanade", pips: "PIPs", zero: "Zero motion" };
+
+/** Whether a run looked at its first frame alone. */
+export const isPrediction = (run) => run.method === "fcn";
+
+/** A run's last frame in the clip. */
+export const lastFrame = (run) => run.start + (run.frames - 1) * run.frame_step;
+
+/** Which frames a run is about, in a few words. */
+export function frameSpan(run) {
+  if (!isPrediction(run)) return `${run.frames} frames from ${run.start}`;
+  return `predicted from frame ${run.start}, ${count(lastFrame(run) - run.start, "frame")} ahead`;
+}
+
+/** The settings that start a run like this one. */
+export function settingsOf({ method, grid, start, frames, frame_step }) {
+  return isPrediction({ method }) ? { method, grid, start } : { method, grid, start, frames, frame_step };
+}
 
 /** What was found in a clip, as [name, value] pairs. */
 export function clipFacts(clip) {
@@ -40,13 +57,16 @@ export function clipFacts(clip) {
 }
 
 export function runFacts(run, fps) {
-  const lastFrame = run.start + (run.frames - 1) * run.frame_step;
+  const last = lastFrame(run);
+  const step = run.frame_step > 1 ? `, step ${run.frame_step}` : "";
   const facts = [
     ["Method", METHODS[run.method] ?? run.method],
     ["Points", `${run.grid} × ${run.grid}`],
-    ["Frames", `${run.frames} (${run.start} to ${lastFrame}${run.frame_step > 1 ? `, step ${run.frame_step}` : ""})`],
+    isPrediction(run)
+      ? ["Predicted", `from frame ${run.start}, ${count(last - run.start, "frame")} ahead`]
+      : ["Frames", `${run.frames} (${run.start} to ${last}${step})`],
   ];
-  if (fps > 0) facts.push(["Span", seconds((lastFrame - run.start) / fps)]);
+  if (fps > 0) facts.push(["Span", seconds((last - run.start) / fps)]);
   if (run.weights) facts.push(["Weights", run.weights]);
   if (run.started_at && run.finished_at && run.state === "done") {
     facts.push(["Took", seconds((new Date(run.finished_at) - new Date(run.started_at)) / 1000)]);

@@ -89,10 +89,10 @@ function showFound(clip) {
   byId("found-name").textContent = clip.name;
   byId("found-mark").textContent = clip.isNew ? "Uploaded" : "Already here, so it was not stored twice";
   byId("found-open").href = `/clips/${clip.id}`;
-  byId("found-open").textContent = clip.frames > 1 ? "Choose points and track" : "Look at it";
+  byId("found-open").textContent = clip.frames > 1 ? "Choose points and track" : "Choose points and predict";
   say(
     byId("found-note"),
-    clip.frames > 1 ? "" : "One picture cannot be tracked: tracking needs at least two frames.",
+    clip.frames > 1 ? "" : "One picture cannot be tracked, but where its points will go can be predicted.",
   );
   const facts = clipFacts(clip);
   showFacts(byId("found-facts"), facts);

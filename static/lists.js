@@ -1,7 +1,7 @@
 // Lists of clips and runs, refreshed while something in them still moves.
 
 import { API, request } from "./api.js";
-import { METHODS, ago, byId, clipFacts, count, element, pause } from "./format.js";
+import { METHODS, ago, byId, clipFacts, count, element, frameSpan, pause } from "./format.js";
 
 const PAGE = 12;
 const STATES = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
@@ -97,7 +97,7 @@ function clipCard(clip) {
 function runCard(run, name) {
   const points = count(run.grid * run.grid, "point");
   const method = METHODS[run.method] ?? run.method;
-  const span = `${points} · ${run.frames} frames from ${run.start}`;
+  const span = `${points} · ${frameSpan(run)}`;
   const state = element("span", "card-line");
   const badge = element("span", `badge ${run.state}`, STATES[run.state]);
   if (run.state === "running") badge.textContent = `${Math.floor(100 * run.progress)} %`;
@@ -107,6 +107,6 @@ function runCard(run, name) {
     `/runs/${run.id}`,
     `${API}/clips/${run.clip}/frames/${run.start}.jpg`,
     name || `${method}, ${points}`,
-    [element("span", "card-line", name ? `${method} · ${span}` : `${run.frames} frames from ${run.start}`), state],
+    [element("span", "card-line", name ? `${method} · ${span}` : frameSpan(run)), state],
   );
 }

@@ -1,7 +1,9 @@
 // A run's page: its progress while it works, its tracks when it is done, its reason when it failed.
 
 import { API, Refused, Unreachable, request } from "./api.js";
-import { byId, count, pause, runFacts, say, seconds, setBar, showFacts } from "./format.js";
+import {
+  byId, count, isPrediction, pause, runFacts, say, seconds, setBar, settingsOf, showFacts,
+} from "./format.js";
 import { showViewer } from "./viewer.js";
 
 const { run: id, clip, fps, name } = byId("run").dataset;
@@ -60,9 +62,8 @@ function timeLeft(run) {
 
 async function showEnd(run) {
   byId("waiting").hidden = true;
-  const again = new URLSearchParams({
-    method: run.method, grid: run.grid, start: run.start, frames: run.frames, frame_step: run.frame_step,
-  });
+  const again = new URLSearchParams(settingsOf(run));
+  byId("change").textContent = isPrediction(run) ? "Predict again …" : "Track again …";
   byId("change").href = byId("change-ended").href = `/clips/${clip}?${again}`;
   document.title = `${name} – Stillmotion`;
   if (run.state === "done") return showTracks(run);
@@ -109,11 +110,11 @@ async function scriptsLoaded() {
   if (!window.Plotly) throw new Error("the drawing library could not be loaded.");
 }
 
-async function startAgain({ method, grid, start, frames, frame_step }) {
+async function startAgain(run) {
   byId("retry").disabled = true;
   try {
-    const run = await request("/runs", { method: "POST", body: { clip, method, grid, start, frames, frame_step } });
-    location.assign(`/runs/${run.id}`);
+    const started = await request("/runs", { method: "POST", body: { clip, ...settingsOf(run) } });
+    location.assign(`/runs/${started.id}`);
   } catch (error) {
     say(byId("run-error"), error.message);
     byId("retry").disabled = false;

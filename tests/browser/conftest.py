@@ -17,6 +17,7 @@ from playwright.sync_api import (
 
 from tests.browser.viewing import FRAMES, SIZE, UPLOAD_LIMIT, VELOCITY
 from tests.media import moving_clip
+from tests.predictors import tiny_predictor
 from tests.webapp.sample_clips import make_samples
 from tests.webapp.stack import Stack
 
@@ -45,11 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole app with a small upload limit and samples of the tests' own."""
+    """The whole app: a small upload limit, samples of the tests' own, a predictor of random weights."""
     folder = tmp_path_factory.mktemp("browser")
     variables = {
         "STILLMOTION_MAX_UPLOAD_BYTES": str(UPLOAD_LIMIT),
         "STILLMOTION_SAMPLES": str(make_samples(folder / "samples")),
+        "STILLMOTION_PREDICTOR_WEIGHTS": str(tiny_predictor(folder / "tiny.safetensors")),
     }
     stack = Stack(folder / "instance", variables)
     stack.start()

@@ -69,13 +69,21 @@ def test_several_images_become_one_clip_in_the_order_of_their_names(
     assert "Length" not in facts(page)
 
 
-def test_one_image_is_shown_but_cannot_be_tracked(page: Page, stack: Stack, tmp_path: Path) -> None:
+def test_one_image_without_a_predictor_is_shown_but_not_tracked(
+    page: Page, stack: Stack, tmp_path: Path
+) -> None:
+    offers = stack.get("/methods").json()
+    for offer in offers["items"]:
+        if offer["from_one_image"]:
+            offer |= {"available": False, "reason": "Give it weights."}
+    page.route("**/api/v1/methods", lambda route: route.fulfill(json=offers))
     page.goto(stack.url)
     page.set_input_files("#files", write_image(tmp_path / "still.png", texture(60, 80, seed=9)))
-    expect(page.locator("#found-note")).to_contain_text("at least two frames")
+    expect(page.locator("#found-note")).to_contain_text("One picture cannot be tracked")
     page.click("#found-open")
-    expect(page.locator("#form .message.wait")).to_contain_text("at least two frames")
+    expect(page.locator("#one-image")).to_contain_text("no predictor is installed yet")
     expect(page.locator("#start-run")).to_be_disabled()
+    expect(page.locator("[name=method]:enabled")).to_have_count(0)
 
 
 def test_the_same_video_again_is_not_stored_twice(page: Page, stack: Stack, clip: Path) -> None:

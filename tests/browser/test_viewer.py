@@ -212,8 +212,10 @@ def test_seams_are_marked_on_demand(page: Page, tmp_path: Path) -> None:
     assert seams(page) == []
 
 
-def test_without_seams_or_truth_nothing_is_offered(open_viewer: OpenViewer, finished_run: str) -> None:
+def test_without_seams_truth_or_interval_nothing_is_offered(
+    open_viewer: OpenViewer, finished_run: str
+) -> None:
     page = open_viewer(finished_run)
-    for name in ("seams", "truth"):
+    for name in ("seams", "truth", "interval"):
         expect(page.locator(f".viewer-{name}")).to_be_hidden()
         expect(page.locator(f".viewer-key-{name}")).to_be_hidden()
