@@ -191,6 +191,7 @@ function verdict(mean, zero, last) {
   if (zero < 0.05) return `${off}in truth they hardly move.`;
   const ratio = Math.round(100 * (1 - mean / zero));
   if (ratio === 0) return `${off}points that stay where they are would be as far off.`;
+  if (ratio <= -100) return `${off}${(mean / zero).toFixed(1)} times as far as points that stay where they are (${px(zero)}).`;
   const better = ratio > 0 ? `${ratio} % nearer` : `${-ratio} % farther off`;
   return `${off}${better} than points that stay where they are (${px(zero)}).`;
 }
@@ -299,9 +300,18 @@ async function drawMap(found, { images, xaxis, yaxis }) {
         color: values,
         cmin: 0,
         cmax: top,
-        colorscale: "Inferno",
+        colorscale: "Viridis",
         opacity: 0.85,
-        colorbar: { thickness: 10, len: 0.9, tickfont: { color: "#eef2f6" }, x: 0.99, xanchor: "right", title: { text: "px", font: { color: "#eef2f6" } } },
+        colorbar: {
+          thickness: 10,
+          len: 0.92,
+          x: 0.995,
+          xanchor: "right",
+          bgcolor: "rgba(7, 9, 12, 0.65)",
+          outlinewidth: 0,
+          tickfont: { color: "#eef2f6" },
+          title: { text: "px", font: { color: "#eef2f6" } },
+        },
       },
       hovertemplate: "<b>point %{customdata}</b><br>%{marker.color:.2f} px off<extra></extra>",
       meta: { role: "errors" },

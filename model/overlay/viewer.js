@@ -11,7 +11,7 @@ const HIDDEN_COLOUR = "rgba(215, 224, 234, 0.2)";
 const OUTLINE = "rgba(8, 12, 18, 0.65)"; // heads stay visible on bright frames
 const SEAM = { size: 7, color: "rgba(8, 12, 18, 0.5)", line: { width: 1.5, color: "#ffffff" } };
 const TRUTH_LINE = { color: "#ffffff", width: 1.2, dash: "dash" };
-const INTERVAL_LINE = { color: "rgba(255, 255, 255, 0.55)", width: 1 };
+const INTERVAL_LINE = { color: "rgba(255, 255, 255, 0.45)", width: 1 };
 const OPTION_KEYS = { u: "interval", s: "seams", t: "truth" }; // what can be shown beside the tracks
 const OPTIONS = Object.values(OPTION_KEYS);
 const NEGLIGIBLE = 0.1; // pixels of the frame
@@ -75,7 +75,7 @@ const MARKUP = `
       <label>Brightness <input type="range" class="viewer-shade" min="20" max="100" step="5"></label>
       <label class="viewer-switch" data-for="interval"><input type="checkbox" class="viewer-interval">
         <span>90 % interval <small><i class="viewer-box" aria-hidden="true"></i> where a point is expected in this frame:
-        each side holds with a probability of 90 %</small></span></label>
+        its x and its y each lie in the box with a probability of 90 %</small></span></label>
       <label class="viewer-switch" data-for="seams"><input type="checkbox" class="viewer-seams">
         <span>Chunk seams <small><i class="viewer-ring" aria-hidden="true"></i> where a chunk of frames handed a point
         on to the next</small></span></label>
