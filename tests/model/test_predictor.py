@@ -414,6 +414,7 @@ def test_a_bad_prediction_is_one_sentence(tmp_path, capsys):
         ["predict", "missing.png", "--out", str(tmp_path / "a.txt")],
         ["predict", "missing.png", "--overlay", str(tmp_path / "a.mp4")],
         ["segment", str(tmp_path / "missing.png")],
+        ["track", "clip.mp4", "--method", "fcn", "--out", str(tmp_path / "a.npz")],
         ["segment", "image.png", "--out", "image.jpg"],
     ):
         assert main(arguments) == 2

@@ -2,6 +2,10 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +23,9 @@ from model.video import read_frame
 from tests.media import encoded, texture, write_image
 from tests.predictors import HORIZON, tiny_predictor
 from tests.webapp.stack import Stack, wait_for
-from webapp import create_app
+from webapp import create_app, tasks
 from webapp.jobs import PREDICT, TRACK
+from webapp.running import SECONDS_BETWEEN_REPORTS
 from webapp.settings import Settings
 
 SIZE = (90, 120)
@@ -206,10 +211,6 @@ def test_methods_say_which_needs_one_image(offering: Flask, settings: Settings) 
 
 
 def test_asking_for_a_prediction_imports_no_torch(offering: Flask, tmp_path: Path) -> None:
-    import os
-    import subprocess
-    import sys
-
     picture = write_image(tmp_path / "a.png", texture(*SIZE))
     weights = offering.extensions["stillmotion"].settings.predictor_weights
     code = f"""
@@ -232,3 +233,45 @@ print("torch" in sys.modules)
         [sys.executable, "-c", code], check=False, env=environment, capture_output=True, text=True, timeout=60
     )
     assert answer.stdout.strip() == "False", answer.stderr
+
+
+def queued_prediction(app: Flask, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prediction in the queue, for a task that is called in this process."""
+    for name, value in app.extensions["stillmotion"].settings.to_environment().items():
+        monkeypatch.setenv(name, value)
+    client = app.test_client()
+    clip = uploaded(client, encoded(texture(*SIZE)), "a.png")
+    return str(client.post("/api/v1/runs", json={"clip": clip, "method": "fcn", "grid": 3}).json["id"])
+
+
+def test_a_prediction_that_is_cancelled_on_the_way_leaves_nothing(
+    offering: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from model.predictor.predict import Predictor
+
+    run = queued_prediction(offering, monkeypatch)
+    client, load = offering.test_client(), Predictor.load
+
+    def load_slowly(*arguments: str) -> Predictor:
+        assert client.get(f"/api/v1/runs/{run}").json["stage"] == "loading weights"
+        client.delete(f"/api/v1/runs/{run}")
+        time.sleep(SECONDS_BETWEEN_REPORTS)
+        return load(*arguments)
+
+    monkeypatch.setattr(Predictor, "load", load_slowly)
+    tasks.predict(run)
+    assert client.get(f"/api/v1/runs/{run}").json["state"] == "cancelled"
+    instance = offering.extensions["stillmotion"].settings.instance
+    assert not (instance / "storage" / "runs" / run).exists()
+    assert not list((instance / "tmp").glob("run-*"))
+
+
+def test_weights_that_are_damaged_by_the_time_fail_the_run_with_their_sentence(
+    offering: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = queued_prediction(offering, monkeypatch)
+    Path(offering.extensions["stillmotion"].settings.predictor_weights).write_bytes(b"no weights")
+    tasks.predict(run)
+    found = offering.test_client().get(f"/api/v1/runs/{run}").json
+    assert found["state"] == "failed"
+    assert found["error"].startswith("ends.safetensors is damaged")
