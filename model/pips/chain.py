@@ -18,8 +18,11 @@ from torch import Tensor
 
 from model.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
 from model.errors import BadInput
+from model.pips.correlation import sample
+from model.pips.finish import UNTOUCHED, ChunkAnswer, Finishing, finish
 from model.pips.network import Pips
-from model.pips.refinement import RefinementSettings, grey_image, refine, seen_logit
+from model.pips.refinement import RefinementSettings, grey_image
+from model.pips.support import SupportSettings, support_points
 from model.pips.work import PipsWork
 
 EARLIEST_START = 2
@@ -220,7 +223,7 @@ def follow(
     report: Report,
     keep: KeepPartial = keep_nothing,
     state: State | None = None,
-    refinement: RefinementSettings | None = None,
+    finishing: Finishing = UNTOUCHED,
 ) -> Trajectories:
     """Follow points through a clip.
 
@@ -230,14 +233,14 @@ def follow(
         chunk; what it raises ends the work.
     keep: called after each chunk but the last; see `Engine.follow`.
     state: to go on from, as in a `Partial` that `keep` was given.
-    refinement: how each chunk's positions are refined, or None to leave them as the network gives them.
+    finishing: what is made of the network's answer for each chunk; by default nothing.
     Returns positions in pixels of the given frames, probabilities of being visible, and handovers: the frames
     in which a later chunk took a point over. A clip of up to 8 frames is one chunk. Raises BadInput when the
     weights give numbers that are not finite.
     """
     length = network.config.frames
     paths = _Paths.begin(queries) if state is None else _Paths.restore(state)
-    encoded = _Window(network, frames, int(paths.current.min()), refinement)
+    encoded = _Window(network, frames, int(paths.current.min()), finishing.refinement)
     count = len(queries)
     work = PipsWork.of(asdict(network.config), iterations)
 
@@ -262,31 +265,32 @@ def follow(
         if start > 0 and real == 1:  # taken up again where the last point had reached the last frame
             return paths.trajectories()
         chunk += chunk[-1:] * (length - real)
+        size = _size(chunk[0], network.config.stride)
+        asked = _with_support(paths.position[chosen], start, size, finishing.support, length)
+        features = torch.stack([frame.features for frame in chunk])
         output = network.track_features(
-            torch.stack([frame.features for frame in chunk]),
-            torch.from_numpy(paths.position[chosen]),
+            features,
+            torch.from_numpy(asked),
             iterations,
-            None if paths.feature is None else paths.feature[torch.from_numpy(chosen)],
+            None if paths.feature is None else _with_own(paths.feature, chosen, features[0], asked, network),
             progress.on_batch,
         )
         if paths.feature is None:
-            paths.feature = output.feature
-        tracked = output.trajectories[-1].cpu().numpy()
-        visible = probabilities(output.visibility_logits)
-        if not (np.isfinite(tracked).all() and np.isfinite(visible).all()):
+            paths.feature = output.feature[: len(chosen)]
+        answer = ChunkAnswer(
+            asked,
+            output.trajectories[-1].cpu().numpy(),
+            output.visibility_logits.double().cpu().numpy(),
+            [frame.image for frame in chunk if frame.image is not None],
+            size,
+            len(chosen),
+        )
+        if not (np.isfinite(answer.points).all() and np.isfinite(answer.logits).all()):
             raise BadInput(
                 "PIPs computed positions that are not finite numbers, so its weights are damaged or diverged "
                 "in training; use others."
             )
-        if refinement is not None:
-            images = [frame.image for frame in chunk if frame.image is not None]
-            refined = refine(images, paths.position[chosen], tracked, visible < 0.5, refinement)
-            tracked = refined.points
-            if refinement.visibility is not None:
-                logits = output.visibility_logits.double().cpu().numpy()
-                visible = probabilities(
-                    torch.from_numpy(seen_logit(logits, refined, images[0].shape, refinement.visibility))
-                )
+        tracked, visible = finish(answer, finishing)
         paths.add_chunk(start, chosen, tracked[:real], visible[:real])
         if is_whole_clip:
             return paths.trajectories()
@@ -296,14 +300,36 @@ def follow(
         keep(paths.partial)
 
 
-def probabilities(logits: Tensor) -> NDArray[np.float32]:
-    """Return the sigmoid of logits as float32.
+def _with_support(
+    positions: NDArray[np.float32],
+    start: int,
+    size: tuple[int, int],
+    support: SupportSettings | None,
+    length: int,
+) -> NDArray[np.float32]:
+    """Append the support points of a chunk to its queries.
 
-    It is taken in float64: torch's float32 sigmoid rounds the last few elements of an array differently, so
-    that a point's bits would depend on how many points there are.
+    Points that were always seen go on from every (S - 1)th frame. Chunks that begin between those are of
+    points that were lost for a while; most hold few, and support for each would cost more than they do.
     """
-    result: NDArray[np.float32] = torch.sigmoid(logits.double()).float().cpu().numpy()
-    return result
+    if support is None or start % (length - 1):
+        return positions
+    return np.concatenate([positions, support_points(size, support)])
+
+
+def _size(frame: EncodedFrame, stride: int) -> tuple[int, int]:
+    """Return a frame's (height, width); without its image, of the part that the features cover."""
+    if frame.image is not None:
+        return frame.image.shape[0], frame.image.shape[1]
+    return frame.features.shape[-2] * stride, frame.features.shape[-1] * stride
+
+
+def _with_own(
+    known: Tensor, chosen: NDArray[np.intp], first: Tensor, queries: NDArray[np.float32], network: Pips
+) -> Tensor:
+    """Return the chosen points' appearance in the clip's first frame, and the others' in the chunk's."""
+    own = torch.from_numpy(queries[len(chosen) :]).to(network.device)
+    return torch.cat([known[torch.from_numpy(chosen)], sample(first, own / network.config.stride)])
 
 
 def next_start(visible: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from model.grid import WORKING_SIZE
 from model.metadata import read_metadata
 from model.pips.network import LEVELS, PipsConfig
 from model.pips.refinement import RefinementSettings
+from model.pips.support import SupportSettings
 
 METADATA_KEY = "stillmotion-pips"
 
@@ -22,13 +23,15 @@ class PipsUse:
 
     iterations: of the network. resize: "fixed" brings every frame to 360×640, whatever its shape; "area"
     keeps the shape and reduces larger frames to as many pixels as 360×640 has; smaller ones stay as they are.
-    antialias: smooth what is made smaller. refinement: see `model.pips.refinement`; None leaves it out.
+    antialias: smooth what is made smaller. refinement, support: see `model.pips.refinement` and
+    `model.pips.support`; None leaves it out.
     """
 
     iterations: int = 6
     resize: Literal["fixed", "area"] = "fixed"
     antialias: bool = False
     refinement: RefinementSettings | None = None
+    support: SupportSettings | None = None
 
     def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the (height, width) at which frames of a size are tracked."""
@@ -63,8 +66,9 @@ def read_release(path: str | os.PathLike[str]) -> PipsRelease:
     try:
         said = json.loads(text)
         use = dict(said["use"])
-        if use["refinement"] is not None:
-            use["refinement"] = _made(RefinementSettings, use["refinement"])
+        for name, kind in (("refinement", RefinementSettings), ("support", SupportSettings)):
+            if use.get(name) is not None:
+                use[name] = _made(kind, use[name])
         return PipsRelease(_made(PipsConfig, said["config"]), _made(PipsUse, use))
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(

@@ -19,6 +19,7 @@ from model.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
 from model.grid import WORKING_SIZE, rescale_points
 from model.pips import chain
 from model.pips.chain import EncodedFrame
+from model.pips.finish import Finishing
 from model.pips.network import Pips
 from model.pips.release import PipsUse, read_release
 from model.progress import Progress, ReportProgress, ShouldStop, ignore_progress, raise_if_stopped
@@ -141,7 +142,7 @@ class PipsEngine:
             report,
             lambda partial: keep(lambda: original_partial(partial)),
             state,
-            self.use.refinement,
+            Finishing(self.use.refinement, self.use.support),
         )
         return original(followed)
 

@@ -12,6 +12,7 @@ from model.errors import BadInput
 from model.pips.network import Pips
 from model.pips.refinement import RefinementSettings
 from model.pips.release import PipsRelease, read_release
+from model.pips.support import SupportSettings
 from model.progress import ReportProgress
 from model.training.fit_visibility import fit_visibility
 
@@ -27,7 +28,7 @@ def calibrate(
     cutouts: Path | None,
     progress: ReportProgress,
 ) -> tuple[float, ...]:
-    """Fit the visibility of trained weights and write them with it; return what was fitted.
+    """Fit the visibility of trained weights, and write them with it and with support; return what was fitted.
 
     weights: as `fit_tracker` writes them. out: a .safetensors file; the tensors keep their bits.
     seed, textures, cutouts: of the training, so that no held-out picture is used.
@@ -41,7 +42,12 @@ def calibrate(
     refinement = RefinementSettings()
     bank = load_bank(seed, textures, cutouts)
     fitted = fit_visibility(network, iterations, refinement, bank, clips=clips, progress=progress)
-    use = replace(release.use, iterations=iterations, refinement=replace(refinement, visibility=fitted))
+    use = replace(
+        release.use,
+        iterations=iterations,
+        refinement=replace(refinement, visibility=fitted),
+        support=SupportSettings(),
+    )
     temporary = out.with_name(f".{out.name}.part")
     safetensors.torch.save_file(tensors, temporary, PipsRelease(release.config, use).to_metadata())
     temporary.chmod(0o644)  # safetensors' files are private

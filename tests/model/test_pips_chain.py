@@ -11,6 +11,7 @@ from torch import Tensor
 from model.engine import Partial
 from model.errors import BadInput
 from model.pips import chain
+from model.pips.finish import probabilities
 from model.pips.network import Pips
 
 
@@ -74,7 +75,7 @@ def test_points_part_ways_in_this_case(lively_network, frames):
     """Guards the test above: with one common schedule it would prove little."""
     queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * torch.tensor([63.0, 47.0])
     output = lively_network.track(frames[:8], queries, iterations=3)
-    steps = chain.next_start(chain.probabilities(output.visibility_logits))
+    steps = chain.next_start(probabilities(output.visibility_logits))
     assert len(set(steps.tolist())) > 1
 
 

@@ -13,6 +13,7 @@ from model.errors import BadInput
 from model.grid import WORKING_SIZE
 from model.pips import chain
 from model.pips.alignment import Templates, Window
+from model.pips.finish import Finishing
 from model.pips.network import Pips, PipsConfig
 from model.pips.refinement import RefinementSettings, grey_image, refine, seen_logit
 from model.pips.release import PipsRelease, PipsUse, read_release
@@ -176,7 +177,7 @@ def test_a_refined_chain_does_not_depend_on_the_other_points_either(tiny_network
     queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(0)) * 80 + 10
     use = RefinementSettings(visibility=(0.0, 0.3, 3.0, 0.0, 0.0))
     whole, part, plain = (
-        chain.follow(tiny_network, iter(frames), chosen, 2, lambda *_: None, refinement=how)
+        chain.follow(tiny_network, iter(frames), chosen, 2, lambda *_: None, finishing=Finishing(how))
         for chosen, how in ((queries, use), (queries[[4, 1]], use), (queries, None))
     )
     assert (part.points == whole.points[:, [4, 1]]).all()

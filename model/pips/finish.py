@@ -1,0 +1,74 @@
+"""From the network's answer for a chunk to positions and visibility: refined, and completed where hidden."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.pips.refinement import RefinementSettings, refine, seen_logit
+from model.pips.support import SupportSettings, complete
+
+
+@dataclass(frozen=True)
+class Finishing:
+    """What is made of the network's answer.
+
+    refinement: to sub-pixel positions. support: for hidden points. None leaves a part out.
+    """
+
+    refinement: RefinementSettings | None = None
+    support: SupportSettings | None = None
+
+
+UNTOUCHED = Finishing()
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkAnswer:
+    """What the network says of a chunk's points; those beyond the first `count` are support points.
+
+    queries: float32 `[P, 2]`, in pixels of the frames. points: float32 `[S, P, 2]`.
+    logits: float64 `[S, P]`, above 0 for visible. images: grey, uint8 `[H, W]`, one for each frame; empty
+    where nothing is refined. size: (height, width) of the frames.
+    """
+
+    queries: NDArray[np.float32]
+    points: NDArray[np.float32]
+    logits: NDArray[np.float64]
+    images: list[NDArray[np.uint8]]
+    size: tuple[int, int]
+    count: int
+
+
+def finish(answer: ChunkAnswer, finishing: Finishing) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the queries' positions and how likely they are visible: float32 `[S, count, 2]`, `[S, count]`.
+
+    All points are refined; then those that are hidden are put where their companions go.
+    """
+    refinement, support = finishing.refinement, finishing.support
+    points, logits = answer.points, answer.logits
+    if refinement is not None:
+        refined = refine(answer.images, answer.queries, points, logits < 0, refinement)
+        points = refined.points
+        if refinement.visibility is not None:
+            logits = seen_logit(logits, refined, answer.size, refinement.visibility)
+    visible = probabilities(logits)
+    mine, rest = slice(answer.count), slice(answer.count, None)
+    if support is None or answer.count == len(answer.queries):
+        return points[:, mine], visible[:, mine]
+    completed = complete(
+        points[:, mine], visible[:, mine], points[:, rest], visible[:, rest], answer.size, support
+    )
+    return completed, visible[:, mine]
+
+
+def probabilities(logits: NDArray[np.float64] | Tensor) -> NDArray[np.float32]:
+    """Return the sigmoid of logits as float32.
+
+    It is taken in float64: torch's float32 sigmoid rounds the last few elements of an array differently, so
+    that a point's bits would depend on how many points there are.
+    """
+    result: NDArray[np.float32] = torch.sigmoid(torch.as_tensor(logits).double()).float().cpu().numpy()
+    return result

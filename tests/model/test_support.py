@@ -1,0 +1,86 @@
+"""Where hidden points are put: motions in closed form, and that no query's answer depends on another's."""
+
+import numpy as np
+import pytest
+import torch
+
+from model.pips import chain
+from model.pips.finish import Finishing
+from model.pips.network import Pips
+from model.pips.refinement import RefinementSettings
+from model.pips.support import SupportSettings, complete, support_points
+
+SIZE = (192, 256)
+SURE = SupportSettings(doubt=1e-9, stiffness=0.0)
+
+
+def moved(points: np.ndarray, frames: int = 8) -> np.ndarray:
+    """An affine motion: it shifts, turns and grows."""
+    steps = np.arange(frames)[:, None, None]
+    linear = np.array([[0.01, -0.02], [0.02, 0.01]])
+    return (points + steps * (points @ linear.T + [2.0, -1.0])).astype(np.float32)
+
+
+def test_support_points_are_a_grid_within_the_frame():
+    points = support_points(SIZE, SupportSettings(rows=3, columns=4, margin=5.0))
+    assert points.shape == (12, 2)
+    assert points[0].tolist() == [5, 5]
+    assert points[-1].tolist() == [250, 186]
+    assert points[1].tolist() == pytest.approx([5 + 245 / 3, 5], abs=1e-3)
+    twice = support_points((384, 512), SupportSettings(rows=3, columns=4, margin=5.0))
+    assert twice[0].tolist() == [10, 10]
+
+
+def test_a_hidden_point_goes_where_its_surroundings_go():
+    companions = moved(support_points(SIZE, SURE))
+    queries = np.array([[100, 80], [180, 120]], np.float32)
+    truth = moved(queries)
+    tracked, seen = truth.copy(), np.ones((8, 2), np.float32)
+    tracked[4:, 0] += 30  # lost, and held for hidden
+    seen[4:, 0] = 0.1
+    tracked[2, 1] += 0.7  # seen: left alone
+    found = complete(tracked, seen, companions, np.ones((8, 192), np.float32), SIZE, SURE)
+    assert found[:, 0] == pytest.approx(truth[:, 0], abs=1e-2)
+    assert (found[:, 1] == tracked[:, 1]).all()
+
+
+def test_those_count_that_moved_alike():
+    """Left of the query things stand, right of it they go; it went until it was hidden."""
+    settings = SupportSettings(likeness=0.5)
+    grid = support_points(SIZE, settings)
+    speed = np.where(grid[:, :1] > 128, [[3.0, 0.0]], [[0.0, 0.0]])
+    companions = (grid + np.arange(8)[:, None, None] * speed).astype(np.float32)
+    query = np.array([[126.0, 90.0]], np.float32)
+    truth = query + np.arange(8)[:, None, None] * np.array([3.0, 0.0])
+    tracked, seen = truth.astype(np.float32), np.ones((8, 1), np.float32)
+    tracked[3:] = tracked[2]
+    seen[3:] = 0.0
+    found = complete(tracked, seen, companions, np.ones((8, 192), np.float32), SIZE, settings)
+    assert found[7, 0] == pytest.approx(truth[7, 0], abs=1.0)
+
+
+def test_without_companions_in_sight_the_network_is_believed():
+    companions = moved(support_points(SIZE, SURE))
+    tracked = moved(np.array([[100, 80]], np.float32))
+    hidden = np.zeros((8, 1), np.float32)
+    found = complete(tracked, hidden, companions, np.zeros((8, 192), np.float32), SIZE, SURE)
+    assert found == pytest.approx(tracked, abs=1e-3)
+
+
+@pytest.mark.parametrize("refinement", [None, RefinementSettings()])
+def test_a_chain_with_support_does_not_depend_on_the_other_points(tiny_network: Pips, refinement):
+    generator = torch.Generator().manual_seed(1)
+    still = torch.rand(3, 96, 128, generator=generator) * 255
+    frames = [still.roll(2 * step, dims=2) for step in range(17)]
+    queries = torch.rand(70, 2, generator=generator) * 80 + 10
+    some = [64, 4, 31]
+    how = Finishing(refinement, SupportSettings(rows=4, columns=5))
+    whole, part, without = (
+        chain.follow(tiny_network, iter(frames), chosen, 2, lambda *_: None, finishing=used)
+        for chosen, used in ((queries, how), (queries[some], how), (queries, Finishing(refinement)))
+    )
+    assert (part.points == whole.points[:, some]).all()
+    assert (part.visibility == whole.visibility[:, some]).all()
+    hidden = whole.visibility[:8] <= 0.5
+    assert hidden.any()
+    assert (whole.points[:8][hidden] != without.points[:8][hidden]).any()
