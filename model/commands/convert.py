@@ -127,7 +127,7 @@ def describe(conversion: Conversion, was_finished: bool) -> str:
         f"{sum(shard.bytes for shard in summary.shards) / 1e6:.1f} MB."
     ]
     if summary.failures:
-        lines.append(f"{summary.failures} videos could not be used; errors.jsonl says why.")
+        lines.append(f"Videos that could not be used: {summary.failures}; errors.jsonl says why.")
     if summary.skipped:
         lines.append(
             "Left out: " + ", ".join(f"{count} {why}" for why, count in summary.skipped.items()) + "."

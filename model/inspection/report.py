@@ -94,7 +94,7 @@ def _warnings(inspection: Inspection) -> list[str]:
             f"The statistics of points are of {inspection.motion.samples:,} samples, chosen at random."
         )
     if summary.failures:
-        warnings.append(f"{summary.failures:,} videos could not be used; they are listed at the end.")
+        warnings.append(f"Videos that could not be used: {summary.failures:,}; they are listed at the end.")
     return warnings
 
 

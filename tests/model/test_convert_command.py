@@ -37,7 +37,7 @@ def test_it_says_what_there_is_and_where_the_time_went(
     said = capsys.readouterr()
     assert f"{tmp_path / 'out'}: 8 samples" in said.out
     assert "of 3 videos" in said.out
-    assert "1 videos could not be used; errors.jsonl says why." in said.out
+    assert "Videos that could not be used: 1; errors.jsonl says why." in said.out
     for word in ("decode", "track", "write", "chunks/s a worker", "tracking"):
         assert word in said.out
     assert "looking at videos" in said.err

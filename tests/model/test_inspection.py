@@ -297,7 +297,7 @@ def test_an_unfinished_set_is_shown_and_said(tmp_path: Path, capsys: pytest.Capt
     reader.feed(out.read_text())
     assert any("has not ended" in text for text in reader.texts)
     assert any("3 samples, chosen at random" in text for text in reader.texts)
-    assert any("2 videos could not be used" in text for text in reader.texts)
+    assert any("Videos that could not be used: 2;" in text for text in reader.texts)
 
 
 @pytest.mark.parametrize("method", ["nothing", "empty", "no-folder"])
