@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.predictor.network import Answer
+from model.predictor.mixture import Mixture
+from model.predictor.network import PIXELS, Answer
 from model.training.examples import Example
 
 
@@ -41,7 +42,7 @@ def predictor_losses(
     truth = batch.motion if answer.camera is None else batch.motion - batch.camera
     mixture, counts = answer.own, batch.counts
     nearest = _mean(mixture.nearest(truth, counts), counts)
-    likelihood = _mean(mixture.log_likelihood(truth, counts), counts)
+    likelihood = _mean(_balanced(mixture).log_likelihood(truth, counts), counts)
     error = _mean_of_steps((mixture.best() - truth).abs().sum(dim=-1), counts)
     if is_mixture:
         total = -likelihood + weights.nearest * nearest
@@ -53,6 +54,18 @@ def predictor_losses(
             (answer.camera - batch.camera).abs().sum(dim=-1), counts
         )
     return PredictorLosses(total, likelihood.detach(), nearest.detach(), error.detach())
+
+
+def _balanced(mixture: Mixture) -> Mixture:
+    """Return the same mixture, of which displacements learn at one pace, however sure a hypothesis is.
+
+    The gradient of a Laplace likelihood grows with one over the scale: a hypothesis "it stays", sure to
+    0.05 pixels, would drown what all others have to say to the layers that they share. So the gradient is
+    multiplied by the scale (Seitzer et al. 2022, with beta = 1), and counted in the network's own unit.
+    """
+    given = mixture.displacement
+    pace = mixture.log_scale.detach().exp()[..., None] / PIXELS
+    return mixture._replace(displacement=given.detach() + (given - given.detach()) * pace)
 
 
 def _mean(values: Tensor, counts: Tensor) -> Tensor:

@@ -150,6 +150,20 @@ def test_the_truth_costs_nothing_and_hidden_points_do_not_count():
     assert predictor_losses(answer_for(wrong), hidden, False, weights).error == 0
 
 
+@pytest.mark.parametrize("scale", [0.05, 1.0, 20.0])
+def test_a_sure_hypothesis_learns_its_place_no_faster_than_a_vague_one(scale: float):
+    """The likelihood is the same; its slope along the displacement is 1 in the network's unit of 8 pixels."""
+    place = torch.tensor([3.0, -2.0]).view(1, 1, 1, 1, 2).requires_grad_()
+    mixture = Mixture(place, torch.full((1, 1, 1, 1), np.log(scale)), torch.zeros(1, 1, 1))
+    batch = Example(
+        torch.zeros(1), torch.zeros(1, 1, 2), torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 1), torch.zeros(1)
+    )
+    losses = predictor_losses(Answer(mixture, None), batch, True, PredictorLossWeights(nearest=0.0))
+    assert float(losses.likelihood) == pytest.approx(-5 / scale - 2 * np.log(2 * scale), rel=1e-5)
+    losses.total.backward()
+    assert place.grad.flatten().tolist() == pytest.approx([1 / 8, -1 / 8])
+
+
 def test_the_spread_makes_intervals_cover_what_they_say():
     generator = torch.Generator().manual_seed(0)
     uniform = torch.rand(4000, 2, generator=generator) - 0.5
