@@ -63,7 +63,8 @@ def command(
         config = predictor.network.config
         path = Path(name)
         seed = path.parent.name if path.is_file() else name
-        predictors[f"{config.backbone} {config.head}", seed] = predictor
+        plain = " (one mode, L1)" if config.head == "mixture" and config.hypotheses == 1 else ""
+        predictors[f"{config.backbone} {config.head}{plain}", seed] = predictor
     if len(predictors) < len(weights):
         raise BadInput("Two of the weights have the same network and the same folder's name; rename one.")
     with stop_on_interrupt() as should_stop, progress_bar("samples") as bar:

@@ -32,7 +32,7 @@ from model.errors import BadInput
 @click.option("--grid", type=int, default=16, show_default=True, help="Points a side, of the linear head.")
 @click.option("--horizon", type=int, default=8, show_default=True, help="Frames, the first included.")
 @click.option("--final-only", is_flag=True, help="Predict the last position alone, not the way there.")
-@click.option("--modes", type=int, default=6, show_default=True, help="Hypotheses of the mixture.")
+@click.option("--modes", type=int, default=6, show_default=True, help="Hypotheses; with one, plain L1.")
 @click.option("--head-width", type=int, default=256, show_default=True, help="Channels of the mixture head.")
 @click.option("--pool", type=int, default=4, show_default=True, help="Cells a side that linear reads.")
 @click.option("--camera", is_flag=True, help="Predict the camera's motion apart.")

@@ -24,7 +24,7 @@ class PredictorConfig:
     grid: query points a side where none are given; the linear head is made for this grid.
     horizon: frames, the first included. trajectory: predict the position in every frame; otherwise in the
         last one alone.
-    modes: hypotheses of the mixture head. width: its channels.
+    modes: hypotheses of the mixture head; with one, it learns by L1, as plain heads do. width: its channels.
     pool: the linear head reads features pooled to pool × pool; None is the unpooled form, which is refused.
     camera: predict the camera's motion apart from the points' own.
     strides: where a ResNet's bottlenecks have their stride, "v1" or "v1.5": as its weights were trained.

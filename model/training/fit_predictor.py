@@ -136,7 +136,7 @@ def _train(
         learner.average.exchange(learner.network)
         score = score_cached(learner.network, held_out, held_features, settings.size)
         # Not by the error of the single answer: "nothing moves" is hard to beat while little is learned.
-        fit = score.held_out_likelihood if settings.config.head == "mixture" else -score.epe
+        fit = score.held_out_likelihood if settings.config.hypotheses > 1 else -score.epe
         if fit > learner.best:
             learner.best, learner.best_step, learner.worse = fit, learner.step, 0
             if fabric.is_global_zero:

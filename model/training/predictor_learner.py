@@ -22,7 +22,7 @@ class NetworkWithLoss(nn.Module):
     def __init__(self, network: MotionPredictor, settings: PredictorTraining) -> None:
         super().__init__()
         self.network = network
-        self.is_mixture = settings.config.head == "mixture"
+        self.is_mixture = settings.config.hypotheses > 1
         self.size = settings.size
         self.weights = PredictorLossWeights(nearest=settings.nearest)
 
