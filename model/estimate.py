@@ -28,8 +28,8 @@ PREDICTION_SECONDS = 1.2
 
 PROCESS_BYTES = 140_000_000
 TORCH_BYTES = 480_000_000
-PREDICTION_BYTES = 360_000_000
-"""Of torch, the predictor's weights and its maps."""
+PREDICTION_BYTES = 830_000_000
+"""Of torch, FCN-ResNet50's weights and its maps at 256×448."""
 
 BYTES_PER_PIXEL = 48
 """Of the frames being decoded, resized and stored."""
