@@ -17,6 +17,7 @@ from model.pips.finish import Finishing
 from model.pips.network import Pips, PipsConfig
 from model.pips.refinement import RefinementSettings, grey_image, refine, seen_logit
 from model.pips.release import PipsRelease, PipsUse, read_release
+from model.pips.support import SupportSettings
 from model.tracker import Tracker
 
 SETTINGS = RefinementSettings()
@@ -188,7 +189,9 @@ def test_a_refined_chain_does_not_depend_on_the_other_points_either(tiny_network
 def test_weights_say_how_they_are_used(tmp_path, tiny_network: Pips):
     release = PipsRelease(
         PipsConfig(channels=16, width=32, depth=2),
-        PipsUse(3, "area", True, RefinementSettings(visibility=(1.0, 2.0, 3.0, 4.0, 5.0))),
+        PipsUse(
+            3, "area", True, RefinementSettings(visibility=(1.0, 2.0, 3.0, 4.0, 5.0)), SupportSettings(rows=3)
+        ),
     )
     path = tmp_path / "small.safetensors"
     safetensors.torch.save_file(tiny_network.state_dict(), path, release.to_metadata())
@@ -198,6 +201,7 @@ def test_weights_say_how_they_are_used(tmp_path, tiny_network: Pips):
     tracks = tracker.track(frames, np.array([[30.0, 30.0]], np.float32))
     assert tracks.method.settings["iterations"] == 3
     assert tracks.method.settings["refinement"]["radius"] == 10
+    assert tracks.method.settings["support"]["rows"] == 3
     assert np.abs(tracks.points - (30, 30)).max() < 0.2  # nothing moves, and refinement sees that
     json.dumps(asdict(release))
 
