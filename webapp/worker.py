@@ -1,6 +1,7 @@
 """One worker: imports everything that jobs need, then forks a process for each job."""
 
 import gc
+import itertools
 
 from redis.exceptions import RedisError
 
@@ -26,15 +27,17 @@ def run_worker(settings: Settings) -> None:
     migrate(settings)
     settings.temporary_folder.mkdir(parents=True, exist_ok=True)
     _preload(settings.pips_weights)
-    _preload_predictor(settings.predictor_weights)
-    _freeze()
 
     database = Database(settings.database)
     reaper = Reaper(Jobs(settings, database, connect(settings)))
 
+    looks = itertools.count()
+
     def look_for_lost_runs() -> None:
         reaper.reconcile()
         database.close()  # a forked job must not share its connections
+        if next(looks) == 1:  # a few seconds after the start: the worker need not be ready later for it
+            _preload_predictor(settings.predictor_weights)
 
     work(settings.redis, [QUEUE, conversions.QUEUE], look_for_lost_runs)
 
@@ -46,7 +49,6 @@ def run_conversion_worker(url: str) -> None:
     """
     _check_redis(url, "--queue")
     _preload(Settings.from_environment().pips_weights)
-    _freeze()
     work(url, [conversions.QUEUE], lambda: None)
 
 
@@ -69,14 +71,18 @@ def _preload(pips_weights: str | None) -> None:
         return
     import model.pips.tracker  # noqa: F401, PLC0415 - torch: seconds that others need not wait
 
+    _freeze()
+
 
 def _preload_predictor(weights: str | None) -> None:
-    """Import what predictions need, where there can be any; see `_preload`."""
+    """Import what predictions need, where there can be any; torchvision takes as long as torch."""
     try:
         check_method(PREDICTION, weights)
     except BadInput:
         return
-    import model.predictor.predict  # noqa: F401, PLC0415 - torch and torchvision
+    import model.predictor.predict  # noqa: F401, PLC0415
+
+    _freeze()
 
 
 def _freeze() -> None:

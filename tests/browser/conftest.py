@@ -54,10 +54,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "STILLMOTION_PREDICTOR_WEIGHTS": str(tiny_predictor(folder / "tiny.safetensors")),
     }
     stack = Stack(folder / "instance", variables)
-    stack.start()
-    stack.wait_until_ready()
-    yield stack
-    stack.stop()
+    try:
+        stack.start()
+        stack.wait_until_ready(60)
+        yield stack
+    finally:
+        stack.stop()
 
 
 @pytest.fixture(scope="session")

@@ -41,10 +41,12 @@ def predicting_stack(weights: Path, tmp_path_factory: pytest.TempPathFactory):
     """A running app whose method “fcn” has the random weights."""
     instance = tmp_path_factory.mktemp("predicting") / "instance"
     stack = Stack(instance, {"STILLMOTION_PREDICTOR_WEIGHTS": str(weights)})
-    stack.start()
-    stack.wait_until_ready(60)
-    yield stack
-    stack.stop()
+    try:
+        stack.start()
+        stack.wait_until_ready(60)
+        yield stack
+    finally:
+        stack.stop()
 
 
 def downloaded(stack: Stack, run: str, folder: Path) -> Prediction:
