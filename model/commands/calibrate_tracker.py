@@ -52,5 +52,7 @@ def command(
             cutouts=cutouts,
             progress=report,
         )
-    click.echo(f"Visibility weighs 1, logit, correlation, their product, being inside by {fitted}")
+    for part in (fitted.refinement, fitted.support):
+        assert part is not None  # both are fitted
+        click.echo(f"Visibility in {type(part).__name__}: {part.visibility}")
     click.echo(f"Wrote {out}")

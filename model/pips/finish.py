@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.pips.refinement import RefinementSettings, refine, seen_logit
-from model.pips.support import SupportSettings, complete
+from model.pips.refinement import RefinementSettings, refine, visibility_evidence
+from model.pips.support import SEEN, SupportSettings, companions_evidence, complete, expect, is_doubtful
 
 
 @dataclass(frozen=True)
@@ -45,23 +45,28 @@ class ChunkAnswer:
 def finish(answer: ChunkAnswer, finishing: Finishing) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the queries' positions and how likely they are visible: float32 `[S, count, 2]`, `[S, count]`.
 
-    All points are refined; then those that are hidden are put where their companions go.
+    All points are refined; then those that are hidden or doubtful are put where their companions go.
     """
     refinement, support = finishing.refinement, finishing.support
-    points, logits = answer.points, answer.logits
+    size, points, logits = answer.size, answer.points, answer.logits
+    correlation, evidence = np.ones(logits.shape, np.float32), None
     if refinement is not None:
         refined = refine(answer.images, answer.queries, points, logits < 0, refinement)
-        points = refined.points
+        points, correlation = refined
+        evidence = visibility_evidence(answer.logits, refined, size)
         if refinement.visibility is not None:
-            logits = seen_logit(logits, refined, answer.size, refinement.visibility)
+            logits = evidence @ np.asarray(refinement.visibility)
     visible = probabilities(logits)
     mine, rest = slice(answer.count), slice(answer.count, None)
     if support is None or answer.count == len(answer.queries):
         return points[:, mine], visible[:, mine]
-    completed = complete(
-        points[:, mine], visible[:, mine], points[:, rest], visible[:, rest], answer.size, support
-    )
-    return completed, visible[:, mine]
+    found, seen = points[:, mine], visible[:, mine]
+    expected = expect(found, seen, points[:, rest], visible[:, rest], size, support)
+    if support.visibility is not None and evidence is not None:
+        more = companions_evidence(evidence[:, mine], found, expected, size)
+        seen = probabilities(more @ np.asarray(support.visibility))
+    is_unsure = (seen <= SEEN) | is_doubtful(found, correlation[:, mine], expected, size, support)
+    return complete(found, is_unsure, expected), seen
 
 
 def probabilities(logits: NDArray[np.float64] | Tensor) -> NDArray[np.float32]:

@@ -1,13 +1,16 @@
-"""Where hidden points are: they go where those go that moved like them.
+"""Where points are that are hidden or lost: they go where those go that moved like them.
 
 The network follows a point by its looks, so it knows little of one that is covered. Beside the queries, a
-chunk therefore tracks a grid of its own, the support points. A query that is held for hidden in a frame is
-put where an affine motion takes it that fits the support points seen in that frame; those count that are
-near it and moved like it while it was seen. The grid depends on the frames alone, so a query's result still
-does not depend on which others are tracked with it.
+chunk therefore tracks a grid of its own, the support points. Where a query should be is then also said by an
+affine motion that fits the support points seen in a frame; those count that are near it and moved like it
+while it was seen. A query that is hidden is put there, and one that is doubtful: that does not look like
+itself where it was found, and is elsewhere than its companions say. How far the two are apart is also
+evidence of whether it is visible. The grid depends on the frames alone, so a query's result still does not
+depend on which others are tracked with it.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +19,7 @@ REFERENCE_HEIGHT = 192
 """Pixels of the frames that lengths in `SupportSettings` are for; they grow with the frames."""
 
 SEEN = 0.5
+_BELIEVED = 0.9  # share from which companions may overrule what was found
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,10 @@ class SupportSettings:
     nearness: the same for the distance in the chunk's first frame, in pixels.
     doubt: how much the network's own answer counts beside the companions, each of which counts 1 at most.
     stiffness: how reluctantly motion changes from place to place.
+    least_correlation, distance: a point is doubtful that is less alike (see `model.pips.refinement`), and
+    farther, in pixels, from where its companions say.
+    visibility: weights of what tells whether a point is visible, see `companions_evidence`; None: what
+    refinement says.
     """
 
     rows: int = 12
@@ -36,6 +44,9 @@ class SupportSettings:
     nearness: float = 70.0
     doubt: float = 0.1
     stiffness: float = 2.0
+    least_correlation: float = 0.6
+    distance: float = 1.0
+    visibility: tuple[float, ...] | None = None
 
 
 def support_points(size: tuple[int, int], settings: SupportSettings) -> NDArray[np.float32]:
@@ -46,20 +57,29 @@ def support_points(size: tuple[int, int], settings: SupportSettings) -> NDArray[
     return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
 
 
-def complete(
+class Expected(NamedTuple):
+    """Where companions say that points are.
+
+    points: float64 `[S, N, 2]`. share: float64 `[S, N]`, 0 to 1: how far they can be believed.
+    """
+
+    points: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+
+def expect(
     points: NDArray[np.float32],
     visibility: NDArray[np.float32],
     companions: NDArray[np.float32],
     companions_visibility: NDArray[np.float32],
     size: tuple[int, int],
     settings: SupportSettings,
-) -> NDArray[np.float32]:
-    """Put hidden points where their companions go.
+) -> Expected:
+    """Say where points should be, going by their companions.
 
     points: float32 `[S, N, 2]`, tracked. visibility: float32 `[S, N]`, probabilities.
     companions: float32 `[S, M, 2]`, the support points' tracks, with `companions_visibility` `[S, M]`.
     size: (height, width) of the frames in whose pixels all are.
-    Returns points of which those with a visibility of at most 0.5 are moved; each depends on no other query.
     """
     seen, support_seen = visibility > SEEN, companions_visibility > SEEN
     moved = (points - points[:1]).astype(np.float64)
@@ -69,15 +89,67 @@ def complete(
     weight = _likeness(moved, seen, support_moved, support_seen, settings.likeness * unit)
     offset /= settings.nearness * unit
     weight *= np.exp(-(offset**2).sum(axis=2))
-    result = points.copy()
+    expected = points.astype(np.float64)
+    share = np.zeros(points.shape[:2])
     for frame in range(1, len(points)):
         counted = weight * support_seen[frame]
         total = counted.sum(axis=1)
-        shift = _affine_at_origin(offset, support_moved[frame], counted, settings.stiffness)
-        share = (total / (total + settings.doubt))[:, None]
-        put = points[0] + share * shift + (1 - share) * moved[frame]
-        result[frame] = np.where(seen[frame][:, None], points[frame], put)
-    return result
+        expected[frame] = points[0] + _affine_at_origin(
+            offset, support_moved[frame], counted, settings.stiffness
+        )
+        share[frame] = total / (total + settings.doubt)
+    return Expected(expected, share)
+
+
+def complete(
+    points: NDArray[np.float32],
+    is_unsure: NDArray[np.bool_],
+    expected: Expected,
+) -> NDArray[np.float32]:
+    """Put unsure points where they are expected, as far as that can be believed.
+
+    points: float32 `[S, N, 2]`. is_unsure: bool `[S, N]`. The other points stay as they are.
+    """
+    share = expected.share[..., None]
+    put = share * expected.points + (1 - share) * points
+    return np.where(is_unsure[..., None], put, points).astype(np.float32)
+
+
+def is_doubtful(
+    points: NDArray[np.float32],
+    correlation: NDArray[np.float32],
+    expected: Expected,
+    size: tuple[int, int],
+    settings: SupportSettings,
+) -> NDArray[np.bool_]:
+    """Tell which points do not look like themselves and are not where they are expected: bool `[S, N]`."""
+    apart = _apart(points, expected, size)
+    return (
+        (correlation < settings.least_correlation)
+        & (apart > settings.distance)
+        & (expected.share > _BELIEVED)
+    )
+
+
+def companions_evidence(
+    evidence: NDArray[np.float64],
+    points: NDArray[np.float32],
+    expected: Expected,
+    size: tuple[int, int],
+) -> NDArray[np.float64]:
+    """Append how far points are from where they are expected: float64 `[S, N, K + 2]`.
+
+    evidence: float64 `[S, N, K]`, what else tells whether they are visible. The distance, in pixels of
+    frames 192 high, comes in tens (30 at most) and as a logarithm, both times the expectation's share.
+    """
+    apart = _apart(points, expected, size)
+    terms = [np.minimum(apart, 30) / 10, np.log1p(apart)]
+    return np.concatenate([evidence, *[(expected.share * term)[..., None] for term in terms]], axis=-1)
+
+
+def _apart(points: NDArray[np.float32], expected: Expected, size: tuple[int, int]) -> NDArray[np.float64]:
+    offset = expected.points - points
+    return np.asarray(np.hypot(offset[..., 0], offset[..., 1]) * (REFERENCE_HEIGHT / size[0]))
 
 
 def _likeness(

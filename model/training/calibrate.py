@@ -9,6 +9,7 @@ import safetensors.torch
 from model.checkpoints import read_state_dict
 from model.dataset.textures import load_bank
 from model.errors import BadInput
+from model.pips.finish import Finishing
 from model.pips.network import Pips
 from model.pips.refinement import RefinementSettings
 from model.pips.release import PipsRelease, read_release
@@ -27,7 +28,7 @@ def calibrate(
     textures: Path | None,
     cutouts: Path | None,
     progress: ReportProgress,
-) -> tuple[float, ...]:
+) -> Finishing:
     """Fit the visibility of trained weights, and write them with it and with support; return what was fitted.
 
     weights: as `fit_tracker` writes them. out: a .safetensors file; the tensors keep their bits.
@@ -39,15 +40,10 @@ def calibrate(
     tensors = read_state_dict(weights)
     release = read_release(weights)
     network = Pips.from_state_dict(tensors, config=release.config)
-    refinement = RefinementSettings()
     bank = load_bank(seed, textures, cutouts)
-    fitted = fit_visibility(network, iterations, refinement, bank, clips=clips, progress=progress)
-    use = replace(
-        release.use,
-        iterations=iterations,
-        refinement=replace(refinement, visibility=fitted),
-        support=SupportSettings(),
-    )
+    finishing = Finishing(RefinementSettings(), SupportSettings())
+    fitted = fit_visibility(network, iterations, finishing, bank, clips=clips, progress=progress)
+    use = replace(release.use, iterations=iterations, refinement=fitted.refinement, support=fitted.support)
     temporary = out.with_name(f".{out.name}.part")
     safetensors.torch.save_file(tensors, temporary, PipsRelease(release.config, use).to_metadata())
     temporary.chmod(0o644)  # safetensors' files are private

@@ -1,9 +1,12 @@
-"""Fitting how visibility is told from the network's word and from what refinement saw.
+"""Fitting how visibility is told from the network's word, from what refinement saw and from companions.
 
-The network says how likely a point is to be visible; whether its patch was found again is further evidence.
-Both are weighed by logistic regression on synthetic clips of the training's textures, with visible and hidden
-points counting half each, so that 0.5 is the fair threshold between them.
+The network says how likely a point is to be visible; whether its patch was found again is further evidence,
+and whether it is where its companions say. All is weighed by logistic regression on synthetic clips of the
+training's textures, with visible and hidden points counting half each, so that 0.5 is the fair threshold
+between them.
 """
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,46 +17,100 @@ from torch import Tensor
 from model.dataset.scene import SyntheticSettings
 from model.dataset.synthetic import synthesize
 from model.dataset.textures import TextureBank
+from model.pips.finish import Finishing, probabilities
 from model.pips.network import Pips
 from model.pips.refinement import RefinementSettings, grey_image, refine, visibility_evidence
+from model.pips.support import SupportSettings, companions_evidence, expect, support_points
 from model.progress import Progress, ReportProgress
 
 SEED = 1_900_000_000
 RIDGE = 1e-4
 
 
+@dataclass(frozen=True, eq=False)
+class _Refined:
+    """A clip's points, the queries first, after refinement; see `model.pips.finish`."""
+
+    points: NDArray[np.float32]
+    evidence: NDArray[np.float64]
+    visible: NDArray[np.bool_]
+    size: tuple[int, int]
+
+    @property
+    def count(self) -> int:
+        """How many queries there are."""
+        return len(self.visible[0])
+
+
 def fit_visibility(
     network: Pips,
     iterations: int,
-    refinement: RefinementSettings,
+    finishing: Finishing,
     bank: TextureBank,
     *,
     clips: int = 150,
     progress: ReportProgress,
-) -> tuple[float, ...]:
-    """Return the weights for `RefinementSettings.visibility`.
+) -> Finishing:
+    """Return `finishing`, which has both its parts, with the weights of visibility in them.
 
-    network, iterations, refinement: as they will be used. bank: of the training, on the CPU.
+    network, iterations: as they will be used. bank: of the training, on the CPU.
     """
-    evidence: list[NDArray[np.float64]] = []
-    visible: list[NDArray[np.bool_]] = []
+    assert finishing.refinement is not None
+    assert finishing.support is not None
+    made = []
     for index in range(clips):
-        made = synthesize(SEED + index, 1, SyntheticSettings(speed=1.3), bank)
-        frames, truth = made.frames[0], made.trajectories[0]
-        output = network.track(frames, truth[0], iterations)
-        logits = output.visibility_logits.double().cpu().numpy()
-        refined = refine(
-            [grey_image(frame) for frame in frames],
-            truth[0].numpy(),
-            output.trajectories[-1].cpu().numpy(),
-            logits < 0,
-            refinement,
+        made.append(
+            _refined(SEED + index, network, iterations, finishing.refinement, finishing.support, bank)
         )
-        size = (frames.shape[2], frames.shape[3])
-        evidence.append(visibility_evidence(logits, refined, size)[1:].reshape(-1, 5))
-        visible.append(made.visibility[0, 1:].flatten().numpy())
         progress(Progress("calibrating", index + 1, clips))
-    return logistic_regression(np.concatenate(evidence), np.concatenate(visible))
+    truth = np.concatenate([clip.visible[1:].ravel() for clip in made])
+    alone = logistic_regression(
+        np.concatenate([_rows(clip.evidence[:, : clip.count]) for clip in made]), truth
+    )
+    both = logistic_regression(
+        np.concatenate([_rows(_with_companions(clip, alone, finishing.support)) for clip in made]), truth
+    )
+    return Finishing(
+        replace(finishing.refinement, visibility=alone), replace(finishing.support, visibility=both)
+    )
+
+
+def _refined(
+    seed: int,
+    network: Pips,
+    iterations: int,
+    refinement: RefinementSettings,
+    support: SupportSettings,
+    bank: TextureBank,
+) -> _Refined:
+    """Track a clip's points and its support points, and refine them."""
+    made = synthesize(seed, 1, SyntheticSettings(speed=1.3), bank)
+    frames, queries = made.frames[0], made.trajectories[0, 0].numpy()
+    size = (frames.shape[2], frames.shape[3])
+    asked = np.concatenate([queries, support_points(size, support)])
+    output = network.track(frames, torch.from_numpy(asked), iterations)
+    logits = output.visibility_logits.double().cpu().numpy()
+    images = [grey_image(frame) for frame in frames]
+    refined = refine(images, asked, output.trajectories[-1].cpu().numpy(), logits < 0, refinement)
+    return _Refined(
+        refined.points, visibility_evidence(logits, refined, size), made.visibility[0].numpy(), size
+    )
+
+
+def _with_companions(
+    clip: _Refined, weights: tuple[float, ...], support: SupportSettings
+) -> NDArray[np.float64]:
+    """Append what companions say, of which those count that `weights` hold for visible."""
+    seen = probabilities(clip.evidence @ np.asarray(weights))
+    mine, rest = slice(clip.count), slice(clip.count, None)
+    points = clip.points[:, mine]
+    expected = expect(points, seen[:, mine], clip.points[:, rest], seen[:, rest], clip.size, support)
+    return companions_evidence(clip.evidence[:, mine], points, expected, clip.size)
+
+
+def _rows(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One row for each point and frame after the first."""
+    return evidence[1:].reshape(-1, evidence.shape[-1])
 
 
 def logistic_regression(evidence: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, ...]:

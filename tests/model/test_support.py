@@ -8,7 +8,14 @@ from model.pips import chain
 from model.pips.finish import Finishing
 from model.pips.network import Pips
 from model.pips.refinement import RefinementSettings
-from model.pips.support import SupportSettings, complete, support_points
+from model.pips.support import (
+    SupportSettings,
+    companions_evidence,
+    complete,
+    expect,
+    is_doubtful,
+    support_points,
+)
 
 SIZE = (192, 256)
 SURE = SupportSettings(doubt=1e-9, stiffness=0.0)
@@ -39,7 +46,8 @@ def test_a_hidden_point_goes_where_its_surroundings_go():
     tracked[4:, 0] += 30  # lost, and held for hidden
     seen[4:, 0] = 0.1
     tracked[2, 1] += 0.7  # seen: left alone
-    found = complete(tracked, seen, companions, np.ones((8, 192), np.float32), SIZE, SURE)
+    expected = expect(tracked, seen, companions, np.ones((8, 192), np.float32), SIZE, SURE)
+    found = complete(tracked, seen <= 0.5, expected)
     assert found[:, 0] == pytest.approx(truth[:, 0], abs=1e-2)
     assert (found[:, 1] == tracked[:, 1]).all()
 
@@ -55,7 +63,8 @@ def test_those_count_that_moved_alike():
     tracked, seen = truth.astype(np.float32), np.ones((8, 1), np.float32)
     tracked[3:] = tracked[2]
     seen[3:] = 0.0
-    found = complete(tracked, seen, companions, np.ones((8, 192), np.float32), SIZE, settings)
+    expected = expect(tracked, seen, companions, np.ones((8, 192), np.float32), SIZE, settings)
+    found = complete(tracked, seen <= 0.5, expected)
     assert found[7, 0] == pytest.approx(truth[7, 0], abs=1.0)
 
 
@@ -63,8 +72,24 @@ def test_without_companions_in_sight_the_network_is_believed():
     companions = moved(support_points(SIZE, SURE))
     tracked = moved(np.array([[100, 80]], np.float32))
     hidden = np.zeros((8, 1), np.float32)
-    found = complete(tracked, hidden, companions, np.zeros((8, 192), np.float32), SIZE, SURE)
+    expected = expect(tracked, hidden, companions, np.zeros((8, 192), np.float32), SIZE, SURE)
+    found = complete(tracked, hidden <= 0.5, expected)
     assert found == pytest.approx(tracked, abs=1e-3)
+
+
+def test_a_point_is_doubtful_that_neither_looks_right_nor_goes_with_its_companions():
+    companions = moved(support_points(SIZE, SURE))
+    tracked = moved(np.array([[60, 60], [100, 80], [180, 120]], np.float32))
+    tracked[4, :2] += (3, 4)
+    seen = np.ones((8, 3), np.float32)
+    alike = np.ones((8, 3), np.float32)
+    alike[4, 1:] = 0.5
+    expected = expect(tracked, seen, companions, np.ones((8, 192), np.float32), SIZE, SURE)
+    doubtful = is_doubtful(tracked, alike, expected, SIZE, SURE)
+    assert np.argwhere(doubtful).tolist() == [[4, 1]]  # not the first, which looks right; nor the third
+    evidence = companions_evidence(np.zeros((8, 3, 1)), tracked, expected, SIZE)
+    assert evidence[4, 0] == pytest.approx([0, 0.5, np.log(6)], abs=1e-3)
+    assert evidence[4, 2] == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize("refinement", [None, RefinementSettings()])

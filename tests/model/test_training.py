@@ -15,7 +15,6 @@ from model.dataset.textures import TextureBank, procedural_bank
 from model.errors import BadInput
 from model.pips import sizes
 from model.pips.network import Pips, PipsConfig
-from model.pips.refinement import RefinementSettings
 from model.pips.release import read_release
 from model.progress import ignore_progress, never_stop
 from model.training.calibrate import calibrate
@@ -160,7 +159,9 @@ def test_weights_are_exported_calibrated_and_say_what_they_are(tmp_path) -> None
     release = read_release(out)
     assert release.config == TINY
     assert release.use.iterations == 2
-    assert release.use.refinement == RefinementSettings(visibility=fitted)
+    assert (release.use.refinement, release.use.support) == (fitted.refinement, fitted.support)
+    assert len(fitted.refinement.visibility) == 5
+    assert len(fitted.support.visibility) == 7
     before, after = (safetensors.torch.load_file(path) for path in (weights, out))
     assert all(torch.equal(before[name], after[name]) for name in before)
 
