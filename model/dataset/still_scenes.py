@@ -3,7 +3,7 @@
 The cues, and what each tells:
 
 - heading: a cut-out heads to the right of its own picture, so a mirrored one heads left; it is lit from the
-  side that it heads to.
+  side that it heads to. All in a scene head the same way, as in traffic.
 - dust: what heads somewhere leaves dust behind, as a car on a dirt road or a boat its wake; it reaches as far
   back as the thing moved in some 12 frames, so it tells the way and the speed.
 - size: what is larger on the screen is nearer and faster.
@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 Cue = Literal["heading", "follow", "forward", "pan", "fall"]
 CUES: tuple[tuple[Cue, float], ...] = (
     ("heading", 0.25),
-    ("follow", 0.25),
-    ("forward", 0.2),
-    ("pan", 0.1),
-    ("fall", 0.2),
+    ("follow", 0.3),
+    ("forward", 0.25),
+    ("pan", 0.05),
+    ("fall", 0.15),
 )
 """Kinds of scenes and their shares."""
 
@@ -43,7 +43,7 @@ _SHARP_SHARE = 0.2
 _LONGEST_SHUTTER = 3.0  # frames
 _DISC_SIDE = 160
 _DUST_FRAMES = 12.0  # for how long dust is seen
-_DUST_OPACITY = 0.75
+_DUST_OPACITY = 0.85
 _FASTEST_APPROACH = 0.08  # a frame; nothing passes the camera within the horizon
 
 
@@ -172,14 +172,14 @@ def draw_scene(dice: Generator, pictures: Pictures, height: int, width: int) -> 
 def _heading(stage: _Stage) -> list[Layer]:
     """Cut-outs on their ways before a camera that stands still."""
     layers = [stage.background((0.0, 0.0))]
-    for traveller in _travellers(stage, int(stage.dice.integers(1, 5))):
+    for traveller in _travellers(stage, int(stage.dice.integers(2, 6))):
         layers += [_dust(stage.dice, traveller), traveller]
     return layers
 
 
 def _follow(stage: _Stage) -> list[Layer]:
     """The camera follows one cut-out; everything else moves against its way."""
-    *others, main = _travellers(stage, int(stage.dice.integers(1, 4)))
+    *others, main = _travellers(stage, int(stage.dice.integers(2, 5)))
     vx, vy = main.path.velocity
     lag = stage.dice.uniform(0.0, 0.15)
     camera = (vx * (1 - lag), vy * (1 - lag))
@@ -308,7 +308,7 @@ def _dust(dice: Generator, traveller: Layer) -> Layer:
     size = path.zoom * max(traveller.picture.shape)
     speed = float(np.hypot(*path.velocity))
     behind = _DUST_FRAMES * speed
-    length, width = max(8, round(behind + size / 2)), max(8, round(0.9 * size))
+    length, width = max(8, round(behind + size / 2)), max(8, round(1.1 * size))
     y, x = np.mgrid[:width, :length]
     nearness = np.minimum((x + 0.5) / behind, 1)  # to the thing's back
     across = (2 * (y + 0.5) / width - 1) / (1 - 0.4 * nearness)
@@ -327,9 +327,9 @@ def _travellers(stage: _Stage, count: int) -> list[Layer]:
     """Cut-outs that head somewhere; the larger ones are nearer and faster."""
     dice = stage.dice
     layers = []
+    mirrored = bool(dice.random() < 0.5)
     for size in sorted(dice.uniform(45, 160, count)):
         picture = stage.object()
-        mirrored = bool(dice.random() < 0.5)
         tilt = dice.normal(0, 0.2)
         speed = stage.unit * dice.lognormal(np.log(3.0 * size / 80), 0.3)
         ahead = -1.0 if mirrored else 1.0

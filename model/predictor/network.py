@@ -39,10 +39,13 @@ class Answer(NamedTuple):
 
     own: the points' motion, without the camera's if that is predicted apart.
     camera: `[B, P, T, 2]`, what the camera's motion moves each point by; None where it is part of `own`.
+    direction: `[B, P, 2]`, the expected unit vector of the motion, by which a mixture learns to tell sides;
+        None for a plain answer.
     """
 
     own: Mixture
     camera: Tensor | None
+    direction: Tensor | None = None
 
     @property
     def total(self) -> Mixture:
@@ -65,7 +68,7 @@ class MotionPredictor(nn.Module):
         spec = SPECS[config.backbone]
         segmentation = build_segmentation(config.backbone, config.strides)
         steps, modes = config.steps, config.modes
-        outputs = modes * (3 * steps + 1) if config.head == "mixture" else 2 * steps
+        outputs = modes * (3 * steps + 1) + 2 if config.head == "mixture" else 2 * steps
         self.backbone = Backbone(segmentation.get_submodule("backbone"), spec.levels)
         self.head = build_head(config, spec.levels, segmentation.get_submodule("classifier"), outputs)
         if config.head == "mixture":
@@ -98,7 +101,9 @@ class MotionPredictor(nn.Module):
             *features, pooled = features
             camera = self._camera(pooled, shares)
         raw = self.head(features, shares).float()
-        return Answer(self._mixture(raw), camera)
+        if self.config.head != "mixture":
+            return Answer(self._mixture(raw), camera)
+        return Answer(self._mixture(raw[..., :-2]), camera, raw[..., -2:])
 
     def forward(self, images: Tensor, points: Tensor | None = None) -> Tensor:
         """Predict displacements.

@@ -9,16 +9,22 @@ from model.predictor.mixture import Mixture
 from model.predictor.network import PIXELS, Answer
 from model.training.examples import Example
 
+_MOVING = 0.5
+"""Pixels of the network's image; what moves less has no direction."""
+
 
 @dataclass(frozen=True)
 class PredictorLossWeights:
     """How much each part counts beside the likelihood.
 
     nearest: the winner-takes-all term, which keeps hypotheses apart. camera: the camera's motion.
+    direction: the direction of moving points, each sample counting the same: where few points move, they
+    would hardly be heard in the likelihood.
     """
 
     nearest: float = 0.1
     camera: float = 0.1
+    direction: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,29 @@ def predictor_losses(
     else:
         spread = mixture._replace(displacement=mixture.displacement.detach())
         total = error - 0.1 * _mean(spread.log_likelihood(truth, counts), counts)
+    if answer.direction is not None:
+        total = total + weights.direction * _direction_error(answer.direction, truth, counts)
     if answer.camera is not None:
         total = total + weights.camera * _mean_of_steps(
             (answer.camera - batch.camera).abs().sum(dim=-1), counts
         )
     return PredictorLosses(total, likelihood.detach(), nearest.detach(), error.detach())
+
+
+def _direction_error(direction: Tensor, truth: Tensor, counts: Tensor) -> Tensor:
+    """Squared distance of directions `[B, P, 2]` from the moving points', averaged sample by sample.
+
+    Its expectation is least for the mean direction, which is 0 where a thing may as well go either way.
+    """
+    final = truth[..., -1, :]
+    length = torch.linalg.vector_norm(final, dim=-1)
+    weight = counts[..., -1] * (length > _MOVING)
+    error = (direction - final / length.clamp(min=_MOVING)[..., None]).square().sum(dim=-1)
+    moving = weight.sum(dim=1)
+    each = (error * weight).sum(dim=1) / moving.clamp(min=1e-6)
+    is_there = (moving > 0).to(each.dtype)
+    mean: Tensor = (each * is_there).sum() / is_there.sum().clamp(min=1)
+    return mean
 
 
 def _balanced(mixture: Mixture) -> Mixture:

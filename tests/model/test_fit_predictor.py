@@ -150,6 +150,30 @@ def test_the_truth_costs_nothing_and_hidden_points_do_not_count():
     assert predictor_losses(answer_for(wrong), hidden, False, weights).error == 0
 
 
+def test_each_sample_counts_the_same_for_the_direction_however_few_points_move():
+    """One point moves right in the first sample, three move down in the second; still points do not count."""
+    motion = torch.zeros(2, 4, 1, 2)
+    motion[0, 0, 0] = torch.tensor([5.0, 0.0])
+    motion[1, :3, 0] = torch.tensor([0.0, 2.0])
+    nothing = torch.zeros(2, 4, 2)
+    batch = Example(torch.zeros(2), nothing, motion, torch.ones(2, 4, 1), nothing)
+    weights = PredictorLossWeights(nearest=0.0, direction=1.0)
+
+    def cost(direction: torch.Tensor) -> float:
+        return float(
+            predictor_losses(answer_for(motion)._replace(direction=direction), batch, True, weights).total
+        )
+
+    right, down = torch.zeros(2, 4, 2), torch.zeros(2, 4, 2)
+    right[..., 0] = down[..., 1] = 1.0
+    unaided = float(predictor_losses(answer_for(motion), batch, True, weights).total)
+    assert cost(right) - unaided == pytest.approx(1.0, abs=1e-5)  # (0 + 2) / 2
+    assert cost(down) - unaided == pytest.approx(1.0, abs=1e-5)
+    assert cost(torch.zeros(2, 4, 2)) - unaided == pytest.approx(1.0, abs=1e-5)
+    right[1] = down[1]
+    assert cost(right) == pytest.approx(unaided, abs=1e-5)
+
+
 @pytest.mark.parametrize("scale", [0.05, 1.0, 20.0])
 def test_a_sure_hypothesis_learns_its_place_no_faster_than_a_vague_one(scale: float):
     """The likelihood is the same; its slope along the displacement is 1 in the network's unit of 8 pixels."""
