@@ -31,6 +31,8 @@ class SupportSettings:
     nearness: the same for the distance in the chunk's first frame, in pixels.
     doubt: how much the network's own answer counts beside the companions, each of which counts 1 at most.
     stiffness: how reluctantly motion changes from place to place.
+    rounds, agreement: how often companions are counted anew, those less that are farther than `agreement`
+    pixels from what the others say (Cauchy's weights).
     least_correlation, distance: a point is doubtful that is less alike (see `model.pips.refinement`), and
     farther, in pixels, from where its companions say.
     visibility: weights of what tells whether a point is visible, see `companions_evidence`; None: what
@@ -43,7 +45,9 @@ class SupportSettings:
     likeness: float = 2.0
     nearness: float = 70.0
     doubt: float = 0.1
-    stiffness: float = 2.0
+    stiffness: float = 0.5
+    rounds: int = 2
+    agreement: float = 4.0
     least_correlation: float = 0.6
     distance: float = 1.0
     visibility: tuple[float, ...] | None = None
@@ -94,9 +98,15 @@ def expect(
     for frame in range(1, len(points)):
         counted = weight * support_seen[frame]
         total = counted.sum(axis=1)
-        expected[frame] = points[0] + _affine_at_origin(
-            offset, support_moved[frame], counted, settings.stiffness
-        )
+        shift = _affine_at_origin(offset, support_moved[frame], counted, settings.stiffness)
+        for _ in range(settings.rounds):
+            apart = np.hypot(*np.moveaxis(support_moved[frame] - shift[:, None], 2, 0)) / (
+                settings.agreement * unit
+            )
+            shift = _affine_at_origin(
+                offset, support_moved[frame], counted / (1 + apart**2), settings.stiffness
+            )
+        expected[frame] = points[0] + shift
         share[frame] = total / (total + settings.doubt)
     return Expected(expected, share)
 

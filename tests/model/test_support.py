@@ -18,7 +18,7 @@ from model.pips.support import (
 )
 
 SIZE = (192, 256)
-SURE = SupportSettings(doubt=1e-9, stiffness=0.0)
+SURE = SupportSettings(doubt=1e-9, stiffness=0.0, rounds=0)
 
 
 def moved(points: np.ndarray, frames: int = 8) -> np.ndarray:
