@@ -71,6 +71,21 @@ REGISTRY: tuple[WeightsEntry, ...] = (
         },
     ),
     WeightsEntry(
+        name="fcn-resnet50",
+        kind="predictor",
+        file="fcn-resnet50.safetensors",
+        sha256="89c09eee43162b8f2bcd0bfbaf54a3a3bbff5d6218e6feb2a45ea75032417c42",
+        licence="for non-commercial use: trained in part on videos under CC BY-NC 4.0; the backbone is MIT",
+        summary="Motion from one image: FCN-ResNet50, a mixture of 6 hypotheses; best on stills with cues.",
+        metrics={
+            "epe_moving_px": 10.51,
+            "epe_moving_of_zero_motion_px": 20.59,
+            "direction_cosine": 0.77,
+            "real_ade_px": 1.93,
+            "real_ade_of_zero_motion_px": 1.62,
+        },
+    ),
+    WeightsEntry(
         name="resnet50-keras",
         kind="backbone",
         file="resnet50-imagenet-backbone-fp16conv.pth",

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from model.dataset.scene import SyntheticSettings
+from model.dataset.still_cues import StillCueSettings, make_still, pictures_of
 from model.dataset.synthetic import synthesize
 from model.dataset.textures import procedural_bank
 from model.pips.network import PipsConfig
 from model.pips.release import read_release
 from model.pips.work import PipsWork
+from model.predictor.predict import Predictor
 from model.tracker import Tracker
 from model.weights import BUNDLED_FOLDER, REGISTRY, file_sha256, find_entry, weights_file
 
@@ -36,6 +38,35 @@ def test_the_registry_tells_the_truth(entry):
 
 def test_pips_has_default_weights():
     assert find_entry("pips") is not None
+
+
+PREDICTORS = [entry for entry in REGISTRY if entry.kind == "predictor" and entry.url is None]
+
+
+@pytest.mark.parametrize("entry", PREDICTORS, ids=lambda entry: entry.name)
+def test_the_registry_tells_the_truth_of_predictors_too(entry):
+    path = weights_file(entry)
+    assert file_sha256(path) == entry.sha256
+    assert path.stat().st_size <= 70 * 2**20
+    assert entry.sha256 in (BUNDLED_FOLDER / f"{entry.name}.md").read_text(encoding="utf-8")
+    assert Predictor.load(entry.name, device="cpu").method.weights_sha256 == entry.sha256
+
+
+@pytest.mark.parametrize("entry", PREDICTORS, ids=lambda entry: entry.name)
+def test_predicted_motion_is_nearer_than_none_on_stills_that_nobody_has_seen(entry):
+    """Procedural pictures and scenes of seeds that training has not used."""
+    predictor = Predictor.load(entry.name, device="cpu")
+    pictures = pictures_of(procedural_bank(987_655, surfaces=24, shapes=40))
+    settings = StillCueSettings(height=144, width=256, grid=16)
+    error, still = [], []
+    for seed in range(30):
+        _, picture, truth = make_still(settings, 4_000_000_000 + seed, pictures)
+        guess = predictor.predict(picture)
+        moved = truth.points[-1] - truth.points[0]
+        counted = truth.visible[-1] & (np.linalg.norm(moved, axis=1) > 1)
+        error.append(np.linalg.norm(guess.points[-1] - truth.points[-1], axis=1)[counted])
+        still.append(np.linalg.norm(moved, axis=1)[counted])
+    assert np.concatenate(error).mean() < 0.8 * np.concatenate(still).mean()
 
 
 def test_the_default_weights_beat_lucas_kanade_on_clips_that_nobody_has_seen():
