@@ -249,7 +249,7 @@ def test_each_head_learns_eight_samples_by_heart(data, head):
         features = tuple((each - each.mean(0)) / each.std(0).clamp(min=1e-6) for each in features)
     optimizer = torch.optim.Adam(network.head.parameters(), 3e-3)
     error = float("inf")
-    for step in range(400):
+    for step in range(800):
         network.train()
         answer = network.answer(features, batch.points, (64, 96))
         losses = predictor_losses(answer, batch, head == "mixture", PredictorLossWeights())
