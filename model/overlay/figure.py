@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 from PIL import Image
+from plotly.graph_objects import Figure, Scattergl  # here, so that threads need not load them at once
 from plotly.utils import PlotlyJSONEncoder
 
 from model.methods import is_prediction
@@ -134,7 +134,7 @@ def figure(
     truth: TrueMotion | None = None,
     interval: NDArray[np.float32] | None = None,
     lines: bool = True,
-) -> go.Figure:
+) -> Figure:
     """Draw whole trajectories over one frame, with a head on each point where it is in that frame.
 
     Lines are one NaN-separated trace for each colour in use (`meta.role` "trails") and one dim trace for the
@@ -171,7 +171,7 @@ def figure(
             for index in np.unique(chosen.bins)
         ]
         traces.append(_heads_trace(tracks, position, chosen))
-    return go.Figure(data=traces, layout=layout)
+    return Figure(data=traces, layout=layout)
 
 
 def figure_json(
@@ -220,11 +220,11 @@ def _thinned(tracks: Tracks) -> Tracks:
     )
 
 
-def _trail_trace(tracks: Tracks, chosen: NDArray[np.intp], colour: str, index: int) -> go.Scattergl:
+def _trail_trace(tracks: Tracks, chosen: NDArray[np.intp], colour: str, index: int) -> Scattergl:
     """Draw the visible stretches of the chosen points: both ends of a drawn segment are visible."""
     drawn = tracks.visible[:, chosen]
     x, y = _merged(tracks.points[:, chosen], drawn)
-    return go.Scattergl(
+    return Scattergl(
         x=x,
         y=y,
         mode="lines",
@@ -235,7 +235,7 @@ def _trail_trace(tracks: Tracks, chosen: NDArray[np.intp], colour: str, index: i
     )
 
 
-def _hidden_trace(tracks: Tracks) -> go.Scattergl:
+def _hidden_trace(tracks: Tracks) -> Scattergl:
     """Draw what has a hidden end; it lies under the trails, which cover what they share."""
     hidden = ~tracks.visible
     drawn = hidden.copy()
@@ -243,7 +243,7 @@ def _hidden_trace(tracks: Tracks) -> go.Scattergl:
     drawn[:-1] |= hidden[1:]
     chosen = np.flatnonzero(hidden.any(axis=0))
     x, y = _merged(tracks.points[:, chosen], drawn[:, chosen])
-    return go.Scattergl(
+    return Scattergl(
         x=x,
         y=y,
         mode="lines",
@@ -254,7 +254,7 @@ def _hidden_trace(tracks: Tracks) -> go.Scattergl:
     )
 
 
-def _heads_trace(tracks: Tracks, position: int, chosen: ColourBins) -> go.Scattergl:
+def _heads_trace(tracks: Tracks, position: int, chosen: ColourBins) -> Scattergl:
     points = tracks.points[position]
     visibility = tracks.visibility[position]
     moved = np.linalg.norm(points - tracks.points[0], axis=1)
@@ -268,7 +268,7 @@ def _heads_trace(tracks: Tracks, position: int, chosen: ColourBins) -> go.Scatte
         ],
         axis=1,
     )
-    return go.Scattergl(
+    return Scattergl(
         x=points[:, 0],
         y=points[:, 1],
         mode="markers",
