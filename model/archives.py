@@ -141,6 +141,7 @@ def open_zip(path: Path, limits: Limits) -> Iterator[ImageSequence]:
             archive = zipfile.ZipFile(file)
         except BadInput:  # of _CarefulFile, and a ValueError too
             raise
+        # Damage sends zipfile to places that no file has (ValueError, OSError), or to what it cannot unpack.
         except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
             raise BadInput("The zip is damaged or cut short; make or copy it again.") from error
         with archive:
@@ -240,6 +241,7 @@ def _read_at_most(file: IO[bytes], most: int, what: str) -> bytes:
 def _damage_named(what: str) -> Iterator[None]:
     try:
         yield
+    # What zipfile and zlib raise for bytes that are not what the directory says, one for each kind of damage.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
         raise BadInput(f"{what} is damaged or cut short; make the zip again.") from error
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -38,9 +39,13 @@ class ZeroMotion:
         for _ in frames:
             raise_if_stopped(should_stop)
             count += 1
-            keep(lambda: Partial(_still(queries, count), {}))  # noqa: B023 - as many frames as there are then
+            keep(partial(_partial, queries, count))
             progress(Progress("tracking", count, total))
         return _still(queries, count)
+
+
+def _partial(queries: NDArray[np.float32], count: int) -> Partial:
+    return Partial(_still(queries, count), {})
 
 
 def _still(queries: NDArray[np.float32], count: int) -> Trajectories:

@@ -249,7 +249,7 @@ def _samples(comparison: Comparison) -> _Samples:
         scaled=scaled[chosen],
         visible=visible[chosen],
         hidden=hidden[chosen],
-        predicted=(comparison.predicted_visibility > 0.5)[chosen],  # type: ignore[operator]
+        predicted=np.greater(comparison.predicted_visibility, 0.5)[chosen],
         pck_limit=np.broadcast_to(limits[:, None], chosen.shape)[chosen],
         survival=_survival(scaled, followed, comparison.query_frames),
         median_l2=np.array(

@@ -67,10 +67,10 @@ class Tracker:
             return cls(ZeroMotion())
         # Here, not above: they import torch, which takes seconds that the other methods need not wait.
         if name.startswith(RAFT_PREFIX):
-            from model.raft import RaftEngine  # noqa: PLC0415
+            from model.raft import RaftEngine  # noqa: PLC0415 - imports torch
 
             return cls(RaftEngine.load(name.removeprefix(RAFT_PREFIX), device))
-        from model.pips.tracker import PipsEngine  # noqa: PLC0415
+        from model.pips.tracker import PipsEngine  # noqa: PLC0415 - imports torch
 
         return cls(PipsEngine.load(name, device, precision))
 

@@ -24,7 +24,7 @@ def load_chunk_tracker(name_or_path: str, device: str = "auto", precision: str =
     """Make a method ready to track chunks; see `Tracker.load`, which also says what it raises."""
     engine = Tracker.load(name_or_path, device, precision).engine
     if engine.method.name == "pips":
-        return PipsChunks(engine)  # type: ignore[arg-type] # by its name it is a PipsEngine
+        return PipsChunks(engine)  # type: ignore[arg-type]  # by its name it is a PipsEngine
     return PlainChunks(engine)
 
 

@@ -45,7 +45,7 @@ def _track(place: Workplace) -> None:
 
 def _predict(place: Workplace) -> None:
     # Here, not above: it imports torch, which the methods without a network need not wait for.
-    from model.predictor.predict import Predictor  # noqa: PLC0415
+    from model.predictor.predict import Predictor  # noqa: PLC0415 - imports torch
 
     run = place.run
 

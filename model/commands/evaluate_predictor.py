@@ -52,10 +52,10 @@ def command(
     if not sets:
         raise BadInput("Name at least one training set; its held-out samples are measured.")
     # Here, not above: they import torch, which `--help` need not wait for.
-    from model.evaluate_predictor.report import write_report  # noqa: PLC0415
-    from model.evaluate_predictor.run import evaluate_predictors  # noqa: PLC0415
-    from model.evaluate_predictor.table import table, write_json  # noqa: PLC0415
-    from model.predictor.predict import Predictor  # noqa: PLC0415
+    from model.evaluate_predictor.report import write_report
+    from model.evaluate_predictor.run import evaluate_predictors
+    from model.evaluate_predictor.table import table, write_json
+    from model.predictor.predict import Predictor
 
     predictors = {}
     for name in weights or ("predictor",):

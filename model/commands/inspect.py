@@ -42,7 +42,7 @@ def command(*, dataset: str, out: Path, pictures: Path | None, samples: int | No
     click.echo(f"Wrote {out}")
     if pictures is not None:
         # Here, not above: matplotlib takes a second to import, and most calls do without.
-        from model.inspection.paper import write_pictures  # noqa: PLC0415
+        from model.inspection.paper import write_pictures
 
         for path in write_pictures(pictures, found):
             click.echo(f"Wrote {path}")

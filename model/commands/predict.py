@@ -47,10 +47,10 @@ def command(
         if target is not None and not target.parent.is_dir():
             raise BadInput(f"There is no folder {target.parent} for {target.name}; make it first.")
     # Here, not above: they import torch, which `--help` need not wait for.
-    from model.overlay.arrows import draw_prediction, write_png  # noqa: PLC0415
-    from model.overlay.figure import summary  # noqa: PLC0415
-    from model.overlay.html import write_html  # noqa: PLC0415
-    from model.predictor.predict import Predictor, predict_file  # noqa: PLC0415
+    from model.overlay.arrows import draw_prediction, write_png
+    from model.overlay.figure import summary
+    from model.overlay.html import write_html
+    from model.predictor.predict import Predictor, predict_file
 
     prediction, picture = predict_file(image, Predictor.load(weights, device), grid)
     tracks = prediction.tracks

@@ -20,9 +20,9 @@ def command(*, image: Path, out: Path | None, network: str, device: str) -> None
     if out is not None and not out.parent.is_dir():
         raise BadInput(f"There is no folder {out.parent} for {out.name}; make it first.")
     # Here, not above: they import torch, which `--help` need not wait for.
-    from model.overlay.arrows import draw_classes, write_png  # noqa: PLC0415
-    from model.predictor.predict import open_image  # noqa: PLC0415
-    from model.predictor.segment import CLASSES, Segmenter  # noqa: PLC0415
+    from model.overlay.arrows import draw_classes, write_png
+    from model.predictor.predict import open_image
+    from model.predictor.segment import CLASSES, Segmenter
 
     picture = open_image(image)
     with progress_bar("bytes") as report:

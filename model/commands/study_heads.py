@@ -57,9 +57,9 @@ def command(
     if minutes is None and steps is None:
         raise BadInput("Say how long each run lasts: --minutes M, --steps S, or both.")
     # Here, not above: they import torch, which `--help` need not wait for.
-    from model.predictor.config import PredictorConfig  # noqa: PLC0415
-    from model.training.predictor_settings import PredictorTraining  # noqa: PLC0415
-    from model.training.study import markdown, run_study  # noqa: PLC0415
+    from model.predictor.config import PredictorConfig
+    from model.training.predictor_settings import PredictorTraining
+    from model.training.study import markdown, run_study
 
     chosen = [head.strip() for head in heads.split(",")]
     for head in chosen:

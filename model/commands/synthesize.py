@@ -52,10 +52,10 @@ def command(
 ) -> None:
     """Make clips with exact trajectories and visibility: OUT/clip-0000/00000.png ... and tracks.npz."""
     # Here, not above: they import torch, which `--help` need not wait for.
-    from model.dataset.clip_folders import write_clip_folders  # noqa: PLC0415
-    from model.dataset.sample_clips import SAMPLE_CLIPS, write_sample_clips  # noqa: PLC0415
-    from model.dataset.scene import SyntheticSettings  # noqa: PLC0415
-    from model.dataset.textures import load_bank  # noqa: PLC0415
+    from model.dataset.clip_folders import write_clip_folders
+    from model.dataset.sample_clips import SAMPLE_CLIPS, write_sample_clips
+    from model.dataset.scene import SyntheticSettings
+    from model.dataset.textures import load_bank
 
     if samples:
         with progress_bar("clips") as report:

@@ -80,9 +80,9 @@ def command(
 ) -> None:
     """Train a predictor; Ctrl-C saves and stops, --resume goes on. docs/predictor.md says more."""
     # Here, not above: it imports torch, which `--help` need not wait for.
-    from model.predictor.config import PredictorConfig  # noqa: PLC0415
-    from model.training.fit_predictor import fit_predictor  # noqa: PLC0415
-    from model.training.predictor_settings import PredictorTraining  # noqa: PLC0415
+    from model.predictor.config import PredictorConfig
+    from model.training.fit_predictor import fit_predictor
+    from model.training.predictor_settings import PredictorTraining
 
     if not data:
         raise BadInput("Name at least one training set with --data; synthesize-stills makes one.")

@@ -52,7 +52,7 @@ class WorkerSettings:
         threads = self.threads or max(1, len(psutil.Process().cpu_affinity()) // self.count)
         cv2.setNumThreads(threads)
         if settings.method in ("pips", "raft"):
-            import torch  # noqa: PLC0415
+            import torch  # noqa: PLC0415 - see cv2 above
 
             torch.set_num_threads(threads)
         name = tracker_name(settings.method, settings.weights)

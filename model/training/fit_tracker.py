@@ -110,7 +110,7 @@ class _Learner:
         self.temperature = nn.Parameter(torch.tensor(1.0, device=device))
         self.average = AveragedModel(
             self.network,
-            multi_avg_fn=get_ema_multi_avg_fn(settings.average),  # type: ignore[no-untyped-call]
+            multi_avg_fn=get_ema_multi_avg_fn(settings.average),  # type: ignore[no-untyped-call]  # torch has not typed it
         )
         self.optimizer = torch.optim.AdamW(
             [
@@ -148,7 +148,7 @@ class _Learner:
             output, clips, self.network.config.stride, self.temperature, self.loss_weights
         )
         self.optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        losses.total.backward()  # type: ignore[no-untyped-call]  # torch has not typed it
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
         if torch.isfinite(norm):
             self.optimizer.step()

@@ -129,8 +129,8 @@ def logistic_regression(evidence: NDArray[np.float64], truth: NDArray[np.bool_])
         optimizer.zero_grad()
         entropy = F.binary_cross_entropy_with_logits(rows @ weights, target, weight=balance)
         total = entropy + RIDGE * weights.square().sum()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]  # torch has not typed it
         return total
 
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    optimizer.step(loss)  # type: ignore[no-untyped-call]  # torch has not typed it
     return tuple(round(value, 4) for value in weights.tolist())

@@ -123,7 +123,7 @@ class PredictorLearner:
         if self.fabric.world_size > 1:
             self.fabric.backward(losses.total)
         else:
-            losses.total.backward()  # type: ignore[no-untyped-call]
+            losses.total.backward()  # type: ignore[no-untyped-call]  # torch has not typed it
         learning = [value for value in self.network.parameters() if value.requires_grad]
         norm = nn.utils.clip_grad_norm_(learning, self.settings.clip_norm)
         if torch.isfinite(norm):

@@ -1,6 +1,7 @@
 """What `convert --estimate` says, against a real conversion and counting by hand."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,8 +28,8 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def of(videos: Path, **values: object) -> dict[str, object]:
-    settings = ConvertSettings(method="lk", grid=6, **values)  # type: ignore[arg-type]
+def of(videos: Path, **values: Any) -> dict[str, object]:
+    settings = ConvertSettings(method="lk", grid=6, **values)
     found = estimate_conversion(
         [str(videos)], settings, WorkerSettings(threads=1), ignore_progress, never_stop
     )
