@@ -12,6 +12,7 @@ import numpy as np
 from natsort import natsorted
 from numpy.typing import NDArray
 
+from model.arrays import read_arrays
 from model.errors import BadInput
 from model.grid import rescale_points
 from model.images import SUFFIXES
@@ -178,11 +179,10 @@ def _read_truth(path: Path, size: tuple[int, int]) -> _Truth:
 def _tap_vid_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]] | None:
     """TAP-Vid's `points` and `occluded`, or None for a file of another kind, missing or damaged."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if "occluded" not in archive.files or "points" not in archive.files:
-                return None
-            return archive["points"], archive["occluded"]
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile):
+        with path.open("rb") as file:
+            arrays = read_arrays(file)
+        return arrays["points"], arrays["occluded"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # Tracks.load says what is wrong
 
 

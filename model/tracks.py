@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model.arrays import read_arrays
 from model.errors import BadInput
 
 FORMAT_VERSION = 1
@@ -150,8 +151,8 @@ class Tracks:
         name = Path(path).name
         try:
             # numpy leaves a damaged file open unless the caller opened it.
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-                content = {key: archive[key] for key in archive.files}
+            with open(path, "rb") as file:
+                content = read_arrays(file)
             header = json.loads(str(content["header"]))
             is_ours = header["format"] == "stillmotion-tracks"
         except FileNotFoundError as error:

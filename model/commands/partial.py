@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from model.arrays import read_arrays
 from model.engine import State
 from model.errors import BadInput
 from model.progress import ShouldStop
@@ -67,8 +68,8 @@ def load_state(path: Path, job: Job) -> State | None:
     Raises BadInput when the file is damaged or of another job.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            content = {name: archive[name] for name in archive.files}
+        with path.open("rb") as file:
+            content = read_arrays(file)
         is_ours = str(content["job"]) == job.text()
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BadInput(f"{path.name} is damaged, so tracking starts again.") from error

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.arrays import read_arrays
 from model.grid import inside_frame, rescale_points
 from model.tracks import Method, Tracks
 
@@ -113,16 +114,16 @@ class Sample:
     @classmethod
     def from_files(cls, key: str, files: Mapping[str, bytes]) -> "Sample":
         """Take what `files` gave."""
-        with np.load(io.BytesIO(files[TRACKS]), allow_pickle=False) as arrays:
-            return cls(
-                key,
-                files[IMAGE],
-                arrays["queries"],
-                arrays["displacement"],
-                arrays["visibility"],
-                arrays["backward_error"] if "backward_error" in arrays.files else None,
-                SampleFacts.from_json(json.loads(files[FACTS])),
-            )
+        arrays = read_arrays(io.BytesIO(files[TRACKS]))
+        return cls(
+            key,
+            files[IMAGE],
+            arrays["queries"],
+            arrays["displacement"],
+            arrays["visibility"],
+            arrays.get("backward_error"),
+            SampleFacts.from_json(json.loads(files[FACTS])),
+        )
 
     def picture(self) -> NDArray[np.uint8]:
         """Decode the image: uint8 `[h, w, 3]`, RGB."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from model.arrays import read_arrays
 from model.errors import BadInput
 from model.tracks import Tracks
 
@@ -62,10 +63,11 @@ class Prediction:
         name = Path(path).name
         tracks = Tracks.load(path)
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-                there = {key: archive[key] for key in _ARRAYS if key in archive.files}
+            with open(path, "rb") as file:
+                content = read_arrays(file)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise BadInput(f"{name} is damaged; predict the image again.") from error
+        there = {key: content[key] for key in _ARRAYS if key in content}
         if not there:
             raise BadInput(f"{name} holds tracks, but no prediction; give a file that `predict` wrote.")
         try:

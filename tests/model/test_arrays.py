@@ -1,0 +1,52 @@
+"""Reading `.npz` files."""
+
+import io
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.arrays import read_arrays
+
+
+def packed(**arrays: object) -> bytes:
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # any array-like
+    return content.getvalue()
+
+
+def test_arrays_come_back_by_name() -> None:
+    arrays = read_arrays(io.BytesIO(packed(a=np.arange(3, dtype=np.int32), b=np.array("text"))))
+    assert list(arrays) == ["a", "b"]
+    assert arrays["a"].tolist() == [0, 1, 2]
+    assert str(arrays["b"]) == "text"
+
+
+def test_files_of_another_kind_are_refused() -> None:
+    single = io.BytesIO()
+    np.save(single, np.zeros(3))
+    for content in (single.getvalue(), b"not an archive", packed(a=np.array([{}], dtype=object))):
+        with pytest.raises(ValueError, match=r"single array|allow_pickle"):
+            read_arrays(io.BytesIO(content))
+
+
+def test_threads_read_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `_ONE_AT_A_TIME`: the error itself is too rare to wait for."""
+    content, load = packed(a=np.zeros(3)), np.load
+    reading: list[int] = []
+    together: list[int] = []
+
+    def slow_load(*arguments: Any, **options: Any) -> Any:
+        reading.append(1)
+        together.append(len(reading))
+        time.sleep(0.002)
+        reading.pop()
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(np, "load", slow_load)
+    with ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(lambda _: len(read_arrays(io.BytesIO(content))["a"]), range(40)))
+    assert results == [3] * 40
+    assert together == [1] * 40
