@@ -90,12 +90,12 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext, complaints: list[str]) -> Iterator[Page]:
+def page(context: BrowserContext, complaints: list[str], stack: Stack) -> Iterator[Page]:
     """A page that must neither complain nor ask another host for anything."""
     page = context.new_page()
     watch(page, complaints)
     yield page
-    assert complaints == []
+    assert complaints == [], stack.output[-4000:]  # the server's word on it
 
 
 def watch(page: Page, complaints: list[str]) -> None:
@@ -103,7 +103,7 @@ def watch(page: Page, complaints: list[str]) -> None:
 
     def hear(message: ConsoleMessage) -> None:
         if message.type == "error":
-            complaints.append(message.text)
+            complaints.append(f"{message.text} ({message.location['url']})")
 
     def see(request: Request) -> None:
         if not request.url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:", "data:", "file:")):
