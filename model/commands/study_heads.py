@@ -73,7 +73,7 @@ def command(
         batch,
         height,
         width,
-        views=views,
+        views=(views,),
         seed=seed,
     )
     with stop_on_interrupt() as should_stop, progress_bar("runs") as report:

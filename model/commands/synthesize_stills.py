@@ -22,6 +22,7 @@ _FOLDER = click.Path(exists=True, file_okay=False)
 @click.option("--horizon", type=int, default=8, show_default=True, help="Frames, the first included.")
 @click.option("--textures", type=_FOLDER, help="A folder of photos, beside procedural surfaces.")
 @click.option("--cutouts", type=_FOLDER, help="A folder of images with alpha.")
+@click.option("--cues", help="Only these kinds of scenes, with commas between.")
 def command(
     *,
     out: Path,
@@ -35,6 +36,7 @@ def command(
     horizon: int,
     textures: str | None,
     cutouts: str | None,
+    cues: str | None,
 ) -> None:
     """Make a training set for train-predictor; docs/still-cues.md says which cues its stills have.
 
@@ -44,7 +46,7 @@ def command(
     from model.dataset.still_cues import StillCueSettings, write_still_cues
 
     settings = StillCueSettings(
-        train, validation, test, height, width, grid, horizon, seed, textures, cutouts
+        train, validation, test, height, width, grid, horizon, seed, textures, cutouts, cues=cues
     )
     with stop_on_interrupt() as should_stop, progress_bar("stills") as report:
         summary = write_still_cues(out, settings, progress=report, should_stop=should_stop)

@@ -40,7 +40,14 @@ from model.errors import BadInput
 @click.option("--height", type=click.IntRange(64, 2048), default=256, show_default=True)
 @click.option("--width", type=click.IntRange(64, 2048), default=448, show_default=True)
 @click.option("--frozen", type=float, default=1.0, show_default=True, help="Share with a frozen backbone.")
-@click.option("--views", type=int, default=2, show_default=True, help="Of a sample, with kept features.")
+@click.option(
+    "--views",
+    type=int,
+    multiple=True,
+    default=(2,),
+    show_default=True,
+    help="Of a sample, with kept features; give it once, or once for each --data.",
+)
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="At its highest.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--seeds", type=int, default=1, show_default=True, help="Train as many times, in OUT/seed-K.")
@@ -69,7 +76,7 @@ def command(
     height: int,
     width: int,
     frozen: float,
-    views: int,
+    views: tuple[int, ...],
     learning_rate: float,
     seed: int,
     seeds: int,

@@ -12,7 +12,7 @@ from model.dataset.folder import DataFolder
 from model.dataset.sample import MotionSummary, Sample, SampleFacts, jpeg
 from model.dataset.shards import ShardIndex, ShardWriter, archive_name, index_name
 from model.dataset.still_render import move_points, render_still
-from model.dataset.still_scenes import Pictures, draw_scene
+from model.dataset.still_scenes import Pictures, choose_cues, draw_scene
 from model.dataset.summary import SPLITS, DatasetSummary, ShardSummary
 from model.dataset.textures import TextureBank, load_bank
 from model.errors import BadInput
@@ -32,6 +32,7 @@ class StillCueSettings:
     horizon: frames, the first included. seed: another seed, other scenes.
     textures, cutouts: folders of photos and of images with alpha, or None; every 8th file of a folder is kept
         from training, for validation and test in turns. procedural: how many painted surfaces beside them.
+    cues: kinds of scenes, with commas between; see `choose_cues`.
     """
 
     train: int = 2000
@@ -45,9 +46,11 @@ class StillCueSettings:
     textures: str | None = None
     cutouts: str | None = None
     procedural: int = 96
+    cues: str | None = None
 
     def __post_init__(self) -> None:
         check_grid(self.grid)
+        choose_cues(self.cues)
         if min(self.train, self.validation, self.test) < 0 or self.train + self.validation + self.test < 1:
             raise BadInput("The numbers of samples must not be negative, and not all be 0.")
         if not 2 <= self.horizon <= 64:
@@ -110,7 +113,7 @@ def make_still(
     """Make one still: its cue, the picture uint8 `[H, W, 3]`, and the exact tracks of the grid."""
     dice = np.random.default_rng(seed)
     size = (settings.height, settings.width)
-    scene = draw_scene(dice, pictures, *size)
+    scene = draw_scene(dice, pictures, *size, choose_cues(settings.cues))
     queries = query_grid(settings.grid, size)
     motion = move_points(scene, queries, np.arange(settings.horizon, dtype=np.float64), size)
     tracks = Tracks(

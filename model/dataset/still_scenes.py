@@ -15,9 +15,14 @@ The cues, and what each tells:
   more than far ones. To which side is hard to tell: only the trails' ends differ.
 - fall: things in the air above the ground fall, and stop at the ground.
 - roll: discs on a slope roll down, others stay.
+
+And one without a cue, which is only made when it is asked for:
+
+- unclear: a sharp photo that stays, or drifts any way. Most pictures are such; what learns from cues alone
+  sees them everywhere.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -26,7 +31,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Cue = Literal["heading", "follow", "forward", "pan", "fall"]
+from model.errors import BadInput
+
+Cue = Literal["heading", "follow", "forward", "pan", "fall", "unclear"]
 CUES: tuple[tuple[Cue, float], ...] = (
     ("heading", 0.25),
     ("follow", 0.3),
@@ -34,7 +41,7 @@ CUES: tuple[tuple[Cue, float], ...] = (
     ("pan", 0.05),
     ("fall", 0.15),
 )
-"""Kinds of scenes and their shares."""
+"""Kinds of scenes and their shares, where none are chosen."""
 
 REFERENCE_HEIGHT = 256
 _BACK_LIGHT, _FRONT_LIGHT = 0.5, 1.35
@@ -45,6 +52,8 @@ _DISC_SIDE = 160
 _DUST_FRAMES = 12.0  # for how long dust is seen
 _DUST_OPACITY = 0.85
 _FASTEST_APPROACH = 0.08  # a frame; nothing passes the camera within the horizon
+_SHARP_SHUTTER = 0.05  # frames
+_STAYING_SHARE = 0.5  # of the unclear scenes
 
 
 @dataclass(frozen=True)
@@ -152,21 +161,35 @@ class _Stage:
         return Layer(self.surface(), Path(middle, velocity, zoom=zoom), fills=True)
 
 
-def draw_scene(dice: Generator, pictures: Pictures, height: int, width: int) -> StillScene:
-    """Draw a scene for frames of a size, with the cues of `CUES` in their shares."""
+def choose_cues(names: str | None) -> tuple[tuple[Cue, float], ...]:
+    """Return kinds of scenes and their shares: those of `CUES`, or those named, in equal shares.
+
+    names: with commas between. Raises BadInput for a name that does not exist.
+    """
+    if names is None:
+        return CUES
+    wanted = [name.strip() for name in names.split(",")]
+    known = {name: name for name in _DRAW}
+    for name in wanted:
+        if name not in known:
+            raise BadInput(f"There is no cue {name!r}; there are {', '.join(known)}.")
+    return tuple((cue, 1 / len(wanted)) for cue in _DRAW if cue in wanted)
+
+
+def draw_scene(
+    dice: Generator,
+    pictures: Pictures,
+    height: int,
+    width: int,
+    cues: Sequence[tuple[Cue, float]] = CUES,
+) -> StillScene:
+    """Draw a scene for frames of a size, with cues in their shares."""
     stage = _Stage(dice, pictures, height, width)
-    names = [name for name, _ in CUES]
-    cue = names[dice.choice(len(names), p=[share for _, share in CUES])]
-    draw: dict[Cue, Callable[[_Stage], list[Layer]]] = {
-        "heading": _heading,
-        "follow": _follow,
-        "forward": _forward,
-        "pan": _pan,
-        "fall": _fall,
-    }
-    is_sharp = dice.random() < _SHARP_SHARE
-    shutter = 0.05 if is_sharp else dice.uniform(1.0, _LONGEST_SHUTTER)
-    return StillScene(cue, tuple(draw[cue](stage)), float(shutter))
+    names = [name for name, _ in cues]
+    cue = names[dice.choice(len(names), p=[share for _, share in cues])]
+    is_sharp = dice.random() < _SHARP_SHARE or cue == "unclear"
+    shutter = _SHARP_SHUTTER if is_sharp else dice.uniform(1.0, _LONGEST_SHUTTER)
+    return StillScene(cue, tuple(_DRAW[cue](stage)), float(shutter))
 
 
 def _heading(stage: _Stage) -> list[Layer]:
@@ -289,6 +312,20 @@ def _fall(stage: _Stage) -> list[Layer]:
     return layers
 
 
+def _unclear(stage: _Stage) -> list[Layer]:
+    """A photo as it is; it stays, or the camera drifts, or moves ahead or back."""
+    dice = stage.dice
+    chosen = stage.pictures.surfaces[dice.integers(len(stage.pictures.surfaces))]
+    middle = ((stage.width - 1) / 2, (stage.height - 1) / 2)
+    path = Path(middle, zoom=stage.width / chosen.shape[1] * dice.uniform(1.0, 1.4))
+    if dice.random() >= _STAYING_SHARE:
+        speed, angle = stage.unit * dice.lognormal(0.0, 1.0), dice.uniform(0, 2 * np.pi)
+        approach = float(np.clip(dice.normal(0, 0.01), -0.03, 0.03))
+        velocity = (float(speed * np.cos(angle)), float(speed * np.sin(angle)))
+        path = replace(path, velocity=velocity, approach=approach, focus=middle)
+    return [Layer(_opaque(chosen), path, fills=True)]
+
+
 def _road(stage: _Stage, focus: tuple[float, float], approach: float) -> Layer:
     """A road that narrows towards its end at the focus, and goes on below the frame."""
     height = 1.5 * (stage.height - focus[1])
@@ -374,3 +411,13 @@ def _lit(colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _opaque(colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.dstack([colour, np.full(colour.shape[:2], 255, np.uint8)])
+
+
+_DRAW: dict[Cue, Callable[[_Stage], list[Layer]]] = {
+    "heading": _heading,
+    "follow": _follow,
+    "forward": _forward,
+    "pan": _pan,
+    "fall": _fall,
+    "unclear": _unclear,
+}

@@ -26,15 +26,25 @@ FLUSH_EVERY = 64
 
 @dataclass(frozen=True, eq=False)
 class FeatureCache:
-    """Feature maps of V views of S samples. maps: float16 `[S V, C, h, w]` each, on disk."""
+    """Feature maps of the views of several sets, on disk: for each set, float16 `[views, C, h, w]` arrays."""
 
-    maps: tuple[NDArray[np.float16], ...]
+    parts: tuple[tuple[NDArray[np.float16], ...], ...]
 
     def read(self, rows: Sequence[int], device: torch.device) -> tuple[Tensor, ...]:
-        """Return the features of views, `[B, C, h, w]` each, in the precision that the device computes in."""
+        """Return the features of views, `[B, C, h, w]` each, in the precision that the device computes in.
+
+        rows: numbers of views, counted through the sets.
+        """
         kind = torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
-        chosen = np.asarray(rows)
-        return tuple(torch.from_numpy(each[chosen]).to(device, kind) for each in self.maps)
+        chosen = [self._maps(row) for row in rows]
+        return tuple(torch.from_numpy(np.stack(each)).to(device, kind) for each in zip(*chosen, strict=True))
+
+    def _maps(self, row: int) -> tuple[NDArray[np.float16], ...]:
+        for part in self.parts:
+            if row < len(part[0]):
+                return tuple(each[row] for each in part)
+            row -= len(part[0])
+        raise IndexError(row)
 
 
 @torch.no_grad()
@@ -46,27 +56,27 @@ def compute_features(network: MotionPredictor, pictures: Tensor) -> tuple[Tensor
     return tuple(each.half() for each in features)
 
 
-def open_cache(
+def open_features(
     folder: Path,
     network: MotionPredictor,
     description: object,
-    count: int,
-    view: Callable[[int], Example],
+    views: Sequence[Callable[[], Example]],
     *,
     progress: ReportProgress,
     should_stop: ShouldStop,
-) -> FeatureCache:
-    """Compute what is missing of a cache, and open it.
+) -> tuple[NDArray[np.float16], ...]:
+    """Compute what is missing of one set's features, and open them: float16 `[views, C, h, w]` each.
 
-    description: JSON values that say all that the features depend on; another description, another cache.
-    count: of views. view: makes the example of a view's number.
+    description: JSON values that say all that the features depend on; another description, other files.
+    views: each makes an example.
     progress: told the stage "computing features" and the views done.
     Raises Stopped on request, BadInput when the disk is too small; a repeat goes on.
     """
     name = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
     place = folder / name
     place.mkdir(parents=True, exist_ok=True)
-    shapes = [tuple(each.shape[1:]) for each in compute_features(network, view(0).picture[None])]
+    shapes = [tuple(each.shape[1:]) for each in compute_features(network, views[0]().picture[None])]
+    count = len(views)
     needed = sum(int(np.prod(shape)) for shape in shapes) * 2 * count
     files = [place / f"{index}.npy" for index in range(len(shapes))]
     done_file = place / "done.json"
@@ -84,7 +94,7 @@ def open_cache(
     )
     for number in range(done, count):
         raise_if_stopped(should_stop)
-        features = compute_features(network, view(number).picture[None])
+        features = compute_features(network, views[number]().picture[None])
         for target, each in zip(maps, features, strict=True):
             target[number] = each[0].cpu().numpy()
         if (number + 1) % FLUSH_EVERY == 0 or number + 1 == count:
@@ -94,4 +104,4 @@ def open_cache(
             temporary.write_text(json.dumps(number + 1))
             os.replace(temporary, done_file)
         progress(Progress("computing features", number + 1, count))
-    return FeatureCache(maps)
+    return maps

@@ -7,10 +7,10 @@ weights learn from fresh views, the backbone at a lower rate.
 import os
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -22,7 +22,7 @@ from model.predictor.config import PredictorConfig
 from model.predictor.published import Initial, initial_weights
 from model.progress import Progress, ReportProgress, ShouldStop, never_stop
 from model.training.examples import Example, stack
-from model.training.feature_cache import FeatureCache, open_cache
+from model.training.feature_cache import FeatureCache, open_features
 from model.training.log import TrainingLog, write_rows
 from model.training.plot import write_plot
 from model.training.predictor_data import PredictorSet, chosen
@@ -100,35 +100,18 @@ def _train(
     should_stop: ShouldStop,
 ) -> PredictorScore:
     settings, fabric = learner.settings, learner.fabric
-    train = PredictorSet.open(
-        settings.data, "train", settings.config, settings.size, views=settings.views, seed=0
+    train = PredictorSet.open(settings.data, "train", settings.config, settings.size, views=settings.views)
+    unseen = PredictorSet.open(
+        settings.data, "validation", settings.config, settings.size, most=settings.validation
     )
-    unseen = PredictorSet.open(settings.data, "validation", settings.config, settings.size)
 
-    def cache(examples: PredictorSet, count: int) -> FeatureCache:
-        description = {
-            "config": settings.config.to_json(),
-            "weights": "random" if initial is None else initial.sha256,
-            "seed": settings.seed if initial is None or settings.config.head == "last" else 0,
-            "size": settings.size,
-            "views": examples.views,
-            "keys": examples.keys()[: count // examples.views],
-        }
-        description["config"] = _what_features_depend_on(settings.config)
-        return open_cache(
-            features,
-            learner.network,
-            description,
-            count,
-            examples.view,
-            progress=progress,
-            should_stop=should_stop,
-        )
+    def keep(examples: PredictorSet) -> FeatureCache:
+        return _keep_features(learner, initial, examples, features, progress, should_stop)
 
-    kept = cache(train, len(train)) if learner.is_frozen else None
+    kept = keep(train) if learner.is_frozen else None
     targets: dict[int, Example] = {}
-    held_out = [unseen.view(number) for number in range(min(settings.validation, len(unseen)))]
-    held_features = cache(unseen, len(held_out)) if settings.frozen == 1 else None
+    held_out = [unseen.view(number) for number in range(len(unseen))]
+    held_features = keep(unseen) if settings.frozen == 1 else None
     log = _log(out, learner) if fabric.is_global_zero else None
     last_score = PredictorScore.unknown()
 
@@ -156,7 +139,7 @@ def _train(
         if learner.is_frozen and learner.share >= settings.frozen:
             learner.unfreeze()
         numbers = chosen(
-            learner.step, settings.batch, train.samples, settings.seed, fabric.global_rank, fabric.world_size
+            learner.step, settings.batch, len(train), settings.seed, fabric.global_rank, fabric.world_size
         )
         batch, maps = _batch(learner, train, kept, targets, numbers)
         losses = learner.learn(batch, maps)
@@ -184,6 +167,39 @@ def _train(
     return last_score
 
 
+def _keep_features(
+    learner: PredictorLearner,
+    initial: Initial | None,
+    examples: PredictorSet,
+    folder: Path,
+    progress: ReportProgress,
+    should_stop: ShouldStop,
+) -> FeatureCache:
+    """Compute the features that are missing, set by set: another set beside them leaves them as they are."""
+    settings = learner.settings
+    parts = []
+    for part, views in enumerate(examples.views):
+        description = {
+            "config": _what_features_depend_on(settings.config),
+            "weights": "random" if initial is None else initial.sha256,
+            "seed": settings.seed if initial is None or settings.config.head == "last" else 0,
+            "size": settings.size,
+            "views": views,
+            "keys": examples.keys(part),
+        }
+        parts.append(
+            open_features(
+                folder,
+                learner.network,
+                description,
+                [partial(examples.view, number) for number in examples.numbers(part)],
+                progress=progress,
+                should_stop=should_stop,
+            )
+        )
+    return FeatureCache(tuple(parts))
+
+
 def _batch(
     learner: PredictorLearner,
     train: PredictorSet,
@@ -191,21 +207,17 @@ def _batch(
     targets: dict[int, Example],
     numbers: list[int],
 ) -> tuple[Example, tuple[Tensor, ...] | None]:
-    """Make a batch: of kept views while the backbone is frozen, of fresh ones afterwards."""
+    """Make a batch: of kept views while the backbone is frozen, of fresh ones of their samples afterwards."""
     device = learner.fabric.device
     if not learner.is_frozen or kept is None:
         fresh = stack([train.fresh_view(number, learner.step) for number in numbers])
         return Example(*(part.to(device) for part in fresh)), None
-    views = np.random.default_rng((learner.settings.seed, 1, learner.step)).integers(
-        train.views, size=len(numbers)
-    )
-    rows = [number * train.views + int(view) for number, view in zip(numbers, views, strict=True)]
-    for row in rows:
-        if row not in targets:
+    for number in numbers:
+        if number not in targets:
             # Pictures are not needed any more, and would not fit into memory.
-            targets[row] = train.view(row)._replace(picture=torch.zeros(0))
-    batch = stack([targets[row] for row in rows])
-    return Example(*(part.to(device) for part in batch)), kept.read(rows, device)
+            targets[number] = train.view(number)._replace(picture=torch.zeros(0))
+    batch = stack([targets[number] for number in numbers])
+    return Example(*(part.to(device) for part in batch)), kept.read(numbers, device)
 
 
 def _what_features_depend_on(config: PredictorConfig) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""Training sets for predictors: samples of several sets, their views, and who comes when."""
+"""Training sets for predictors: samples of several sets, their views, and which come when."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from model.dataset.reader import MotionDataset, MotionSample, open_dataset
+from model.dataset.reader import MotionDataset, open_dataset
 from model.errors import BadInput
 from model.predictor.config import PredictorConfig
 from model.training.examples import Example, as_example, plain_view, random_view
@@ -15,13 +15,16 @@ from model.training.examples import Example, as_example, plain_view, random_view
 class PredictorSet:
     """The samples of one split of several training sets, as examples of one size.
 
-    size: (height, width) of the pictures. views: of each sample; the first is plain. seed: of the others.
+    Each sample has as many views as its set says, so a set with more views counts more. They are numbered
+    set by set and sample by sample.
+    size: (height, width) of the pictures. views: for each set, of each of its samples; the first is plain.
+    seed: of the others.
     """
 
     parts: tuple[MotionDataset, ...]
     config: PredictorConfig
     size: tuple[int, int]
-    views: int
+    views: tuple[int, ...]
     seed: int
 
     @classmethod
@@ -32,71 +35,83 @@ class PredictorSet:
         config: PredictorConfig,
         size: tuple[int, int],
         *,
-        views: int = 1,
+        views: Sequence[int] = (1,),
         seed: int = 0,
+        most: int | None = None,
     ) -> "PredictorSet":
         """Open a split of all sets; a set without that split is left out.
 
+        views: one number for all sets, or one for each. most: so many samples at most, an equal share of each
+        set, evenly spread over it.
         Raises BadInput when nothing is left, or a set cannot be read.
         """
-        parts = []
-        for folder in folders:
+        each = tuple(views) * len(folders) if len(views) == 1 else tuple(views)
+        parts, counts = [], []
+        for folder, count in zip(folders, each, strict=True):
             everything = open_dataset(folder)
             if everything.index.summary.samples(split):
                 parts.append(open_dataset(folder, split))
+                counts.append(count)
         if not parts:
             raise BadInput(f"None of the training sets {', '.join(folders)} has samples for {split}.")
-        return cls(tuple(parts), config, size, views, seed)
+        total = sum(len(part) for part in parts)
+        share = 1.0 if most is None else min(1.0, most / total)
+        return cls(tuple(_thinned(part, share) for part in parts), config, size, tuple(counts), seed)
 
     @property
-    def samples(self) -> int:
-        """How many samples there are."""
-        return sum(len(part) for part in self.parts)
+    def sizes(self) -> tuple[int, ...]:
+        """How many views each set has."""
+        return tuple(len(part) * views for part, views in zip(self.parts, self.views, strict=True))
 
     def __len__(self) -> int:
-        return self.samples * self.views
+        return sum(self.sizes)
 
     def view(self, number: int) -> Example:
-        """Make a view: number is the sample's times `views`, plus the view's."""
-        sample, view = divmod(number, self.views)
-        example = as_example(self._sample(sample), self.config)
+        """Make a view of which the features may be kept."""
+        part, place = self.place(number)
+        sample, view = divmod(place, self.views[part])
+        example = as_example(self.parts[part][sample], self.config)
         if view == 0:
             return plain_view(example, self.size)
-        return random_view(example, self.size, np.random.default_rng((self.seed, number)))
+        return random_view(example, self.size, np.random.default_rng((self.seed, place)))
 
-    def fresh_view(self, sample: int, step: int) -> Example:
-        """Make a random view of a sample that depends on the training's step."""
-        example = as_example(self._sample(sample), self.config)
-        return random_view(example, self.size, np.random.default_rng((self.seed, sample, step)))
+    def fresh_view(self, number: int, step: int) -> Example:
+        """Make a random view of a view's sample that depends on the training's step."""
+        part, place = self.place(number)
+        example = as_example(self.parts[part][place // self.views[part]], self.config)
+        return random_view(example, self.size, np.random.default_rng((self.seed, number, step)))
 
-    def source(self, sample: int) -> str:
-        """Return the name of the video that a sample is from."""
-        part, index = self._place(sample)
-        row = part.index.rows[part.numbers[index]]
-        name: str = part.index.sources[row["source"]]
-        return name
+    def keys(self, part: int) -> list[str]:
+        """List the keys of a set's samples."""
+        chosen = self.parts[part]
+        return [key.decode() for key in chosen.index.rows["key"][chosen.numbers].tolist()]
 
-    def keys(self) -> list[str]:
-        """List the keys of all samples."""
-        return [key.decode() for part in self.parts for key in part.index.rows["key"][part.numbers].tolist()]
+    def numbers(self, part: int) -> range:
+        """Return the numbers of a set's views."""
+        first = sum(self.sizes[:part])
+        return range(first, first + self.sizes[part])
 
-    def _sample(self, number: int) -> MotionSample:
-        part, index = self._place(number)
-        return part[index]
-
-    def _place(self, number: int) -> tuple[MotionDataset, int]:
-        for part in self.parts:
-            if number < len(part):
+    def place(self, number: int) -> tuple[int, int]:
+        """Return which set a view is of, and its number there."""
+        for part, size in enumerate(self.sizes):
+            if number < size:
                 return part, number
-            number -= len(part)
+            number -= size
         raise IndexError(number)
 
 
-def chosen(step: int, batch: int, count: int, seed: int, rank: int = 0, ranks: int = 1) -> list[int]:
-    """Say which of `count` samples a step learns from; it depends on nothing else.
+def _thinned(part: MotionDataset, share: float) -> MotionDataset:
+    """Keep a share of a set's samples, at least one, evenly spread."""
+    count = max(1, int(share * len(part)))
+    kept = np.arange(count) * len(part) // count
+    return MotionDataset(part.index, part.numbers[kept], part.image_size)
 
-    Epochs follow each other without a gap; in each, every sample comes once, in an order of its own. With
-    several ranks, each takes its share of the step's `batch * ranks` samples.
+
+def chosen(step: int, batch: int, count: int, seed: int, rank: int = 0, ranks: int = 1) -> list[int]:
+    """Say which of `count` views a step learns from; it depends on nothing else.
+
+    Epochs follow each other without a gap; in each, every view comes once, in an order of its own. With
+    several ranks, each takes its share of the step's `batch * ranks` views.
     """
     first = (step * ranks + rank) * batch
     numbers = []

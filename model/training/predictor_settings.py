@@ -15,7 +15,8 @@ class PredictorTraining:
     config: of the network. data: folders of training sets. start_from: see `initial_weights`.
     minutes, steps: the end, whichever comes first. batch: samples a step. height, width: of the pictures.
     frozen: the share of the training with a frozen backbone; after it, the backbone learns at `backbone_rate`
-        of the head's rate. views: of each sample whose features are kept.
+        of the head's rate. views: of each sample whose features are kept, for all sets or set by
+        set; a set with more views counts more.
     average: the decay of the weights' exponential moving average, which is exported.
     patience: validations without a better one after which the training ends; 0: none.
     save_minutes: between checkpoints, each with a validation on at most `validation` samples.
@@ -31,7 +32,7 @@ class PredictorTraining:
     width: int = 448
     frozen: float = 1.0
     backbone_rate: float = 0.05
-    views: int = 2
+    views: tuple[int, ...] = (2,)
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     average: float = 0.998
@@ -47,8 +48,13 @@ class PredictorTraining:
             raise BadInput(f"The frozen share must be 0 to 1, not {self.frozen}.")
         if self.batch < 2:
             raise BadInput(f"A batch must have at least 2 samples, not {self.batch}.")
-        if self.views < 1:
-            raise BadInput(f"There must be at least 1 view of each sample, not {self.views}.")
+        if min(self.views, default=0) < 1:
+            raise BadInput(f"There must be at least 1 view of each sample, not {min(self.views, default=0)}.")
+        if len(self.views) not in (1, len(self.data)):
+            raise BadInput(
+                f"Give one number of views for all sets, or one for each of the {len(self.data)} sets, "
+                f"not {len(self.views)}."
+            )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -57,10 +63,10 @@ class PredictorTraining:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values."""
-        return {**asdict(self), "data": list(self.data)}
+        return {**asdict(self), "data": list(self.data), "views": list(self.views)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "PredictorTraining":
         """Take what `to_json` gave."""
-        known = {**values, "config": PredictorConfig(**values["config"]), "data": tuple(values["data"])}
-        return cls(**known)
+        sequences = {name: tuple(values[name]) for name in ("data", "views")}
+        return cls(**{**values, **sequences, "config": PredictorConfig(**values["config"])})

@@ -334,7 +334,7 @@ def test_what_cannot_be_trained_is_one_sentence(data, tmp_path):
     fit(tmp_path / "old", small(data, steps=1))
     with pytest.raises(BadInput, match="holds a training already"):
         fit(tmp_path / "old", small(data))
-    for wrong in ({"frozen": 2.0}, {"batch": 1}, {"views": 0}):
+    for wrong in ({"frozen": 2.0}, {"batch": 1}, {"views": (0,)}, {"views": (1, 1, 1)}):
         with pytest.raises(BadInput):
             small(data, **wrong)
     with pytest.raises(BadInput, match="holds no training set"):

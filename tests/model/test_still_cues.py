@@ -11,7 +11,7 @@ from model.dataset import still_cues
 from model.dataset.reader import open_dataset
 from model.dataset.still_cues import StillCueSettings, make_still, pictures_of, write_still_cues
 from model.dataset.still_render import _composed, move_points, render_still
-from model.dataset.still_scenes import CUES, Layer, Path, Pictures, StillScene, draw_scene
+from model.dataset.still_scenes import CUES, Layer, Path, Pictures, StillScene, choose_cues, draw_scene
 from model.dataset.textures import procedural_bank
 from model.errors import BadInput, Stopped
 from model.grid import query_grid
@@ -24,6 +24,12 @@ SMALL = StillCueSettings(train=5, validation=2, test=2, height=96, width=160, gr
 @pytest.fixture(scope="module")
 def pictures() -> Pictures:
     return pictures_of(procedural_bank(3, surfaces=8, shapes=12))
+
+
+def scenes(pictures: Pictures, cue: str, count: int) -> list[StillScene]:
+    """Scenes of one kind."""
+    cues = choose_cues(cue)
+    return [draw_scene(np.random.default_rng(seed), pictures, *SIZE, cues) for seed in range(count)]
 
 
 def test_a_fall_is_a_fall():
@@ -95,13 +101,8 @@ def test_what_is_in_front_covers_and_what_trails_is_dim_behind():
 
 def test_mirrored_cutouts_go_the_other_way(pictures):
     """In scenes with a still camera, the way is where the picture's right side is."""
-    counted = 0
-    for seed in range(60):
-        scene = draw_scene(np.random.default_rng(seed), pictures, *SIZE)
-        if scene.cue != "heading":
-            continue
+    for scene in scenes(pictures, "heading", 10):
         for layer in scene.layers[2::2]:  # each with its dust before it
-            counted += 1
             heading = layer.path.to_frame(0.0, layer.picture.shape[:2])[:, 0]
             cosine = (
                 np.dot(heading, layer.path.velocity)
@@ -109,7 +110,6 @@ def test_mirrored_cutouts_go_the_other_way(pictures):
                 / np.linalg.norm(layer.path.velocity)
             )
             assert cosine == pytest.approx(1.0, abs=1e-6)
-    assert counted > 10
 
 
 def test_what_comes_nearer_grows_away_from_the_focus():
@@ -121,41 +121,48 @@ def test_what_comes_nearer_grows_away_from_the_focus():
 
 
 def test_driving_ahead_everything_moves_away_from_one_point(pictures):
-    counted = 0
-    for seed in range(60):
-        scene = draw_scene(np.random.default_rng(seed), pictures, *SIZE)
-        if scene.cue != "forward":
-            continue
-        counted += 1
+    for scene in scenes(pictures, "forward", 10):
         focus = scene.layers[0].path.focus
         motion = move_points(scene, query_grid(16, SIZE), np.array([0.0, 7.0]), SIZE)
         away, moved = motion.points[0] - focus, motion.points[1] - motion.points[0]
         assert ((away * moved).sum(axis=1) > 0).all()
         assert away[:, 0] * moved[:, 1] == pytest.approx(away[:, 1] * moved[:, 0], abs=1e-2)
-    assert counted > 5
 
 
 def test_dust_is_behind_what_heads_somewhere(pictures):
-    counted = 0
-    for seed in range(60):
-        scene = draw_scene(np.random.default_rng(seed), pictures, *SIZE)
-        if scene.cue != "heading":
-            continue
+    for scene in scenes(pictures, "heading", 10):
         for dust, traveller in zip(scene.layers[1::2], scene.layers[2::2], strict=True):
-            counted += 1
             opacity = dust.picture[..., 3].astype(float)
             y, x = np.mgrid[: opacity.shape[0], : opacity.shape[1]]
             middle = np.array([(x * opacity).sum(), (y * opacity).sum(), opacity.sum()]) / opacity.sum()
             middle = dust.path.to_frame(0.0, opacity.shape) @ middle
             assert np.dot(middle - traveller.path.start, traveller.path.velocity) < 0
             assert dust.path.velocity == (0.0, 0.0)
-    assert counted > 10
+
+
+def test_unclear_photos_stay_or_go_any_way(pictures):
+    ways = []
+    for scene in scenes(pictures, "unclear", 60):
+        (photo,) = scene.layers
+        assert scene.shutter < 0.1
+        ways.append(np.sign([photo.path.velocity[0], photo.path.approach]))
+    assert 0.2 < np.mean([way.any() for way in ways]) < 0.8
+    for side in (-1, 1):
+        assert (np.asarray(ways) == side).any(axis=0).all()
 
 
 def test_all_kinds_of_scenes_occur_in_their_shares(pictures):
     cues = [draw_scene(np.random.default_rng(seed), pictures, 64, 64).cue for seed in range(300)]
     for cue, share in CUES:
         assert cues.count(cue) / 300 == pytest.approx(share, abs=0.1)
+
+
+def test_kinds_of_scenes_can_be_chosen(pictures):
+    both = choose_cues("unclear, fall")
+    drawn = {draw_scene(np.random.default_rng(seed), pictures, 64, 64, both).cue for seed in range(30)}
+    assert drawn == {"unclear", "fall"}
+    with pytest.raises(BadInput, match="no cue 'fly'; there are heading, follow"):
+        StillCueSettings(cues="fall,fly")
 
 
 def test_the_same_seed_makes_the_same_still(pictures):
