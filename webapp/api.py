@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from model.estimate import Estimate
 from model.methods import DEFAULT_METHOD, available_methods
 from model.overlay.figure import figure_json as figure_as_json
-from model.overlay.figure import shown_first
+from model.overlay.numbers import shown_first
 from model.overlay.truth import true_motion
 from model.video import read_frame
 from webapp.backend import backend

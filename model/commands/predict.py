@@ -48,8 +48,8 @@ def command(
             raise BadInput(f"There is no folder {target.parent} for {target.name}; make it first.")
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.overlay.arrows import draw_prediction, write_png
-    from model.overlay.figure import summary
     from model.overlay.html import write_html
+    from model.overlay.motion import summary
     from model.predictor.predict import Predictor, predict_file
 
     prediction, picture = predict_file(image, Predictor.load(weights, device), grid)

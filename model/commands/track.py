@@ -10,8 +10,8 @@ from model.commands.partial import Job, load_state, partial_path, save_partial, 
 from model.engine import State
 from model.errors import BadInput, Stopped
 from model.methods import DEFAULT_METHOD, check_method, is_prediction, tracker_name
-from model.overlay.figure import summary
 from model.overlay.html import write_html
+from model.overlay.motion import summary
 from model.overlay.render import write_overlay
 from model.progress import ReportProgress
 from model.track import TrackRequest, frame_indices, track_file

@@ -4,9 +4,7 @@ import base64
 import dataclasses
 import io
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +12,11 @@ from PIL import Image
 from plotly.graph_objects import Figure, Scattergl  # here, so that threads need not load them at once
 from plotly.utils import PlotlyJSONEncoder
 
-from model.methods import is_prediction
-from model.overlay.colours import STILL, direction_colour, speed_colour
+from model.overlay.colourings import ColourBins, Colouring, colourings
+from model.overlay.motion import speed_at
+from model.overlay.numbers import LARGEST_EXACT, viewer_numbers
 from model.overlay.truth import TrueMotion
 from model.tracks import Tracks
-
-Colouring = Literal["direction", "speed"]
-
-DIRECTIONS = 16
-"""Sectors of the circle; points in one sector share one trace, because a WebGL line has one colour."""
-
-SPEEDS = 16
-"""Equal steps of the speed scale, from 0 to its top."""
 
 HIDDEN_COLOUR = "rgba(215, 224, 234, 0.2)"
 HIDDEN_OPACITY = 0.3
@@ -34,12 +25,6 @@ HEAD_SIZE = 7
 HEAD_OUTLINE = "rgba(8, 12, 18, 0.65)"  # heads stay visible on bright frames
 JPEG_QUALITY = 88
 
-LARGEST_EXACT = 1 << 19
-"""Points times frames up to which positions travel as float32 and every step is a vertex of a line."""
-
-_WHOLE = 32_000
-"""Positions of more travel as whole numbers of this size at most (int16), in steps of a power of two."""
-
 HOVER = (
     "<b>point %{customdata[0]}</b>  frame %{customdata[1]}<br>"
     "x %{x:.1f}  y %{y:.1f} px<br>"
@@ -47,82 +32,6 @@ HOVER = (
     "speed %{customdata[3]:.2f} px/frame<br>"
     "visibility %{customdata[4]:.0%}<extra></extra>"
 )
-
-
-@dataclass(frozen=True)
-class ColourBins:
-    """One way of colouring points with a handful of colours.
-
-    bins: uint8 `[N]`, the colour's index for each point.
-    colours: CSS colours, one for each index.
-    top: the value at the upper end of the scale (px/frame), or None for a circular scale.
-    """
-
-    bins: NDArray[np.uint8]
-    colours: tuple[str, ...]
-    top: float | None = None
-
-
-def total_displacement(tracks: Tracks) -> NDArray[np.float32]:
-    """Displacement of each point from the first to the last frame: float32 `[N, 2]`, pixels."""
-    return np.asarray(tracks.points[-1] - tracks.points[0], dtype=np.float32)
-
-
-def mean_speed(tracks: Tracks) -> NDArray[np.float32]:
-    """Length of each point's path over the frames it took: float32 `[N]`, pixels per source frame."""
-    length = np.linalg.norm(np.diff(tracks.points, axis=0), axis=2).sum(axis=0)
-    return np.asarray(length / max(1, int(tracks.frames[-1] - tracks.frames[0])), dtype=np.float32)
-
-
-def direction_bins(displacements: NDArray[np.float32]) -> ColourBins:
-    """Sort displacements `[N, 2]` into sectors of the circle; the last index holds the still points.
-
-    Sector k is centred at k · 360° / DIRECTIONS, measured from +x (right) towards +y (down).
-    """
-    sector = 2 * np.pi / DIRECTIONS
-    angles = np.arctan2(displacements[:, 1], displacements[:, 0])
-    bins = np.round(angles / sector).astype(np.int64) % DIRECTIONS
-    bins[np.linalg.norm(displacements, axis=1) < STILL] = DIRECTIONS
-    centres = np.arange(DIRECTIONS) * sector
-    # Long vectors, so that the colours are those of clear motion; a zero vector for the still points.
-    samples = np.concatenate([np.stack([np.cos(centres), np.sin(centres)], axis=1) * 1000, np.zeros((1, 2))])
-    colours = direction_colour(samples.astype(np.float32))
-    return ColourBins(bins.astype(np.uint8), _css(colours))
-
-
-def speed_bins(speeds: NDArray[np.float32]) -> ColourBins:
-    """Sort speeds `[N]` (px/frame) into equal steps from 0 to a round number near the 98th percentile."""
-    top = _round_up(float(np.percentile(speeds, 98))) if speeds.size else 1.0
-    bins = np.clip(np.floor(speeds / top * SPEEDS), 0, SPEEDS - 1)
-    centres = (np.arange(SPEEDS) + 0.5) / SPEEDS * top
-    return ColourBins(bins.astype(np.uint8), _css(speed_colour(centres.astype(np.float32), top)), top)
-
-
-def summary(tracks: Tracks) -> str:
-    """Say in one line what the tracks hold, for people who cannot or need not see the picture."""
-    count = tracks.points.shape[1]
-    points = "1 point" if count == 1 else f"{count:,} points"
-    frames = "1 frame" if len(tracks.frames) == 1 else f"{len(tracks.frames):,} frames"
-    if count == 0:
-        return f"No points over {frames}."
-    displacement = np.linalg.norm(total_displacement(tracks), axis=1)
-    visible = float(tracks.visible[-1].mean())
-    if is_prediction(tracks.method.name):
-        ahead = int(tracks.frames[-1] - tracks.frames[0])
-        return (
-            f"{points} predicted {ahead} frame{'' if ahead == 1 else 's'} ahead from one image; median "
-            f"displacement {np.median(displacement):.1f} px, largest {displacement.max():.1f} px; "
-            f"{visible:.0%} expected inside it at the end."
-        )
-    return (
-        f"{points} over {frames}; median displacement {np.median(displacement):.1f} px, "
-        f"largest {displacement.max():.1f} px; {visible:.0%} visible at the end."
-    )
-
-
-def shown_first(tracks: Tracks) -> int:
-    """Return the position that a viewer begins with: the first frame, or the end of a prediction."""
-    return len(tracks.frames) - 1 if is_prediction(tracks.method.name) else 0
 
 
 def figure(
@@ -154,14 +63,8 @@ def figure(
     """
     if not 0 <= position < len(tracks.frames):
         raise ValueError(f"position must be 0 to {len(tracks.frames) - 1}, not {position}.")
-    ways: dict[Colouring, ColourBins] = {
-        "direction": direction_bins(total_displacement(tracks)),
-        "speed": speed_bins(mean_speed(tracks)),
-    }
+    ways = colourings(tracks)
     chosen = ways[colour]
-    layout = _layout(tracks, image, ways, position)
-    layout["meta"]["stillmotion"] |= _truth_numbers(truth, tracks.size)
-    layout["meta"]["stillmotion"] |= _interval_numbers(interval, tracks.size)
     traces = []
     if lines:
         drawn = _thinned(tracks)
@@ -171,7 +74,8 @@ def figure(
             for index in np.unique(chosen.bins)
         ]
         traces.append(_heads_trace(tracks, position, chosen))
-    return Figure(data=traces, layout=layout)
+    numbers = viewer_numbers(tracks, ways, position, truth, interval)
+    return Figure(data=traces, layout=_layout(image, tracks.size, numbers))
 
 
 def figure_json(
@@ -291,27 +195,13 @@ def _heads_trace(tracks: Tracks, position: int, chosen: ColourBins) -> Scattergl
     )
 
 
-def speed_at(tracks: Tracks, position: int) -> NDArray[np.float32]:
-    """Speed of each point on its way into the frame at `position` (out of it, for the first).
-
-    Returns float32 `[N]`, pixels per source frame; 0 where there is only one frame.
-    """
-    if len(tracks.frames) < 2:
-        return np.zeros(tracks.points.shape[1], dtype=np.float32)
-    end = max(1, position)
-    step = np.linalg.norm(tracks.points[end] - tracks.points[end - 1], axis=1)
-    return np.asarray(step / float(tracks.frames[end] - tracks.frames[end - 1]), dtype=np.float32)
-
-
-def _layout(
-    tracks: Tracks, image: NDArray[np.uint8] | str, ways: Mapping[Colouring, ColourBins], position: int
-) -> dict[str, Any]:
-    height, width = tracks.size
+def _layout(image: NDArray[np.uint8] | str, size: tuple[int, int], numbers: dict[str, Any]) -> dict[str, Any]:
+    height, width = size
     # Pixel centres are at integers, so the picture reaches half a pixel beyond the first and last.
     hidden_axis: dict[str, Any] = {"visible": False, "fixedrange": False, "autorange": False}
     return {
         "template": "none",
-        "meta": {"stillmotion": _numbers(tracks, ways, position)},
+        "meta": {"stillmotion": numbers},
         "images": [
             {
                 "source": image if isinstance(image, str) else jpeg_url(image),
@@ -343,71 +233,6 @@ def _layout(
     }
 
 
-def _numbers(tracks: Tracks, ways: Mapping[Colouring, ColourBins], position: int) -> dict[str, Any]:
-    """Everything the viewer needs, once; arrays travel as base64 typed arrays."""
-    # Eight bits are enough to show; 128 and above reads as visible, as above 0.5 does.
-    visibility = np.round(tracks.visibility * 255)
-    visibility = np.where(tracks.visible, np.maximum(visibility, 128), np.minimum(visibility, 127))
-    seams = np.zeros(0) if tracks.handovers is None else np.flatnonzero(tracks.handovers)
-    return {
-        "version": 2,
-        "size": list(tracks.size),
-        "frames": tracks.frames.tolist(),
-        "fps": tracks.fps,
-        "grid": None if tracks.grid is None else list(tracks.grid),
-        "method": tracks.method.name,
-        "is_prediction": is_prediction(tracks.method.name),
-        "position": position,
-        "summary": summary(tracks),
-        **_positions(tracks.points, tracks.size),
-        "visibility": visibility.astype(np.uint8),
-        # Where points were handed on: frame's row times number of points, plus the point.
-        "handovers": seams.astype(np.int32),
-        "colourings": {
-            name: {"bins": way.bins, "colours": list(way.colours), "top": way.top}
-            for name, way in ways.items()
-        },
-    }
-
-
-def _truth_numbers(truth: TrueMotion | None, size: tuple[int, int]) -> dict[str, Any]:
-    """What the viewer needs of the true motion."""
-    if truth is None:
-        return {}
-    numbers = {
-        **_positions(truth.points, size),
-        "visible": truth.visible.astype(np.uint8),
-        "summary": truth.summary,
-    }
-    return {"truth": numbers}
-
-
-def _interval_numbers(interval: NDArray[np.float32] | None, size: tuple[int, int]) -> dict[str, Any]:
-    """What the viewer needs of the interval."""
-    if interval is None:
-        return {}
-    low, high = (_positions(bound, size) for bound in interval)
-    return {"interval": {"low": low, "high": high}}
-
-
-def _positions(points: NDArray[np.float32], size: tuple[int, int]) -> dict[str, Any]:
-    """Return positions `[T, N, 2]` as {points, scale}: with a scale, position = origin + step · value.
-
-    Exact for up to `LARGEST_EXACT` positions, rounded to whole steps beyond. What lies more than one frame
-    outside the frame, where nobody looks, is then moved to there.
-    """
-    if points.shape[0] * points.shape[1] <= LARGEST_EXACT:
-        return {"points": points, "scale": None}
-    extent = np.array([size[1], size[0]])
-    origin = (extent - 1) / 2
-    offset = np.clip(points - origin, -1.5 * extent, 1.5 * extent)
-    step = 2.0 ** max(-5, int(np.ceil(np.log2(max(1.0, np.abs(offset).max()) / _WHOLE))))
-    return {
-        "points": np.round(offset / step).astype(np.int16),
-        "scale": {"step": step, "origin": origin.tolist()},
-    }
-
-
 def _merged(
     points: NDArray[np.float32], drawn: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -419,14 +244,3 @@ def _merged(
     line = np.full((count, frames + 1, 2), np.nan, dtype=np.float32)
     line[:, :frames] = np.where(drawn[:, :, None], points, np.nan).transpose(1, 0, 2)
     return line[:, :, 0].ravel(), line[:, :, 1].ravel()
-
-
-def _css(colours: NDArray[np.uint8]) -> tuple[str, ...]:
-    return tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colours.tolist())
-
-
-def _round_up(value: float) -> float:
-    """Round up to 1, 1.5, 2, 3, 5 or 7 times a power of ten, and to at least 0.1."""
-    value = max(value, 0.1)
-    power = 10.0 ** np.floor(np.log10(value))
-    return float(next(step * power for step in (1, 1.5, 2, 3, 5, 7, 10) if step * power >= value * 0.999))

@@ -12,7 +12,9 @@ from plotly.offline import get_plotlyjs
 
 from model.files import write_whole
 from model.methods import is_prediction
-from model.overlay.figure import figure_json, jpeg_url, shown_first, summary
+from model.overlay.figure import figure_json, jpeg_url
+from model.overlay.motion import summary
+from model.overlay.numbers import shown_first
 from model.tracks import Tracks
 
 VIEWER_FOLDER = Path(__file__).parent

@@ -14,18 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model.grid import query_grid
-from model.overlay.figure import (
-    DIRECTIONS,
-    direction_bins,
-    figure,
-    figure_json,
-    mean_speed,
-    shown_first,
-    speed_at,
-    speed_bins,
-    summary,
-)
+from model.overlay.colourings import DIRECTIONS, direction_bins, speed_bins
+from model.overlay.figure import figure, figure_json
 from model.overlay.html import write_html
+from model.overlay.motion import mean_speed, speed_at, summary
+from model.overlay.numbers import shown_first
 from model.overlay.truth import TrueMotion, true_motion
 from model.tracks import Method, Tracks
 

@@ -1,0 +1,52 @@
+"""What the points of `Tracks` do: displacement, speed, and a line that sums them up."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.methods import is_prediction
+from model.tracks import Tracks
+
+
+def total_displacement(tracks: Tracks) -> NDArray[np.float32]:
+    """Displacement of each point from the first to the last frame: float32 `[N, 2]`, pixels."""
+    return np.asarray(tracks.points[-1] - tracks.points[0], dtype=np.float32)
+
+
+def mean_speed(tracks: Tracks) -> NDArray[np.float32]:
+    """Length of each point's path over the frames it took: float32 `[N]`, pixels per source frame."""
+    length = np.linalg.norm(np.diff(tracks.points, axis=0), axis=2).sum(axis=0)
+    return np.asarray(length / max(1, int(tracks.frames[-1] - tracks.frames[0])), dtype=np.float32)
+
+
+def speed_at(tracks: Tracks, position: int) -> NDArray[np.float32]:
+    """Speed of each point on its way into the frame at `position` (out of it, for the first).
+
+    Returns float32 `[N]`, pixels per source frame; 0 where there is only one frame.
+    """
+    if len(tracks.frames) < 2:
+        return np.zeros(tracks.points.shape[1], dtype=np.float32)
+    end = max(1, position)
+    step = np.linalg.norm(tracks.points[end] - tracks.points[end - 1], axis=1)
+    return np.asarray(step / float(tracks.frames[end] - tracks.frames[end - 1]), dtype=np.float32)
+
+
+def summary(tracks: Tracks) -> str:
+    """Say in one line what the tracks hold, for people who cannot or need not see the picture."""
+    count = tracks.points.shape[1]
+    points = "1 point" if count == 1 else f"{count:,} points"
+    frames = "1 frame" if len(tracks.frames) == 1 else f"{len(tracks.frames):,} frames"
+    if count == 0:
+        return f"No points over {frames}."
+    displacement = np.linalg.norm(total_displacement(tracks), axis=1)
+    visible = float(tracks.visible[-1].mean())
+    if is_prediction(tracks.method.name):
+        ahead = int(tracks.frames[-1] - tracks.frames[0])
+        return (
+            f"{points} predicted {ahead} frame{'' if ahead == 1 else 's'} ahead from one image; median "
+            f"displacement {np.median(displacement):.1f} px, largest {displacement.max():.1f} px; "
+            f"{visible:.0%} expected inside it at the end."
+        )
+    return (
+        f"{points} over {frames}; median displacement {np.median(displacement):.1f} px, "
+        f"largest {displacement.max():.1f} px; {visible:.0%} visible at the end."
+    )
