@@ -230,8 +230,7 @@ def discard_cancelled(settings: Settings, database: Database, run_id: str) -> No
 
     A run that was started again elsewhere keeps its files.
     """
-    with database.session() as session:
-        run = session.get(Run, run_id)
+    run = database.find(Run, run_id)
     if run is not None and run.state != RunState.CANCELLED:
         return
     shutil.rmtree(scratch_folder(settings, run_id), ignore_errors=True)

@@ -23,8 +23,7 @@ def home() -> str:
 @blueprint.get("/clips/<clip_id>")
 def clip(clip_id: str) -> str:
     """Look at a clip, choose how to track it, and start."""
-    with backend().database.session() as session:
-        found = session.get(Clip, clip_id)
+    found = backend().database.find(Clip, clip_id)
     if found is None:
         abort(404, description="This clip does not exist, or it was deleted.")
     # Any grid lies evenly between the corners of the 2×2 one.
@@ -83,8 +82,7 @@ def viewer_style() -> Response:
 
 
 def _run(run_id: str) -> Run:
-    with backend().database.session() as session:
-        found = session.get(Run, run_id)
+    found = backend().database.find(Run, run_id)
     if found is None:
         abort(404, description="This run does not exist, or its clip was deleted.")
     return found

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy
 from alembic import command
@@ -67,6 +67,9 @@ def now() -> datetime:
 
 class Base(DeclarativeBase):
     """The tables' common ground."""
+
+
+Record = TypeVar("Record", bound=Base)
 
 
 class Clip(Base):
@@ -175,6 +178,11 @@ class Database:
         """Lend a session whose changes are committed at the end, or undone by an exception."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
+
+    def find(self, kind: type[Record], identifier: str) -> Record | None:
+        """Return the row of a kind with that id; None when there is none."""
+        with self.session() as session:
+            return session.get(kind, identifier)
 
     def close(self) -> None:
         """Close all connections; needed before a fork."""

@@ -1,4 +1,4 @@
-"""A run's row and its results, for request handlers; what is not there is an HTTP error in one sentence."""
+"""A run's results, for request handlers; what is not there is an HTTP error in one sentence."""
 
 from flask import abort
 
@@ -6,18 +6,10 @@ from model.errors import BadInput
 from model.predictor.prediction import Prediction
 from model.tracks import Tracks
 from webapp.backend import backend
+from webapp.lookups import find_run
 from webapp.records import UNFINISHED, Run
 
 GONE = "The run's tracks are gone from the storage; start it again."
-
-
-def find_run(run_id: str) -> Run:
-    """Return a run, or answer 404."""
-    with backend().database.session() as session:
-        found = session.get(Run, run_id)
-    if found is None:
-        abort(404, description=f"There is no run “{run_id[:60]}”.")
-    return found
 
 
 def run_with_tracks(run_id: str) -> Run:

@@ -58,11 +58,6 @@ def list_samples(folder: Path) -> list[Sample]:
     return [Sample.from_json(folder, entry) for entry in entries]
 
 
-def find_sample(folder: Path, name: str) -> Sample | None:
-    """Return the sample of that name."""
-    return next((sample for sample in list_samples(folder) if sample.name == name), None)
-
-
 def store_sample(backend: Backend, sample: Sample) -> tuple[Clip, bool]:
     """Make a sample a clip like an uploaded one and return (clip, whether it is new)."""
     copy = HashedFile(backend.settings.temporary_folder)

@@ -1,0 +1,34 @@
+"""Files as answers: for saving, to be kept by the browser, from the storage."""
+
+from flask import Response, send_file
+
+from webapp.backend import backend
+
+FOREVER = 365 * 24 * 3600
+"""Seconds; what an id or a hash names never changes."""
+
+
+def stored(key: str, content_type: str, name: str | None = None) -> Response:
+    """Send a stored file; with a name it is for saving."""
+    storage = backend().storage
+    path = storage.local_path(key)
+    return send_file(
+        path if path is not None else storage.open(key),
+        content_type,
+        as_attachment=name is not None,
+        download_name=name,
+    )
+
+
+def attached(response: Response, name: str) -> Response:
+    """Let the browser save an answer under a name."""
+    response.headers["Content-Disposition"] = f"attachment; filename={name}"
+    return response
+
+
+def kept(response: Response) -> Response:
+    """Let the browser keep what never changes."""
+    response.cache_control.private = True
+    response.cache_control.max_age = FOREVER
+    response.cache_control.no_cache = None
+    return response
