@@ -3,7 +3,7 @@
 // The address holds the filters and the sample's place among them: ?split=train&min_motion=2&position=12.
 
 import { request } from "./api.js";
-import { METHODS, byId, bytes, count, element, say, showFacts } from "./format.js";
+import { METHODS, byId, bytes, count, element, say, scriptsLoaded, showFacts } from "./format.js";
 import { showViewer } from "./viewer.js";
 
 const { name } = byId("dataset").dataset;
@@ -147,12 +147,6 @@ function sampleFacts({ facts, motion, moving, visible, quality, split }) {
     ["Quality", quality === null ? "not checked" : percent(quality)],
     ["Picture", `${facts.image_size[1]} × ${facts.image_size[0]} of ${facts.size[1]} × ${facts.size[0]} px`],
   ];
-}
-
-/** Plotly is a deferred script, and this module may run before the page has it. */
-async function scriptsLoaded() {
-  if (document.readyState !== "complete") await new Promise((resolve) => addEventListener("load", resolve));
-  if (!window.Plotly) throw new Error("The drawing library could not be loaded.");
 }
 
 function announce(text) {

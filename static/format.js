@@ -112,3 +112,9 @@ export function paintRange(input) {
 }
 
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Plotly is a deferred script, and a module may run before the page has it. */
+export async function scriptsLoaded() {
+  if (document.readyState !== "complete") await new Promise((resolve) => addEventListener("load", resolve));
+  if (!window.Plotly) throw new Error("The drawing library could not be loaded.");
+}

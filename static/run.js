@@ -2,7 +2,7 @@
 
 import { API, Refused, Unreachable, request } from "./api.js";
 import {
-  byId, count, isPrediction, pause, runFacts, say, seconds, setBar, settingsOf, showFacts,
+  byId, count, isPrediction, pause, runFacts, say, scriptsLoaded, seconds, setBar, settingsOf, showFacts,
 } from "./format.js";
 import { showViewer } from "./viewer.js";
 
@@ -102,12 +102,6 @@ async function showTracks(run) {
   } catch (error) {
     say(byId("run-error"), `The tracks cannot be shown: ${error.message}`);
   }
-}
-
-/** Plotly is a deferred script, and this module may run before the page has it. */
-async function scriptsLoaded() {
-  if (document.readyState !== "complete") await new Promise((resolve) => addEventListener("load", resolve));
-  if (!window.Plotly) throw new Error("the drawing library could not be loaded.");
 }
 
 async function startAgain(run) {

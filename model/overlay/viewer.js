@@ -124,7 +124,7 @@ export async function showViewer(root, figure, frameUrl, { signal } = {}) {
   layout.hoverlabel = { bgcolor: "#11151b", bordercolor: "#3a4553", font };
   layout.modebar = { bgcolor: "rgba(7, 9, 12, 0.55)", color: "#c6d0dc", activecolor: "#ffffff" };
   layout.images[0].source = await frames.get(state.position).catch(() => layout.images[0].source);
-  numbers.sizes = sizesFor(numbers, plot.getBoundingClientRect().width);
+  numbers.sizes = sizesFor(numbers, plot.getBoundingClientRect().width, state.tips);
   await Plotly.newPlot(plot, traces(numbers, state), layout, {
     displaylogo: false,
     responsive: true,
@@ -396,18 +396,24 @@ function traces(numbers, state) {
   return all;
 }
 
+/** Whole paths as arrows, for a picture that stands still: with tips, and a prediction's intervals at the end. */
+export function arrowTraces(numbers, screenWidth) {
+  const state = { position: numbers.count - 1, colour: "direction", trail: "all", hidden: "dim", interval: true, tips: true };
+  return traces({ ...numbers, sizes: sizesFor(numbers, screenWidth, state.tips) }, state);
+}
+
 /** The look of the intervals of `intervalArrays`. */
-export function intervalTrace() {
+function intervalTrace() {
   const look = { type: "scattergl", mode: "lines", line: INTERVAL_LINE, hoverinfo: "skip", showlegend: false };
   return { ...look, meta: { role: "interval" } };
 }
 
 /** Heads and lines thin out where points are close to each other on the screen. */
-function sizesFor(numbers, screenWidth) {
+function sizesFor(numbers, screenWidth, tips) {
   const spacing = screenWidth / Math.sqrt(Math.max(1, numbers.points));
   const head = Math.max(3.5, Math.min(7, 0.2 * spacing));
   return {
-    head: numbers.is_prediction ? Math.min(4, head) : head, // an arrow's tip must be seen beside it
+    head: tips ? Math.min(4, head) : head, // an arrow's tip must be seen beside it
     line: Math.max(1.1, Math.min(1.8, 0.05 * spacing)),
   };
 }
@@ -426,33 +432,29 @@ function lineArrays(numbers, state) {
   const dimmed = state.hidden === "dim" ? everyone.filter((point) => someHidden(numbers, from, to, point)) : [];
   return [
     merge(numbers, dimmed, from, to, nearHidden),
-    ...usedBins(way).map((bin) =>
-      withTips(
-        numbers,
-        way.groups[bin],
-        to,
-        merge(numbers, way.groups[bin], from, to, (index, point) => isVisible(numbers, index, point)),
-      ),
-    ),
+    ...usedBins(way).map((bin) => {
+      const lines = merge(numbers, way.groups[bin], from, to, (index, point) => isVisible(numbers, index, point));
+      return state.tips ? withTips(numbers, way.groups[bin], to, lines) : lines;
+    }),
     ...(numbers.interval ? [intervalArrays(numbers, state.interval ? state.position : -1, state.hidden)] : []),
     ...(numbers.truth ? [truthArrays(numbers.truth, state.truth, from, to)] : []),
     ...(numbers.handovers.length > 0 ? [seamArrays(numbers, state, from, to)] : []),
   ];
 }
 
-/** Make arrows of a prediction's paths: two short strokes where each ends. */
+/** Make arrows of paths: two short strokes where each ends. */
 function withTips(numbers, points, to, { x, y }) {
-  if (!numbers.is_prediction || to === 0) return { x, y };
+  if (to === 0) return { x, y };
   const longest = 0.2 * Math.sqrt((numbers.width * numbers.height) / numbers.points);
   const tips = { x: [...x], y: [...y] };
-  const at = (index, point) => 2 * (index * numbers.points + point);
   for (const point of points) {
     if (!isVisible(numbers, to, point)) continue;
-    const [endX, endY] = numbers.xy.slice(at(to, point), at(to, point) + 2);
-    const [beginX, beginY] = numbers.xy.slice(at(0, point), at(0, point) + 2);
+    const [endX, endY] = positionOf(numbers, to, point);
+    const [beginX, beginY] = positionOf(numbers, 0, point);
     const way = Math.hypot(endX - beginX, endY - beginY);
     if (way < 5 * NEGLIGIBLE) continue;
-    const angle = Math.atan2(endY - numbers.xy[at(to - 1, point) + 1], endX - numbers.xy[at(to - 1, point)]);
+    const [beforeX, beforeY] = lastAway(numbers, point, to);
+    const angle = Math.atan2(endY - beforeY, endX - beforeX);
     const length = Math.min(longest, 0.45 * way);
     for (const [turn, order] of [[2.6, 0], [-2.6, 1]]) {
       const stroke = [endX + length * Math.cos(angle + turn), endY + length * Math.sin(angle + turn)];
@@ -463,8 +465,23 @@ function withTips(numbers, points, to, { x, y }) {
   return { x: Float32Array.from(tips.x), y: Float32Array.from(tips.y) };
 }
 
+/** Where a path last was clearly away from its end: what the arrow's tip points away from. */
+function lastAway(numbers, point, to) {
+  const [endX, endY] = positionOf(numbers, to, point);
+  for (let index = to - 1; index > 0; index--) {
+    const [x, y] = positionOf(numbers, index, point);
+    if (Math.hypot(endX - x, endY - y) >= 5 * NEGLIGIBLE) return [x, y];
+  }
+  return positionOf(numbers, 0, point);
+}
+
+function positionOf({ xy, points }, index, point) {
+  const place = 2 * (index * points + point);
+  return [xy[place], xy[place + 1]];
+}
+
 /** Each point's interval in one frame as a rectangle, all in one line broken by NaN; position -1: none. */
-export function intervalArrays(numbers, position, hidden = "dim") {
+function intervalArrays(numbers, position, hidden) {
   const { low, high } = numbers.interval;
   const x = [];
   const y = [];
@@ -693,6 +710,7 @@ function initialState(numbers) {
     hidden: "dim",
     rate: numbers.count <= SHORT ? 5 : Math.min(30, realRate(numbers) || 10),
     shade: 80,
+    tips: numbers.is_prediction,
     interval: Boolean(numbers.interval),
     seams: false,
     truth: false,

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from playwright.sync_api import BrowserContext, Page, expect
 
 from model.overlay.html import write_html
 from model.predictor.prediction import Prediction
 from tests.browser.conftest import watch
-from tests.browser.viewing import SIZE, go_to, heads, line_vertices, on_screen
+from tests.browser.viewing import SIZE, VELOCITY, go_to, heads, line_vertices, on_screen
 from tests.media import texture, write_image
 from tests.predictors import HORIZON
 from tests.webapp.stack import Stack
@@ -144,6 +145,24 @@ def value(page: Page, name: str) -> float:
     return float(row.locator("td").first.inner_text().split()[0])
 
 
+def tips(page: Page, plot: str) -> NDArray[np.float64]:
+    """The arrow tips of a comparison's picture: [[left end, tip, right end], ...], `[n, 3, 2]`."""
+    found = page.evaluate(
+        """(plot) => {
+            const {data} = document.getElementById(plot);
+            const heads = data.find((trace) => trace.meta.role === 'heads');
+            const ends = new Set(Array.from(heads.x, (x, k) => `${x} ${heads.y[k]}`));
+            return data.filter((trace) => trace.meta.role === 'trails').flatMap(({x, y}) => {
+                const lines = [[]];
+                x.forEach((v, k) => Number.isNaN(v) ? lines.push([]) : lines.at(-1).push([v, y[k]]));
+                return lines.filter((line) => line.length === 3 && ends.has(line[1].join(' ')));
+            });
+        }""",
+        plot,
+    )
+    return np.array(found, dtype=np.float64).reshape(-1, 3, 2)
+
+
 @pytest.fixture
 def predicted(stack: Stack, clip: Path) -> str:
     run = stack.start_run(stack.upload(clip), method="fcn", grid=5, start=1)
@@ -200,6 +219,11 @@ def test_a_prediction_is_tracked_and_compared(
     page.wait_for_selector(f"#compare[data-shown='{other}']")
     expect(page.locator("#reference option")).to_have_count(2)
     expect(page.locator("#reference-title")).to_contain_text("Tracked with Lucas-Kanade")
+    arrows = tips(page, "reference-plot")
+    assert len(arrows) > 12
+    back = arrows[:, [0, 2]].mean(axis=1) - arrows[:, 1]
+    along = -(back @ VELOCITY) / np.linalg.norm(back, axis=1) / np.linalg.norm(VELOCITY)
+    assert np.median(along) > 0.98  # they point where everything moves
     page.select_option("#reference", reference)
     page.wait_for_selector(f"#compare[data-shown='{reference}']")
     assert f"reference={reference}" in page.url

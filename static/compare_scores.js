@@ -1,0 +1,52 @@
+// The comparison's figures in words: a sentence that sums it up, and the table.
+
+import { count, element } from "./format.js";
+
+export const px = (value) => (value === null ? "–" : `${value.toFixed(value < 10 ? 2 : 1)} px`);
+const share = (value) => (value === null ? "–" : `${Math.round(100 * value)} %`);
+const plain = (value) => (value === null ? "–" : value.toFixed(2));
+
+/** Say in one sentence how far off the points are, beside points that stay where they are. */
+export function verdict(mean, zero, last) {
+  if (mean === null) return `The reference sees none of the points in frame ${last}, so nothing can be measured.`;
+  const off = `In frame ${last} the points are ${px(mean)} from the reference on average; `;
+  if (zero < 0.05) return `${off}in truth they hardly move.`;
+  const ratio = Math.round(100 * (1 - mean / zero));
+  if (ratio === 0) return `${off}points that stay where they are would be as far off.`;
+  if (ratio <= -100) return `${off}${(mean / zero).toFixed(1)} times as far as points that stay where they are (${px(zero)}).`;
+  const better = ratio > 0 ? `${ratio} % nearer` : `${-ratio} % farther off`;
+  return `${off}${better} than points that stay where they are (${px(zero)}).`;
+}
+
+/** The table's rows. */
+export const scoreRows = (found) => scores(found).map(scoreRow);
+
+/** What the rows say, as [name, value, value of zero motion, meaning]. */
+function scores({ pixels, zero_pixels: zero, metrics, zero_metrics: still, frames }) {
+  const rows = [
+    ["Final error, mean", px(pixels.mean_final), px(zero.mean_final), "Distance from the reference at the end, in pixels of the clip."],
+    ["Final error, median", px(pixels.median_final), px(zero.median_final), "Half of the points are nearer than that."],
+    ["Path error, mean", px(pixels.mean_path), px(zero.mean_path), `Distance averaged over the ${count(frames.length - 1, "common frame")} after the first.`],
+    ["EPE", px(metrics.epe), px(still.epe), "The mean final error in pixels of a 256-high image, as papers state it."],
+    ["EPE, moving", px(metrics.epe_moving), px(still.epe_moving), "The same, of points that truly move by more than 1 pixel."],
+    ["ADE", px(metrics.ade), px(still.ade), "The mean path error in pixels of a 256-high image."],
+    ["Direction", plain(metrics.cosine), plain(still.cosine), "Cosine between both directions, of moving points: 1 is right, 0 is no better than chance."],
+    ["Within 4 px", share(metrics.within["4"]), share(still.within["4"]), "Points whose final error is less, in pixels of a 256-high image."],
+  ];
+  if (metrics.hypotheses > 1) {
+    const meaning = `ADE of the nearest of the ${metrics.hypotheses} hypotheses of each point.`;
+    rows.push(["Nearest hypothesis", px(metrics.min_ade), "–", meaning]);
+  }
+  if (metrics.coverage !== null) {
+    rows.push(["90 % interval", share(metrics.coverage), "–", "How many final coordinates lie in it: 90 % would be right."]);
+  }
+  return rows;
+}
+
+function scoreRow([name, value, zero, meaning]) {
+  const row = element("tr");
+  const head = element("th", "", name);
+  head.scope = "row";
+  row.append(head, element("td", "value", value), element("td", "value", zero), element("td", "meaning", meaning));
+  return row;
+}
