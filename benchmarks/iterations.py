@@ -17,6 +17,7 @@ from model.grid import WORKING_SIZE, rescale_points
 from model.pips.network import Pips
 from model.pips.sizes import find_size
 from model.pips.tracker import resize
+from model.pips.visibility import split_weights
 
 ITERATIONS = 6
 THRESHOLDS = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -66,6 +67,6 @@ def report(network: Pips, clips: list[AnnotatedClip]) -> None:
 if __name__ == "__main__":
     _, size, weights, folder, *most = sys.argv
     report(
-        Pips.from_state_dict(read_state_dict(Path(weights)), config=find_size(size)),
+        Pips.from_state_dict(split_weights(read_state_dict(Path(weights)))[0], config=find_size(size)),
         read_annotated(Path(folder))[: int(most[0]) if most else None],
     )

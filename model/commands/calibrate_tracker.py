@@ -52,7 +52,6 @@ def command(
             cutouts=cutouts,
             progress=report,
         )
-    for part in (fitted.refinement, fitted.support):
-        assert part is not None  # both are fitted
-        click.echo(f"Visibility in {type(part).__name__}: {part.visibility}")
+    assert fitted.refinement is not None
+    click.echo(f"Visibility without companions: {fitted.refinement.visibility}")
     click.echo(f"Wrote {out}")

@@ -7,19 +7,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.pips.evidence import companions_evidence
 from model.pips.refinement import RefinementSettings, refine, visibility_evidence
-from model.pips.support import SEEN, SupportSettings, companions_evidence, complete, expect, is_doubtful
+from model.pips.support import SEEN, Companions, SupportSettings, complete, expect, is_doubtful
+from model.pips.visibility import VisibilityNetwork
 
 
 @dataclass(frozen=True)
 class Finishing:
     """What is made of the network's answer.
 
-    refinement: to sub-pixel positions. support: for hidden points. None leaves a part out.
+    refinement: to sub-pixel positions. support: for hidden points. visibility: weighs what both tell of
+    whether a point is visible; without it, what refinement says counts. None leaves a part out.
     """
 
     refinement: RefinementSettings | None = None
     support: SupportSettings | None = None
+    visibility: VisibilityNetwork | None = None
 
 
 UNTOUCHED = Finishing()
@@ -61,10 +65,11 @@ def finish(answer: ChunkAnswer, finishing: Finishing) -> tuple[NDArray[np.float3
     if support is None or answer.count == len(answer.queries):
         return points[:, mine], visible[:, mine]
     found, seen = points[:, mine], visible[:, mine]
-    expected = expect(found, seen, points[:, rest], visible[:, rest], size, support)
-    if support.visibility is not None and evidence is not None:
-        more = companions_evidence(evidence[:, mine], found, expected, size)
-        seen = probabilities(more @ np.asarray(support.visibility))
+    companions = Companions.of(found, seen, points[:, rest], visible[:, rest], size, support)
+    expected = expect(found, companions, size, support)
+    if finishing.visibility is not None and evidence is not None:
+        more = companions_evidence(evidence[:, mine], found, correlation[:, mine], companions, expected, size)
+        seen = probabilities(finishing.visibility.logits(more))
     is_unsure = (seen <= SEEN) | is_doubtful(found, correlation[:, mine], expected, size, support)
     return complete(found, is_unsure, expected), seen
 

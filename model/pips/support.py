@@ -4,9 +4,9 @@ The network follows a point by its looks, so it knows little of one that is cove
 chunk therefore tracks a grid of its own, the support points. Where a query should be is then also said by an
 affine motion that fits the support points seen in a frame; those count that are near it and moved like it
 while it was seen. A query that is hidden is put there, and one that is doubtful: that does not look like
-itself where it was found, and is elsewhere than its companions say. How far the two are apart is also
-evidence of whether it is visible. The grid depends on the frames alone, so a query's result still does not
-depend on which others are tracked with it.
+itself where it was found, and is elsewhere than its companions say. What companions tell is also evidence of
+whether it is visible (see `model.pips.evidence`). The grid depends on the frames alone, so a query's result
+still does not depend on which others are tracked with it.
 """
 
 from dataclasses import dataclass
@@ -35,8 +35,6 @@ class SupportSettings:
     pixels from what the others say (Cauchy's weights).
     least_correlation, distance: a point is doubtful that is less alike (see `model.pips.refinement`), and
     farther, in pixels, from where its companions say.
-    visibility: weights of what tells whether a point is visible, see `companions_evidence`; None: what
-    refinement says.
     """
 
     rows: int = 12
@@ -50,7 +48,6 @@ class SupportSettings:
     agreement: float = 4.0
     least_correlation: float = 0.6
     distance: float = 1.0
-    visibility: tuple[float, ...] | None = None
 
 
 def support_points(size: tuple[int, int], settings: SupportSettings) -> NDArray[np.float32]:
@@ -59,6 +56,38 @@ def support_points(size: tuple[int, int], settings: SupportSettings) -> NDArray[
     x = np.linspace(settings.margin * unit, size[1] - 1 - settings.margin * unit, settings.columns)
     y = np.linspace(settings.margin * unit, size[0] - 1 - settings.margin * unit, settings.rows)
     return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
+
+
+class Companions(NamedTuple):
+    """A chunk's support points, as seen by its queries.
+
+    points: float32 `[S, M, 2]`, tracked. visibility: float32 `[S, M]`, probabilities.
+    likeness: float64 `[N, M]`, 0 to 1: how alike each query and each of them moved where both were seen.
+    """
+
+    points: NDArray[np.float32]
+    visibility: NDArray[np.float32]
+    likeness: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        points: NDArray[np.float32],
+        visibility: NDArray[np.float32],
+        companions: NDArray[np.float32],
+        companions_visibility: NDArray[np.float32],
+        size: tuple[int, int],
+        settings: SupportSettings,
+    ) -> "Companions":
+        """Compare queries, `[S, N, 2]` and `[S, N]`, with support points; size: (height, width) of frames."""
+        likeness = _likeness(
+            (points - points[:1]).astype(np.float64),
+            visibility > SEEN,
+            (companions - companions[:1]).astype(np.float64),
+            companions_visibility > SEEN,
+            settings.likeness * size[0] / REFERENCE_HEIGHT,
+        )
+        return cls(companions, companions_visibility, likeness)
 
 
 class Expected(NamedTuple):
@@ -73,26 +102,20 @@ class Expected(NamedTuple):
 
 def expect(
     points: NDArray[np.float32],
-    visibility: NDArray[np.float32],
-    companions: NDArray[np.float32],
-    companions_visibility: NDArray[np.float32],
+    companions: Companions,
     size: tuple[int, int],
     settings: SupportSettings,
 ) -> Expected:
     """Say where points should be, going by their companions.
 
-    points: float32 `[S, N, 2]`, tracked. visibility: float32 `[S, N]`, probabilities.
-    companions: float32 `[S, M, 2]`, the support points' tracks, with `companions_visibility` `[S, M]`.
-    size: (height, width) of the frames in whose pixels all are.
+    points: float32 `[S, N, 2]`, tracked. size: (height, width) of the frames in whose pixels all are.
     """
-    seen, support_seen = visibility > SEEN, companions_visibility > SEEN
-    moved = (points - points[:1]).astype(np.float64)
-    support_moved = (companions - companions[:1]).astype(np.float64)
-    offset = (companions[:1] - points[0][:, None]).astype(np.float64)  # [N, M, 2], in the first frame
+    support_seen = companions.visibility > SEEN
+    support_moved = (companions.points - companions.points[:1]).astype(np.float64)
+    offset = (companions.points[:1] - points[0][:, None]).astype(np.float64)  # [N, M, 2], in the first frame
     unit = size[0] / REFERENCE_HEIGHT
-    weight = _likeness(moved, seen, support_moved, support_seen, settings.likeness * unit)
     offset /= settings.nearness * unit
-    weight *= np.exp(-(offset**2).sum(axis=2))
+    weight = companions.likeness * np.exp(-(offset**2).sum(axis=2))
     expected = points.astype(np.float64)
     share = np.zeros(points.shape[:2])
     for frame in range(1, len(points)):
@@ -133,7 +156,7 @@ def is_doubtful(
     settings: SupportSettings,
 ) -> NDArray[np.bool_]:
     """Tell which points do not look like themselves and are not where they are expected: bool `[S, N]`."""
-    apart = _apart(points, expected, size)
+    apart = distance_apart(points, expected, size)
     return (
         (correlation < settings.least_correlation)
         & (apart > settings.distance)
@@ -141,23 +164,10 @@ def is_doubtful(
     )
 
 
-def companions_evidence(
-    evidence: NDArray[np.float64],
-    points: NDArray[np.float32],
-    expected: Expected,
-    size: tuple[int, int],
+def distance_apart(
+    points: NDArray[np.float32], expected: Expected, size: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Append how far points are from where they are expected: float64 `[S, N, K + 2]`.
-
-    evidence: float64 `[S, N, K]`, what else tells whether they are visible. The distance, in pixels of
-    frames 192 high, comes in tens (30 at most) and as a logarithm, both times the expectation's share.
-    """
-    apart = _apart(points, expected, size)
-    terms = [np.minimum(apart, 30) / 10, np.log1p(apart)]
-    return np.concatenate([evidence, *[(expected.share * term)[..., None] for term in terms]], axis=-1)
-
-
-def _apart(points: NDArray[np.float32], expected: Expected, size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return how far points are from where they are expected: `[S, N]`, pixels of frames 192 high."""
     offset = expected.points - points
     return np.asarray(np.hypot(offset[..., 0], offset[..., 1]) * (REFERENCE_HEIGHT / size[0]))
 

@@ -22,6 +22,7 @@ from model.pips.chain import EncodedFrame
 from model.pips.finish import Finishing
 from model.pips.network import Pips
 from model.pips.release import PipsUse, read_release
+from model.pips.visibility import VisibilityNetwork, split_weights
 from model.progress import Progress, ReportProgress, ShouldStop, ignore_progress, raise_if_stopped
 from model.tracks import Method
 from model.weights import file_sha256, find_weights, weights_file
@@ -29,11 +30,15 @@ from model.weights import file_sha256, find_weights, weights_file
 
 @dataclass(frozen=True)
 class PipsEngine:
-    """PIPs with its weights, on a device; `use` says how frames go in and what is made of the answers."""
+    """PIPs with its weights, on a device; `use` says how frames go in and what is made of the answers.
+
+    visibility: where the weights have one, see `model.pips.finish`.
+    """
 
     network: Pips
     weights_sha256: str
     use: PipsUse = field(default_factory=PipsUse)
+    visibility: VisibilityNetwork | None = None
 
     @classmethod
     def load(cls, name_or_path: str, device: str = "auto", precision: str = "auto") -> "PipsEngine":
@@ -47,8 +52,10 @@ class PipsEngine:
         found = find_weights(name_or_path)
         path = found if isinstance(found, Path) else weights_file(found)
         release = read_release(path)
-        network = Pips.from_state_dict(read_state_dict(path), config=release.config)
-        return cls(network.with_precision(chosen_precision).to(place), file_sha256(path), release.use)
+        weights, visibility = split_weights(read_state_dict(path))
+        network = Pips.from_state_dict(weights, config=release.config)
+        ready = network.with_precision(chosen_precision).to(place)
+        return cls(ready, file_sha256(path), release.use, visibility)
 
     @property
     def method(self) -> Method:
@@ -142,7 +149,7 @@ class PipsEngine:
             report,
             lambda partial: keep(lambda: original_partial(partial)),
             state,
-            Finishing(self.use.refinement, self.use.support),
+            Finishing(self.use.refinement, self.use.support, self.visibility),
         )
         return original(followed)
 

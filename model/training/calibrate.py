@@ -14,6 +14,7 @@ from model.pips.network import Pips
 from model.pips.refinement import RefinementSettings
 from model.pips.release import PipsRelease, read_release
 from model.pips.support import SupportSettings
+from model.pips.visibility import split_weights
 from model.progress import ReportProgress
 from model.training.fit_visibility import fit_visibility
 
@@ -31,18 +32,21 @@ def calibrate(
 ) -> Finishing:
     """Fit the visibility of trained weights, and write them with it and with support; return what was fitted.
 
-    weights: as `fit_tracker` writes them. out: a .safetensors file; the tensors keep their bits.
+    weights: as `fit_tracker` writes them. out: a .safetensors file; the tensors keep their bits,
+    and those of the network for visibility join them.
     seed, textures, cutouts: of the training, so that no held-out picture is used.
     Raises BadInput when `weights` is no such file, or `out` has another ending.
     """
     if out.suffix != ".safetensors":
         raise BadInput(f"--out must end in .safetensors, not {out.name}.")
-    tensors = read_state_dict(weights)
+    tensors, _ = split_weights(read_state_dict(weights))
     release = read_release(weights)
     network = Pips.from_state_dict(tensors, config=release.config)
     bank = load_bank(seed, textures, cutouts)
     finishing = Finishing(RefinementSettings(), SupportSettings())
     fitted = fit_visibility(network, iterations, finishing, bank, clips=clips, progress=progress)
+    assert fitted.visibility is not None
+    tensors |= fitted.visibility.to_tensors()
     use = replace(release.use, iterations=iterations, refinement=fitted.refinement, support=fitted.support)
     temporary = out.with_name(f".{out.name}.part")
     safetensors.torch.save_file(tensors, temporary, PipsRelease(release.config, use).to_metadata())

@@ -23,6 +23,7 @@ from model.pips.network import Pips
 from model.pips.refinement import RefinementSettings
 from model.pips.release import PipsRelease, PipsUse
 from model.pips.sizes import find_size
+from model.pips.visibility import split_weights
 from model.progress import Progress, ReportProgress, ShouldStop
 from model.training.log import TrainingLog
 from model.training.pips_forward import autocast, forward
@@ -101,9 +102,8 @@ class _Learner:
         torch.manual_seed(settings.seed)
         network = Pips(find_size(settings.size))
         if settings.start_from is not None:
-            network = Pips.from_state_dict(
-                read_state_dict(settings.start_from), config=network.config
-            ).requires_grad_(True)
+            weights, _ = split_weights(read_state_dict(settings.start_from))
+            network = Pips.from_state_dict(weights, config=network.config).requires_grad_(True)
         self.settings = settings
         self.schedule = Schedule(settings.minutes, settings.steps, settings.learning_rate)
         self.network = network.to(device)

@@ -3,6 +3,7 @@
 import csv
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -14,12 +15,14 @@ from model.dataset.synthetic import SyntheticClips, synthesize
 from model.dataset.textures import TextureBank, procedural_bank
 from model.errors import BadInput
 from model.pips import sizes
+from model.pips.evidence import COUNT
 from model.pips.network import Pips, PipsConfig
 from model.pips.release import read_release
+from model.pips.tracker import PipsEngine
 from model.progress import ignore_progress, never_stop
 from model.training.calibrate import calibrate
 from model.training.fit_tracker import TrackerTraining, fit_tracker
-from model.training.fit_visibility import logistic_regression
+from model.training.fit_visibility import fit_network, logistic_regression
 from model.training.pips_forward import TrainingOutput, forward
 from model.training.schedule import Schedule
 from model.training.tracker_losses import LossWeights, tracker_losses
@@ -161,9 +164,11 @@ def test_weights_are_exported_calibrated_and_say_what_they_are(tmp_path) -> None
     assert release.use.iterations == 2
     assert (release.use.refinement, release.use.support) == (fitted.refinement, fitted.support)
     assert len(fitted.refinement.visibility) == 5
-    assert len(fitted.support.visibility) == 7
     before, after = (safetensors.torch.load_file(path) for path in (weights, out))
     assert all(torch.equal(before[name], after[name]) for name in before)
+    engine = PipsEngine.load(str(out), "cpu")
+    evidence = np.random.default_rng(0).normal(size=(3, COUNT))
+    assert np.array_equal(engine.visibility.logits(evidence), fitted.visibility.logits(evidence))
 
 
 @pytest.mark.usefixtures("_tiny_size")
@@ -178,6 +183,17 @@ def test_nothing_is_overwritten_or_begun_by_mistake(tmp_path) -> None:
         fit(tmp_path / "old")
     with pytest.raises(BadInput, match="no size “huge”"):
         fit(tmp_path / "new", replace(SETTINGS, size="huge"))
+
+
+def test_a_network_for_visibility_learns_what_no_line_tells() -> None:
+    """Visible where two coordinates have the same sign, which are given with other middles and spreads."""
+    dice = np.random.default_rng(0)
+    values = dice.normal(size=(6000, 2))
+    visible = values.prod(axis=1) > 0
+    network = fit_network(values * [3.0, 0.2] + [10.0, -1.0], visible)
+    others = dice.normal(size=(2000, 2))
+    told = network.logits(others * [3.0, 0.2] + [10.0, -1.0]) > 0
+    assert (told == (others.prod(axis=1) > 0)).mean() > 0.95
 
 
 def test_logistic_regression_finds_the_fair_threshold() -> None:
