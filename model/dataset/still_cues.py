@@ -12,7 +12,8 @@ from model.dataset.folder import DataFolder
 from model.dataset.sample import MotionSummary, Sample, SampleFacts, jpeg
 from model.dataset.shards import ShardIndex, ShardWriter, archive_name, index_name
 from model.dataset.still_render import move_points, render_still
-from model.dataset.still_scenes import Pictures, choose_cues, draw_scene
+from model.dataset.still_scene import Pictures
+from model.dataset.still_scenes import choose_cues, draw_scene
 from model.dataset.summary import SPLITS, DatasetSummary, ShardSummary
 from model.dataset.textures import TextureBank, load_bank
 from model.errors import BadInput

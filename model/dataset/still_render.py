@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from model.dataset.still_scenes import Layer, StillScene
+from model.dataset.still_scene import Layer, StillScene
 from model.grid import inside_frame
 
 _EXPOSURES = 11

@@ -11,7 +11,8 @@ from model.dataset import still_cues
 from model.dataset.reader import open_dataset
 from model.dataset.still_cues import StillCueSettings, make_still, pictures_of, write_still_cues
 from model.dataset.still_render import _composed, move_points, render_still
-from model.dataset.still_scenes import CUES, Layer, Path, Pictures, StillScene, choose_cues, draw_scene
+from model.dataset.still_scene import Layer, Path, Pictures, StillScene
+from model.dataset.still_scenes import CUES, choose_cues, draw_scene
 from model.dataset.textures import procedural_bank
 from model.errors import BadInput, Stopped
 from model.grid import query_grid
@@ -158,7 +159,7 @@ def test_all_kinds_of_scenes_occur_in_their_shares(pictures):
 
 
 def test_kinds_of_scenes_can_be_chosen(pictures):
-    both = choose_cues("unclear, fall")
+    both = choose_cues("unclear, fall,fall")
     drawn = {draw_scene(np.random.default_rng(seed), pictures, 64, 64, both).cue for seed in range(30)}
     assert drawn == {"unclear", "fall"}
     with pytest.raises(BadInput, match="no cue 'fly'; there are heading, follow"):
