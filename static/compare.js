@@ -23,7 +23,7 @@ let showing = new AbortController();
 
 async function begin() {
   candidate = await request(`/runs/${id}`);
-  showFacts(byId("facts"), runFacts(candidate, Number(fps)));
+  showFacts(byId("facts"), runFacts(candidate, { fps: Number(fps), frames: Number(clipFrames) }));
   if (!ENDED.includes(candidate.state)) candidate = await follow(candidate, "The run is not done yet");
   if (!candidate.links.tracks) {
     return nothing("This run has no tracks", candidate.error ?? "It was cancelled before anything was tracked.");
@@ -53,7 +53,7 @@ function framesOf(run) {
 
 function fillChoice(references) {
   byId("reference").replaceChildren(
-    ...references.map((run) => new Option(`${methodOf(run)}, ${frameSpan(run)}, ${ago(run.created_at)}`, run.id)),
+    ...references.map((run) => new Option(`${methodOf(run)}, ${frameSpan(run, clipFrames)}, ${ago(run.created_at)}`, run.id)),
   );
   byId("choice").hidden = false;
 }

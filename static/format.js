@@ -34,10 +34,15 @@ export const isPrediction = (run) => run.method === "fcn";
 /** A run's last frame in the clip. */
 export const lastFrame = (run) => run.start + (run.frames - 1) * run.frame_step;
 
-/** Which frames a run is about, in a few words. */
-export function frameSpan(run) {
-  if (!isPrediction(run)) return `${run.frames} frames from ${run.start}`;
-  return `predicted from frame ${run.start}, ${count(lastFrame(run) - run.start, "frame")} ahead`;
+/** Which frames of a clip a run is about, in a few words. */
+export function frameSpan(run, clipFrames) {
+  return isPrediction(run) ? `predicted ${ahead(run, clipFrames)}` : `${run.frames} frames from ${run.start}`;
+}
+
+/** Of what a prediction is; a clip of one frame needs no number for it. */
+function ahead(run, clipFrames) {
+  const reach = `${count(lastFrame(run) - run.start, "frame")} ahead`;
+  return clipFrames > 1 ? `from frame ${run.start}, ${reach}` : reach;
 }
 
 /** The settings that start a run like this one. */
@@ -56,14 +61,15 @@ export function clipFacts(clip) {
   return facts;
 }
 
-export function runFacts(run, fps) {
+/** What is to be said of a run, as [name, value] pairs. clip: its {fps, frames}. */
+export function runFacts(run, { fps, frames }) {
   const last = lastFrame(run);
   const step = run.frame_step > 1 ? `, step ${run.frame_step}` : "";
   const facts = [
     ["Method", METHODS[run.method] ?? run.method],
     ["Points", `${run.grid} × ${run.grid}`],
     isPrediction(run)
-      ? ["Predicted", `from frame ${run.start}, ${count(last - run.start, "frame")} ahead`]
+      ? ["Predicted", ahead(run, frames)]
       : ["Frames", `${run.frames} (${run.start} to ${last}${step})`],
   ];
   if (fps > 0) facts.push(["Span", seconds((last - run.start) / fps)]);

@@ -25,18 +25,17 @@ export async function listClips() {
 export async function listRuns({ clip = null, empty }) {
   const list = byId("runs-list");
   let wanted = PAGE;
-  const names = new Map();
+  const clips = new Map(clip ? [[clip.id, clip]] : []);
   async function refresh() {
     const filter = clip ? `&clip=${clip.id}` : "";
     const { items, total } = await request(`/runs?limit=${wanted}${filter}`);
-    await Promise.all(items.map((run) => learnName(run.clip)));
-    const cards = items.map((run) => runCard(run, clip ? "" : names.get(run.clip)));
+    await Promise.all(items.map((run) => learn(run.clip)));
+    const cards = items.map((run) => runCard(run, clips.get(run.clip), !clip));
     fill("runs", total, items.length, cards, empty);
     return items;
   }
-  async function learnName(id) {
-    if (clip || names.has(id)) return;
-    names.set(id, (await request(`/clips/${id}`)).name);
+  async function learn(id) {
+    if (!clips.has(id)) clips.set(id, await request(`/clips/${id}`));
   }
   byId("runs-more").addEventListener("click", () => {
     wanted += PAGE * 2;
@@ -94,10 +93,11 @@ function clipCard(clip) {
   ]);
 }
 
-function runCard(run, name) {
+/** isNamed: whether the card says of which clip the run is. */
+function runCard(run, clip, isNamed) {
   const points = count(run.grid * run.grid, "point");
   const method = METHODS[run.method] ?? run.method;
-  const span = `${points} · ${frameSpan(run)}`;
+  const span = frameSpan(run, clip.frames);
   const state = element("span", "card-line");
   const badge = element("span", `badge ${run.state}`, STATES[run.state]);
   if (run.state === "running") badge.textContent = `${Math.floor(100 * run.progress)} %`;
@@ -106,7 +106,7 @@ function runCard(run, name) {
   return card(
     `/runs/${run.id}`,
     `${API}/clips/${run.clip}/frames/${run.start}.jpg`,
-    name || `${method}, ${points}`,
-    [element("span", "card-line", name ? `${method} · ${span}` : frameSpan(run)), state],
+    isNamed ? clip.name : `${method}, ${points}`,
+    [element("span", "card-line", isNamed ? `${method} · ${points} · ${span}` : span), state],
   );
 }

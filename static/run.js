@@ -6,7 +6,7 @@ import {
 } from "./format.js";
 import { showViewer } from "./viewer.js";
 
-const { run: id, clip, fps, name } = byId("run").dataset;
+const { run: id, clip, fps, frames, name } = byId("run").dataset;
 const ENDED = ["done", "failed", "cancelled"];
 const bar = document.querySelector("#waiting .bar");
 const waitingStage = document.querySelector(".waiting-stage");
@@ -26,7 +26,7 @@ async function follow() {
       await pause(error instanceof Unreachable ? 2000 : 5000);
       continue;
     }
-    showFacts(byId("facts"), runFacts(run, Number(fps)));
+    showFacts(byId("facts"), runFacts(run, { fps: Number(fps), frames: Number(frames) }));
     if (ENDED.includes(run.state)) return showEnd(run);
     showProgress(run);
     await pause(run.state === "queued" ? 700 : 400);

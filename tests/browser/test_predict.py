@@ -40,9 +40,10 @@ def prediction_of(stack: Stack, run: str, folder: Path) -> Prediction:
     return Prediction.load(folder / "motion.npz")
 
 
-def test_an_image_is_uploaded_and_its_motion_predicted(page: Page, stack: Stack, tmp_path: Path) -> None:
+def predict_from_a_still(page: Page, stack: Stack, image: Path) -> None:
+    """Upload an image and predict 6 × 6 points, as a person would."""
     page.goto(stack.url)
-    page.set_input_files("#files", write_image(tmp_path / "still.png", texture(*SIZE, seed=5)))
+    page.set_input_files("#files", image)
     page.click("#found-open")
     page.wait_for_selector("[name=method][value=fcn]:checked")
     for name in ("pips", "lk", "zero"):
@@ -55,8 +56,13 @@ def test_an_image_is_uploaded_and_its_motion_predicted(page: Page, stack: Stack,
     expect(page.locator("#start-run")).to_have_text("Predict")
     page.click("#start-run")
     page.wait_for_selector("#viewer[data-position]", timeout=60_000)
+
+
+def test_an_image_is_uploaded_and_its_motion_predicted(page: Page, stack: Stack, tmp_path: Path) -> None:
+    predict_from_a_still(page, stack, write_image(tmp_path / "still.png", texture(*SIZE, seed=5)))
     expect(page.locator(".viewer-summary")).to_contain_text("36 points predicted 7 frames ahead")
     expect(page.locator("#compare")).to_have_count(0)  # no later frames to compare with
+    expect(page.locator("#facts")).to_contain_text("Predicted7 frames ahead")  # there is only one frame
     run = re.search(r"/runs/(\w+)", page.url)[1]
     prediction = prediction_of(stack, run, tmp_path)
     tracks = prediction.tracks
