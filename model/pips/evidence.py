@@ -1,6 +1,5 @@
 """What tells whether a point is visible beside its looks: where companions are, and who is in its place."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,15 +37,14 @@ def companions_evidence(
     share = expected.share[..., None]
     likely = share * expected.points + (1 - share) * points
     apart = distance_apart(points, expected, size)
-    first = _closeness(companions.points[0], points[0], unit)
     unlike = 1 - companions.likeness
-    around = companions.likeness * first(_AROUND)
-    beside = unlike * first(_BESIDE)
+    around = companions.likeness * _closeness(companions.points[0], points[0], _AROUND * unit)
+    beside = unlike * _closeness(companions.points[0], points[0], _BESIDE * unit)
     rows = []
     for frame in range(len(points)):
         seen = companions.visibility[frame] > SEEN
-        at_found = seen * _closeness(companions.points[frame], points[frame], unit)(_UPON)
-        at_likely = seen * _closeness(companions.points[frame], likely[frame], unit)(_UPON)
+        at_found = seen * _closeness(companions.points[frame], points[frame], _UPON * unit)
+        at_likely = seen * _closeness(companions.points[frame], likely[frame], _UPON * unit)
         rows.append(
             [
                 expected.share[frame] * np.minimum(apart[frame], 30) / 10,
@@ -70,12 +68,12 @@ def companions_evidence(
 
 
 def _closeness(
-    companions: NDArray[np.float32], points: NDArray[np.floating[Any]], unit: float
-) -> Callable[[float], NDArray[np.float64]]:
-    """Return what says for a radius how close `[M, 2]` are to `[N, 2]`: `[N, M]`, 1 for the same place."""
+    companions: NDArray[np.float32], points: NDArray[np.floating[Any]], radius: float
+) -> NDArray[np.float64]:
+    """Say how close `[M, 2]` are to `[N, 2]`: `[N, M]`, 1 in the same place, 1/e at `radius`."""
     offset = companions[None].astype(np.float64) - points[:, None]
-    squared = (offset**2).sum(axis=2) / unit**2
-    return lambda radius: np.exp(-squared / radius**2)
+    closeness: NDArray[np.float64] = np.exp(-(offset**2).sum(axis=2) / radius**2)
+    return closeness
 
 
 def _from_border(

@@ -16,9 +16,11 @@ from torch import Tensor
 from model.checkpoints import read_state_dict
 from model.devices import find_device, find_precision
 from model.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
+from model.errors import BadInput
 from model.grid import WORKING_SIZE, rescale_points
 from model.pips import chain
 from model.pips.chain import EncodedFrame
+from model.pips.evidence import COUNT
 from model.pips.finish import Finishing
 from model.pips.network import Pips
 from model.pips.release import PipsUse, read_release
@@ -53,6 +55,11 @@ class PipsEngine:
         path = found if isinstance(found, Path) else weights_file(found)
         release = read_release(path)
         weights, visibility = split_weights(read_state_dict(path))
+        if visibility is not None and visibility.inputs != COUNT:
+            raise BadInput(
+                f"{path.name} weighs {visibility.inputs} numbers for visibility, but this Stillmotion knows "
+                f"{COUNT}; calibrate it again, or use another version of Stillmotion."
+            )
         network = Pips.from_state_dict(weights, config=release.config)
         ready = network.with_precision(chosen_precision).to(place)
         return cls(ready, file_sha256(path), release.use, visibility)

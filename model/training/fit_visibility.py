@@ -153,10 +153,8 @@ def fit_network(evidence: NDArray[np.float64], truth: NDArray[np.bool_]) -> Visi
     ]
     weight, bias = layers[0]
     layers[0] = (weight / spread[:, None], bias - (middle / spread) @ weight)
-    rounded = [
-        (w.astype(np.float32).astype(np.float64), b.astype(np.float32).astype(np.float64)) for w, b in layers
-    ]
-    return VisibilityNetwork(tuple(rounded))
+    # As it comes back from a file, in float32.
+    return VisibilityNetwork.from_tensors(VisibilityNetwork(tuple(layers)).to_tensors())
 
 
 def _balance(target: Tensor) -> Tensor:

@@ -170,6 +170,14 @@ def test_weights_are_exported_calibrated_and_say_what_they_are(tmp_path) -> None
     evidence = np.random.default_rng(0).normal(size=(3, COUNT))
     assert np.array_equal(engine.visibility.logits(evidence), fitted.visibility.logits(evidence))
 
+    name = "visibility.0.weight"
+    with safetensors.safe_open(out, "pt") as file:
+        metadata = file.metadata()
+    other = tmp_path / "other.safetensors"
+    safetensors.torch.save_file({**after, name: after[name][:7].contiguous()}, other, metadata)
+    with pytest.raises(BadInput, match="weighs 7 numbers for visibility"):
+        PipsEngine.load(str(other), "cpu")
+
 
 @pytest.mark.usefixtures("_tiny_size")
 def test_nothing_is_overwritten_or_begun_by_mistake(tmp_path) -> None:
