@@ -94,15 +94,23 @@ class Command:
             target = _wait(_moments(out, victim, chance, usual, process.pid), process)
             workers = _workers(process.pid)
             kill = Kill(victim, time.monotonic() - begin, _finished(out))
-            if target is not None:
-                os.kill(target, signal.SIGKILL)
+            killed = target is not None and _kill(target)
             _, said = process.communicate(timeout=LONGEST_RUN)
             if target != process.pid and process.returncode != 0:
                 raise RuntimeError(f"convert did not go on without its worker: {said.decode()[-2000:]}")
         _, alive = psutil.wait_procs(workers, timeout=10)
         if alive:
             raise RuntimeError(f"{len(alive)} workers live on")
-        return kill if target is not None else None
+        return kill if killed else None
+
+
+def _kill(process: int) -> bool:
+    """Kill -9 a process; False when it has ended just before."""
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def killed_and_continued(

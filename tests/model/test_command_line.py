@@ -168,7 +168,7 @@ def test_the_same_command_goes_on_after_an_interrupt_to_the_same_bits(tmp_path, 
     once = PipsUse(iterations=1)
     engines = {
         "whole": PipsEngine(network, "0" * 64, once),
-        "t": InterruptedEngine(network, "0" * 64, once, 11.0),
+        "t": InterruptedEngine(network, "0" * 64, once, patience=11.0),
     }
 
     def track(name: str, start: int = 0) -> int:

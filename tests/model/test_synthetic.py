@@ -59,10 +59,10 @@ def test_true_positions_carry_the_first_frames_colours(waves: TextureBank, seed:
     frames, points, visible = clips.frames[0], clips.trajectories[0], clips.visibility[0, 1:]
     first = colours_at(frames[:1], points[:1])
     gap = (colours_at(frames[1:], points[1:]) - first).abs().mean(dim=-1)[visible]
-    assert gap.median() < 2
-    assert gap.mean() < 6  # points on soft edges mix two layers
+    assert gap.median() < 1
+    assert (gap < 4).float().mean() > 0.7  # points on soft edges mix two layers
     shifted = colours_at(frames[1:], points[1:] + torch.tensor([3.0, 2.0]))
-    assert (shifted - first).abs().mean(dim=-1)[visible].mean() > 2 * gap.mean()
+    assert (shifted - first).abs().mean(dim=-1)[visible].median() > 8 * gap.median()
 
 
 def test_visibility_follows_from_what_is_seen(flats: TextureBank) -> None:
