@@ -23,6 +23,7 @@ COMMANDS = {
     "study-heads": "model.commands.study_heads",
     "evaluate": "model.commands.evaluate",
     "calibrate-tracker": "model.commands.calibrate_tracker",
+    "calibrate-predictor": "model.commands.calibrate_predictor",
     "convert": "model.commands.convert",
     "inspect": "model.commands.inspect",
     "bench": "model.commands.bench",

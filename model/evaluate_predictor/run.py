@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from model.errors import BadInput
 from model.evaluate_predictor.baselines import CellMeans, Neighbours
@@ -150,18 +151,11 @@ def _plain(sample: Judged, answer: NDArray[np.float32]) -> Judgement:
 
 def _predicted(sample: Judged, predictor: Predictor) -> Judgement:
     mixture, working = predictor.mixture(sample.picture, sample.queries)
-    steps = sample.truth.shape[1]
-    size = (sample.picture.shape[0], sample.picture.shape[1])
-    scale = torch.tensor([size[1] / working[1], size[0] / working[0]])
 
-    def paths(values: torch.Tensor) -> NDArray[np.float32]:
-        """`[..., T or 1, 2]` in the working image to `[..., T, 2]` in the picture."""
-        moved = values.cpu() * scale
-        if moved.shape[-2] == 1 < steps:  # the end alone: a steady way there
-            moved = moved * (torch.arange(1, steps + 1) / steps)[:, None]
-        return np.asarray(moved.numpy(), np.float32)
+    def paths(values: Tensor) -> NDArray[np.float32]:
+        return in_picture(values, sample, working)
 
-    answer = paths(point_answer(mixture, predictor.use.point)[0])
+    answer = paths(point_answer(mixture, predictor.use)[0])
     low, high = (mixture.quantile((1 + sign * INTERVAL) / 2)[0] for sign in (-1, 1))
     chosen, unit = sample.chosen, sample.unit
     outcome = Outcome(
@@ -171,12 +165,29 @@ def _predicted(sample: Judged, predictor: Predictor) -> Judgement:
         mixture.weight[0].cpu().numpy()[chosen],
         np.stack([paths(low), paths(high)])[:, chosen] / unit,
     )
-    truth = torch.from_numpy(sample.truth[:, -1]) / scale
+    truth = torch.from_numpy(sample.truth[:, -1]) / _scale(sample, working)
     frames = mixture.displacement.shape[3]
     below = mixture.cumulative(truth.to(mixture.displacement)[None, :, None].expand(-1, -1, frames, -1))
     rank = below[0, :, -1].cpu().numpy()[chosen]
     within = np.stack([np.abs(rank - 0.5) <= level / 2 for level in LEVELS], axis=2)
     return Judgement(outcome, _errors(sample, answer), answer, within)
+
+
+def in_picture(values: Tensor, sample: Judged, working: tuple[int, int]) -> NDArray[np.float32]:
+    """Bring displacements `[..., T or 1, 2]` in the working image to `[..., T, 2]` in the sample's picture.
+
+    The end alone is reached at a steady pace. working: (height, width) of the working image.
+    """
+    steps = sample.truth.shape[1]
+    moved = values.cpu() * _scale(sample, working)
+    if moved.shape[-2] == 1 < steps:
+        moved = moved * (torch.arange(1, steps + 1) / steps)[:, None]
+    return np.asarray(moved.numpy(), np.float32)
+
+
+def _scale(sample: Judged, working: tuple[int, int]) -> Tensor:
+    height, width = sample.picture.shape[:2]
+    return torch.tensor([width / working[1], height / working[0]])
 
 
 def _errors(sample: Judged, answer: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -50,6 +50,17 @@ class Mixture(NamedTuple):
         """Return the mixture with all scales multiplied; factor: a number, or `[T]`."""
         return self._replace(log_scale=self.log_scale + torch.as_tensor(factor).log().to(self.log_scale))
 
+    def doubted(self, doubt: float) -> "Mixture":
+        """Return the mixture with one hypothesis more: it stays, with the weight `doubt` (0 to below 1)."""
+        if doubt == 0:
+            return self
+        rest = self.log_weight + math.log1p(-doubt)
+        return Mixture(
+            torch.cat([self.displacement, torch.zeros_like(self.displacement[:, :, :1])], dim=2),
+            torch.cat([self.log_scale, self.log_scale[:, :, :1]], dim=2),
+            torch.cat([rest, torch.full_like(rest[:, :, :1], math.log(doubt))], dim=2),
+        )
+
     def mirrored(self) -> "Mixture":
         """Return the mixture with x reversed."""
         return self._replace(displacement=self.displacement * self.displacement.new_tensor([-1.0, 1.0]))

@@ -148,7 +148,7 @@ class Predictor:
         steps = mixture.displacement.shape[3]
         chosen = mixture.displacement[0].gather(1, order[..., None, None].expand(-1, -1, steps, 2))
         weights = mixture.weight[0].gather(1, order).T.cpu().numpy()
-        points = positions(point_answer(mixture, self.use.point)[0])
+        points = positions(point_answer(mixture, self.use)[0])
         low, high = (mixture.quantile(share)[0] for share in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
         hypotheses = positions(chosen.transpose(0, 1))
         inside = (
@@ -169,11 +169,11 @@ class Predictor:
         return Prediction(tracks, hypotheses, weights, np.stack([positions(low), positions(high)]))
 
 
-def point_answer(mixture: Mixture, kind: str) -> Tensor:
-    """Return the single answer of a mixture, `[B, P, T, 2]`; kind: see `PredictorUse.point`."""
+def point_answer(mixture: Mixture, use: PredictorUse) -> Tensor:
+    """Return the single answer of a mixture, `[B, P, T, 2]`; see `point` and `doubt` of `PredictorUse`."""
     if mixture.displacement.shape[2] == 1:
         return mixture.displacement[:, :, 0]
-    return mixture.best() if kind == "best" else mixture.median()
+    return mixture.best() if use.point == "best" else mixture.doubted(use.doubt).median()
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:

@@ -31,6 +31,9 @@ class PredictorUse:
         on validation data.
     mirror: also look at the mirrored image, so that its prediction is exactly the mirrored one.
     point: the single answer of a mixture: "median" (least expected distance) or "best" (largest weight).
+    doubt: the weight, 0 to below 1, that "it stays" gets beside the network's hypotheses when the median is
+        taken, so that a point moves only where enough of them agree on a way. Networks are too sure of
+        pictures unlike those that they learned from; fitted on what they have not seen (`calibrate-predictor`).
     """
 
     height: int = 256
@@ -38,6 +41,11 @@ class PredictorUse:
     spread: float = 1.0
     mirror: bool = False
     point: str = "median"
+    doubt: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.doubt < 1:
+            raise ValueError(f"doubt must be at least 0 and below 1, not {self.doubt}")
 
     def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the (height, width) to which an image of a size is brought."""

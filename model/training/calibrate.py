@@ -1,6 +1,5 @@
 """From trained weights to weights as they are released: with their use fitted and written in."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import safetensors.torch
 from model.checkpoints import read_state_dict
 from model.dataset.textures import load_bank
 from model.errors import BadInput
+from model.files import save_whole
 from model.pips.finish import Finishing
 from model.pips.network import Pips
 from model.pips.refinement import RefinementSettings
@@ -48,8 +48,6 @@ def calibrate(
     assert fitted.visibility is not None
     tensors |= fitted.visibility.to_tensors()
     use = replace(release.use, iterations=iterations, refinement=fitted.refinement, support=fitted.support)
-    temporary = out.with_name(f".{out.name}.part")
-    safetensors.torch.save_file(tensors, temporary, PipsRelease(release.config, use).to_metadata())
-    temporary.chmod(0o644)  # safetensors' files are private
-    os.replace(temporary, out)
+    metadata = PipsRelease(release.config, use).to_metadata()
+    save_whole(out, lambda path: safetensors.torch.save_file(tensors, path, metadata))
     return fitted

@@ -10,6 +10,7 @@ from model.devices import has_fast_bfloat16
 from model.predictor.mixture import Mixture
 from model.predictor.network import MotionPredictor, normalise
 from model.predictor.predict import point_answer
+from model.predictor.release import PredictorUse
 from model.training.examples import Example, stack
 from model.training.feature_cache import FeatureCache
 
@@ -81,7 +82,7 @@ def _score(mixture: Mixture, truth: Tensor, likelihood: Tensor, unit: float) -> 
     """mixture: of P points and one frame, `[1, P, K, 1, 2]`. truth: `[P, 2]`. unit: pixels for one of 256."""
     if len(truth) == 0:
         return PredictorScore.unknown()
-    answer, best = (point_answer(mixture, kind)[0, :, 0] for kind in ("median", "best"))
+    answer, best = (point_answer(mixture, PredictorUse(point=kind))[0, :, 0] for kind in ("median", "best"))
     error, best_error = (torch.linalg.vector_norm(each - truth, dim=1) / unit for each in (answer, best))
     distance = torch.linalg.vector_norm(truth, dim=1) / unit
     each = torch.linalg.vector_norm(mixture.displacement[0, :, :, 0] - truth[:, None], dim=2) / unit

@@ -1,0 +1,51 @@
+"""`python -m model calibrate-predictor`: teach trained weights how far they are to be believed."""
+
+from pathlib import Path
+
+import click
+
+from model.commands.console import progress_bar
+from model.commands.partial import stop_on_interrupt
+
+
+@click.command("calibrate-predictor")
+@click.argument("weights", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where they go, .safetensors.")
+@click.option("--data", "sets", multiple=True, help="A training set; several may be given, and count alike.")
+@click.option(
+    "--split", default="validation", show_default=True, help="Of the sets; never what is reported later."
+)
+@click.option("--samples", type=click.IntRange(1), help="At most so many of each set, evenly chosen.")
+@click.option("--mirror", is_flag=True, help="Have the weights look at the mirrored image, too.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+def command(
+    *,
+    weights: Path,
+    out: Path,
+    sets: tuple[str, ...],
+    split: str,
+    samples: int | None,
+    mirror: bool,
+    device: str,
+) -> None:
+    """Fit by how much WEIGHTS doubt that things move, and write them with it to --out."""
+    # Here, not above: they import torch, which `--help` need not wait for.
+    from model.training.calibrate_predictor import DOUBTS, calibrate_predictor
+
+    with stop_on_interrupt() as should_stop, progress_bar("samples") as bar:
+        fitted = calibrate_predictor(
+            weights,
+            out,
+            sets,
+            split=split,
+            most=samples,
+            mirror=mirror,
+            device=device,
+            progress=bar,
+            should_stop=should_stop,
+        )
+    click.echo("ADE, as a share of no motion's:")
+    for number, doubt in enumerate(DOUBTS):
+        figures = "  ".join(f"{errors[number]:.3f}" for errors in fitted.errors)
+        click.echo(f"doubt {doubt:.2f}  {figures}")
+    click.echo(f"Doubt: {fitted.use.doubt:.2f}. Wrote {out}")
