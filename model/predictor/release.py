@@ -33,7 +33,7 @@ class PredictorUse:
     point: the single answer of a mixture: "median" (least expected distance) or "best" (largest weight).
     doubt: the weight, 0 to below 1, that "it stays" gets beside the network's hypotheses when the median is
         taken, so that a point moves only where enough of them agree on a way. Networks are too sure of
-        pictures unlike those that they learned from; fitted on what they have not seen (`calibrate-predictor`).
+        pictures unlike those that they learned from; fitted on others (`calibrate-predictor`).
     """
 
     height: int = 256
