@@ -1,6 +1,7 @@
 """One HTML page that shows an evaluation: figures, error maps, calibration, and pictures, bad ones too."""
 
 import os
+import textwrap
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
-from model.evaluate_predictor.run import LEVELS, DomainResult, MethodOutcome
+from model.evaluate_predictor.run import BASELINES, LEVELS, DomainResult, MethodOutcome
 from model.evaluate_predictor.samples import Judged
 from model.evaluate_predictor.table import HEADS, Row, cells, rows
 from model.overlay.figure import jpeg_url
@@ -21,6 +22,8 @@ SHOWN = 6
 """Pictures of each kind."""
 _TRUE, _PREDICTED = (60, 220, 90), (255, 140, 0)
 _LONGEST = 640
+_TITLE = 20
+"""Letters in a line above an error map."""
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 24px auto; max-width: 1200px; padding: 0 16px; }
@@ -38,7 +41,7 @@ def write_report(
 ) -> None:
     """Write the page as one file that needs nothing else; it appears whole or not at all.
 
-    Pictures are of the method that comes last, its first seed: true motion green, predicted orange.
+    Pictures are of each predictor, its first seed: true motion green, predicted orange.
     """
     sections = "\n".join(_section(result) for result in results)
     page = (
@@ -55,9 +58,8 @@ def write_report(
 
 
 def _section(result: DomainResult) -> str:
-    shown = next(method for method in result.methods if method.name == result.methods[-1].name)
-    points = shown.metrics
-    groups = sorted(shown.groups)
+    points = result.methods[0].metrics
+    groups = sorted(result.methods[0].groups)
     parts = [
         f"<h2>{escape(result.name)} ({escape(result.split)})</h2>",
         f"<p>{len(result.samples):,} samples, {points.points:,} points that are visible at the horizon, of "
@@ -69,11 +71,19 @@ def _section(result: DomainResult) -> str:
     parts.append("<h3>Error over the grid</h3>" + _maps(result))
     if any(method.calibration for method in result.methods):
         parts.append("<h3>Calibration</h3>" + _calibration(result))
-    order = _by_error(result.samples, shown)
-    some = [int(k) for k in np.linspace(0, len(order) - 1, min(SHOWN, len(order)))]
-    parts.append(f"<h3>The worst of {escape(shown.name)}</h3>" + _pictures(result, shown, order[:SHOWN]))
-    parts.append("<h3>From the worst to the best, evenly</h3>" + _pictures(result, shown, order[some]))
+    for method in _first_seeds(result):
+        if method.name not in BASELINES:
+            parts += _shown(result, method)
     return "\n".join(parts)
+
+
+def _shown(result: DomainResult, method: MethodOutcome) -> list[str]:
+    order = _by_error(result.samples, method)
+    some = [int(k) for k in np.linspace(0, len(order) - 1, min(SHOWN, len(order)))]
+    return [
+        f"<h3>The worst of {escape(method.name)}</h3>" + _pictures(result, method, order[:SHOWN]),
+        "<h3>From the worst to the best, evenly</h3>" + _pictures(result, method, order[some]),
+    ]
 
 
 def _html_table(lines: Sequence[Row]) -> str:
@@ -109,7 +119,8 @@ def _first_seeds(result: DomainResult) -> list[MethodOutcome]:
 
 def _maps(result: DomainResult) -> str:
     methods = _first_seeds(result)
-    figure = make_subplots(rows=1, cols=len(methods), subplot_titles=[method.name for method in methods])
+    titles = ["<br>".join(textwrap.wrap(method.name, _TITLE)) for method in methods]
+    figure = make_subplots(rows=1, cols=len(methods), subplot_titles=titles)
     top = float(np.nanmax([np.nanmax(method.errors) for method in methods]))
     for column, method in enumerate(methods, start=1):
         heat = go.Heatmap(z=method.errors, zmin=0, zmax=top, coloraxis="coloraxis")
@@ -117,7 +128,7 @@ def _maps(result: DomainResult) -> str:
     figure.update_yaxes(autorange="reversed", scaleanchor=None, showticklabels=False)
     figure.update_xaxes(showticklabels=False)
     figure.update_layout(
-        height=300, margin={"t": 40, "b": 10}, coloraxis={"colorscale": "Viridis", "cmin": 0}
+        height=300, margin={"t": 60, "b": 10}, coloraxis={"colorscale": "Viridis", "cmin": 0}
     )
     return str(figure.to_html(full_html=False, include_plotlyjs=False))
 
