@@ -102,6 +102,7 @@ def command(
         nonlocal stopped
         stopped = True
 
+    is_first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, who all do the same
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     folders = [out] if seeds == 1 else [out / f"seed-{seed + k}" for k in range(seeds)]
     try:
@@ -134,14 +135,15 @@ def command(
                     progress=report,
                     should_stop=lambda: stopped,
                 )
-            click.echo(", ".join(f"{name} {value:.3f}" for name, value in asdict(score).items()))
-            click.echo(f"Wrote {folder / 'weights.safetensors'}")
+            if is_first:
+                click.echo(", ".join(f"{name} {value:.3f}" for name, value in asdict(score).items()))
+                click.echo(f"Wrote {folder / 'weights.safetensors'}")
             if not stopped:
                 (folder / "finished").touch()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if len(folders) > 1:
+    if len(folders) > 1 and is_first:
         _write_table(out / "runs.csv", [folder / "runs.csv" for folder in folders])
     if stopped:
         raise KeyboardInterrupt

@@ -20,7 +20,7 @@ from model.errors import BadInput
 from model.files import save_whole
 from model.predictor.config import PredictorConfig
 from model.predictor.published import Initial, initial_weights
-from model.progress import Progress, ReportProgress, ShouldStop, never_stop
+from model.progress import Progress, ReportProgress, ShouldStop, ignore_progress, never_stop
 from model.training.examples import Example, stack
 from model.training.feature_cache import FeatureCache, open_features
 from model.training.log import TrainingLog, write_rows
@@ -65,7 +65,7 @@ def fit_predictor(
         break.
     features: where the backbone's features are kept, for other runs with the same backbone and data too; by
         default `out/features`.
-    progress: called with the stage and the share of the work done.
+    progress: called with the stage and the share of the work done; by one process only.
     should_stop: polled after each step; then a checkpoint is written, from which `resume` goes on.
     Returns the last validation. Several processes under torchrun share the work.
     Raises BadInput for settings or data that cannot be used, or when `out` holds another training.
@@ -79,6 +79,7 @@ def fit_predictor(
         raise BadInput(f"{out} holds no checkpoint to go on from; leave --resume out.")
     out.mkdir(parents=True, exist_ok=True)
     fabric = _fabric(find_device(device))
+    progress = progress if fabric.is_global_zero else ignore_progress
     state = torch.load(checkpoint, map_location=fabric.device, weights_only=True) if resume else None
     if state is not None:
         settings = PredictorTraining.from_json(state["settings"])
@@ -106,7 +107,8 @@ def _train(
     )
 
     def keep(examples: PredictorSet) -> FeatureCache:
-        return _keep_features(learner, initial, examples, features, progress, should_stop)
+        with fabric.rank_zero_first():  # the others find them computed
+            return _keep_features(learner, initial, examples, features, progress, should_stop)
 
     kept = keep(train) if learner.is_frozen else None
     targets: dict[int, Example] = {}
@@ -117,7 +119,12 @@ def _train(
 
     def check() -> PredictorScore:
         learner.average.exchange(learner.network)
-        score = score_cached(learner.network, held_out, held_features, settings.size)
+        # One process measures for all, so that they agree: each has its own statistics of batch norm.
+        score: PredictorScore = fabric.broadcast(
+            score_cached(learner.network, held_out, held_features, settings.size)
+            if fabric.is_global_zero
+            else PredictorScore.unknown()
+        )
         # Not by the error of the single answer: "nothing moves" is hard to beat while little is learned.
         fit = score.held_out_likelihood if settings.config.hypotheses > 1 else -score.epe
         if fit > learner.best:
@@ -144,7 +151,7 @@ def _train(
         batch, maps = _batch(learner, train, kept, targets, numbers)
         losses = learner.learn(batch, maps)
         now = time.perf_counter()
-        learner.seconds += now - last
+        learner.seconds, asked = _largest(fabric, learner.seconds + now - last, float(should_stop()))
         speed = (now - last) / settings.batch
         last = now
         if log is not None:
@@ -156,7 +163,7 @@ def _train(
                 100,
             )
         )
-        is_over = _any(fabric, learner.share >= 1 or should_stop())
+        is_over = learner.share >= 1 or asked > 0
         if is_over or learner.seconds - saved_at >= 60 * settings.save_minutes:
             saved_at = learner.seconds
             last_score = check()
@@ -245,12 +252,12 @@ def _fabric(device: torch.device) -> Fabric:
     return fabric
 
 
-def _any(fabric: Fabric, wish: bool) -> bool:
-    """Whether any process wants it: all must end at the same step."""
+def _largest(fabric: Fabric, *values: float) -> list[float]:
+    """Return the largest of each value over all processes, which must do the same after the same step."""
     if fabric.world_size == 1:
-        return wish
-    total = fabric.all_reduce(torch.tensor(float(wish), device=fabric.device), reduce_op="sum")
-    return bool(torch.as_tensor(total) > 0)
+        return list(values)
+    mine = torch.tensor(values, dtype=torch.float64, device=fabric.device)
+    return [float(value) for value in torch.as_tensor(fabric.all_reduce(mine, reduce_op="max"))]
 
 
 def _log(out: Path, learner: PredictorLearner) -> TrainingLog:
