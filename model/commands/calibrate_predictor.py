@@ -1,11 +1,13 @@
 """`python -m model calibrate-predictor`: teach trained weights how far they are to be believed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from model.commands.console import progress_bar
 from model.commands.partial import stop_on_interrupt
+from model.errors import BadInput
 
 
 @click.command("calibrate-predictor")
@@ -17,6 +19,11 @@ from model.commands.partial import stop_on_interrupt
 )
 @click.option("--samples", type=click.IntRange(1), help="At most so many of each set, evenly chosen.")
 @click.option("--mirror", is_flag=True, help="Have the weights look at the mirrored image, too.")
+@click.option(
+    "--doubt",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Take this one, as fitted for weights of the same recipe; no --data then.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
 def command(
     *,
@@ -26,12 +33,20 @@ def command(
     split: str,
     samples: int | None,
     mirror: bool,
+    doubt: float | None,
     device: str,
 ) -> None:
     """Fit by how much WEIGHTS doubt that things move, and write them with it to --out."""
     # Here, not above: they import torch, which `--help` need not wait for.
-    from model.training.calibrate_predictor import DOUBTS, calibrate_predictor
+    from model.predictor.release import read_release
+    from model.training.calibrate_predictor import DOUBTS, calibrate_predictor, write_use
 
+    if doubt is not None:
+        if sets:
+            raise BadInput("Give either --data to fit doubt on, or --doubt.")
+        write_use(weights, out, replace(read_release(weights).use, mirror=mirror, doubt=doubt))
+        click.echo(f"Doubt: {doubt:.2f}. Wrote {out}")
+        return
     with stop_on_interrupt() as should_stop, progress_bar("samples") as bar:
         fitted = calibrate_predictor(
             weights,

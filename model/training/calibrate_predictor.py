@@ -63,10 +63,20 @@ def calibrate_predictor(
     domains = [Domain.open(folder, split, release.config.horizon - 1) for folder in folders]
     errors = tuple(_relative_errors(predictor, domain, most, progress, should_stop) for domain in domains)
     fitted = replace(use, doubt=DOUBTS[int(np.argmin(np.sum(errors, axis=0)))])
-    tensors = read_state_dict(weights)
-    metadata = PredictorRelease(release.config, fitted).to_metadata()
-    save_whole(out, lambda path: safetensors.torch.save_file(tensors, path, metadata))
+    write_use(weights, out, fitted)
     return Calibration(fitted, errors)
+
+
+def write_use(weights: Path, out: Path, use: PredictorUse) -> None:
+    """Write weights again, to be used in another way; the tensors keep their bits.
+
+    out: a .safetensors file. Raises BadInput for another ending, and for weights that cannot be read.
+    """
+    if out.suffix != ".safetensors":
+        raise BadInput(f"--out must end in .safetensors, not {out.name}.")
+    tensors = read_state_dict(weights)
+    metadata = PredictorRelease(read_release(weights).config, use).to_metadata()
+    save_whole(out, lambda path: safetensors.torch.save_file(tensors, path, metadata))
 
 
 def _relative_errors(

@@ -123,6 +123,17 @@ def test_the_command_says_what_it_tried(data, weights, tmp_path, capsys):
     assert "--data" in capsys.readouterr().err
 
 
+def test_another_recipes_doubt_can_be_taken(data, weights, tmp_path, capsys):
+    out = tmp_path / "out.safetensors"
+    arguments = ["calibrate-predictor", str(weights), "--out", str(out), "--mirror", "--doubt", "0.15"]
+    assert main(arguments) == 0
+    assert read_release(out).use == PredictorUse(64, 112, mirror=True, doubt=0.15)
+    capsys.readouterr()
+    assert main([*arguments, "--data", data]) == 2
+    assert "--doubt" in capsys.readouterr().err
+    assert main([*arguments[:-1], "1"]) == 2
+
+
 def test_what_cannot_be_fitted_is_one_sentence(data, weights, tmp_path):
     options = {"split": "validation", "progress": ignore_progress, "should_stop": never_stop}
     with pytest.raises(BadInput, match="safetensors"):
