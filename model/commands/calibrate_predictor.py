@@ -60,7 +60,7 @@ def command(
             should_stop=should_stop,
         )
     click.echo("ADE, as a share of no motion's:")
-    for number, doubt in enumerate(DOUBTS):
+    for number, tried in enumerate(DOUBTS):
         figures = "  ".join(f"{errors[number]:.3f}" for errors in fitted.errors)
-        click.echo(f"doubt {doubt:.2f}  {figures}")
+        click.echo(f"doubt {tried:.2f}  {figures}")
     click.echo(f"Doubt: {fitted.use.doubt:.2f}. Wrote {out}")
