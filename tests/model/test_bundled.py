@@ -17,10 +17,10 @@ from model.predictor.predict import Predictor
 from model.tracker import Tracker
 from model.weights import BUNDLED_FOLDER, REGISTRY, file_sha256, find_entry, weights_file
 
-BUNDLED = [entry for entry in REGISTRY if entry.url is None]
+LARGEST = {"pips": 16 * 2**20, "predictor": 70 * 2**20}
+BUNDLED = [entry for entry in REGISTRY if entry.url is None and entry.kind in LARGEST]
 TRACKERS = [entry for entry in BUNDLED if entry.kind == "pips"]
 PREDICTORS = [entry for entry in BUNDLED if entry.kind == "predictor"]
-LARGEST = {"pips": 16 * 2**20, "predictor": 70 * 2**20}
 
 
 @pytest.mark.parametrize("entry", BUNDLED, ids=lambda entry: entry.name)
