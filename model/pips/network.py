@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from model.devices import Precision
 from model.errors import BadInput
+from model.parallel import map_pieces
 from model.pips.correlation import SIDE, PyramidLevel, local_correlation, pyramid, sample
 from model.pips.encoder import Encoder
 from model.pips.mixer import DeltaBlock
 from model.pips.packed import PackedDelta, can_pack
-from model.pips.parallel import map_pieces
 
 LEVELS = 4
 CPU_BATCH = 32

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.lucas_kanade import LucasKanadeStep
+from model.parallel import map_pieces
 from model.pips.alignment import Templates, Window
-from model.pips.parallel import map_pieces
 
 BATCH = 64
 

@@ -17,6 +17,7 @@ from model.errors import BadInput
 from model.grid import query_grid, rescale_points
 from model.images import read_image
 from model.limits import Limits
+from model.parallel import map_pieces
 from model.predictor.mixture import Mixture
 from model.predictor.network import MotionPredictor, normalise
 from model.predictor.prediction import INTERVAL, Prediction
@@ -96,7 +97,12 @@ class Predictor:
         side = self.network.config.grid if grid is None else grid
         queries = query_grid(side, size)
         mixture, working = self.mixture(image, queries)
-        return self._as_prediction(mixture, queries, size, working, side, frame, fps)
+
+        def as_prediction(answer: Mixture) -> Prediction:
+            return self._as_prediction(answer, queries, size, working, side, frame, fps)
+
+        # Hundreds of small operations: on several threads they would mostly wait for each other.
+        return map_pieces(as_prediction, [mixture], mixture.displacement.device)[0]
 
     @torch.inference_mode()
     def mixture(
@@ -105,6 +111,7 @@ class Predictor:
         """Return the answer for query points `[N, 2]` of the image as the network gives it.
 
         It is in pixels of the working image, whose (height, width) comes with it; scales are calibrated.
+        On a CPU the image and its mirror image are looked at beside each other, each on one thread.
         """
         size = (image.shape[0], image.shape[1])
         working = self.use.working_size(size)
@@ -112,9 +119,13 @@ class Predictor:
         pixels = torch.tensor(image).permute(2, 0, 1)[None].to(device)
         reduced = resized(pixels, working)
         points = torch.from_numpy(rescale_points(queries, size, working))[None].to(device)
-        answer = self._mixture(reduced, points, working)
+        looks = [(reduced, points)]
         if self.use.mirror:
-            other = self._mixture(reduced.flip(3), _mirrored(points, working[1]), working).mirrored()
+            looks.append((reduced.flip(3), _mirrored(points, working[1])))
+        answers = map_pieces(lambda look: self._mixture(*look, working), looks, device)
+        answer = answers[0]
+        if self.use.mirror:
+            other = answers[1].mirrored()
             answer = Mixture(
                 torch.cat([answer.displacement, other.displacement], dim=2),
                 torch.cat([answer.log_scale, other.log_scale], dim=2),

@@ -205,6 +205,21 @@ def test_a_mirrored_image_has_the_mirrored_prediction(predictor):
         assert (there - back).abs().max() < 0.01
 
 
+def test_the_bits_do_not_depend_on_the_number_of_threads(predictor):
+    image = np.random.default_rng(5).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(predictor.predict_all(image, 16))
+    finally:
+        torch.set_num_threads(before)
+    one, three = found
+    assert np.array_equal(one.tracks.points, three.tracks.points)
+    assert np.array_equal(one.hypotheses, three.hypotheses)
+    assert np.array_equal(one.interval, three.interval)
+
+
 def picture(path: Path, mode: str) -> Path:
     grey = np.tile(np.linspace(0, 65_535, 120).astype(np.uint16), (80, 1))
     image = (
