@@ -11,7 +11,7 @@ const HIDDEN_COLOUR = "rgba(215, 224, 234, 0.2)";
 const OUTLINE = "rgba(8, 12, 18, 0.65)"; // heads stay visible on bright frames
 const SEAM = { size: 7, color: "rgba(8, 12, 18, 0.5)", line: { width: 1.5, color: "#ffffff" } };
 const TRUTH_LINE = { color: "#ffffff", width: 1.2, dash: "dash" };
-const INTERVAL_LINE = { color: "rgba(255, 255, 255, 0.45)", width: 1 };
+const INTERVAL_OPACITY = { least: 0.18, most: 0.45, uncrowded: 64 }; // up to so many points they are drawn boldest
 const OPTION_KEYS = { u: "interval", s: "seams", t: "truth" }; // what can be shown beside the tracks
 const OPTIONS = Object.values(OPTION_KEYS);
 const NEGLIGIBLE = 0.1; // pixels of the frame
@@ -353,7 +353,7 @@ function traces(numbers, state) {
     meta: { role: "hidden" },
   };
   const all = [hidden, ...lines];
-  if (numbers.interval) all.push(intervalTrace());
+  if (numbers.interval) all.push(intervalTrace(numbers.points));
   if (numbers.truth) {
     const look = { type: "scattergl", mode: "lines", line: TRUTH_LINE, hoverinfo: "skip", showlegend: false };
     all.push({ ...look, meta: { role: "truth" } });
@@ -402,9 +402,12 @@ export function arrowTraces(numbers, screenWidth) {
   return traces({ ...numbers, sizes: sizesFor(numbers, screenWidth, state.tips) }, state);
 }
 
-/** The look of the intervals of `intervalArrays`. */
-function intervalTrace() {
-  const look = { type: "scattergl", mode: "lines", line: INTERVAL_LINE, hoverinfo: "skip", showlegend: false };
+/** The look of the intervals of `intervalArrays`: fainter where many would hide the picture. */
+function intervalTrace(points) {
+  const { least, most, uncrowded } = INTERVAL_OPACITY;
+  const opacity = Math.max(least, most * Math.min(1, uncrowded / points));
+  const line = { color: `rgba(255, 255, 255, ${opacity})`, width: 1 };
+  const look = { type: "scattergl", mode: "lines", line, hoverinfo: "skip", showlegend: false };
   return { ...look, meta: { role: "interval" } };
 }
 
