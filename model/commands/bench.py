@@ -44,6 +44,13 @@ def split(weights: str) -> None:
     _benchmark("split").compare(weights)
 
 
+@command.command("predict")
+@click.option("--repeats", type=click.IntRange(1), default=5, show_default=True)
+def predict(repeats: int) -> None:
+    """Predict motion from one image, beside the plain way: every operation on all threads."""
+    _benchmark("predict").compare(repeats)
+
+
 def _benchmark(name: str) -> Any:
     try:
         return import_module(f"benchmarks.{name}")
