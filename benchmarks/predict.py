@@ -3,8 +3,8 @@
 python -m model bench predict
 
 The baseline is the plain way: image and mirror image in one batch, every operation on all of torch's threads.
-The networks have random weights, which take as long as trained ones. Median of the repeats; CPU seconds beside,
-since other processes' load hardly touches them.
+The networks have random weights, which take as long as trained ones. Seconds are the median of the repeats;
+CPU seconds stand beside, since other processes' load hardly touches them.
 """
 
 import time
