@@ -15,7 +15,12 @@ from model.errors import BadInput
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where they go, .safetensors.")
 @click.option("--data", "sets", multiple=True, help="A training set; several may be given, and count alike.")
 @click.option(
-    "--split", default="validation", show_default=True, help="Of the sets; never what is reported later."
+    "--split",
+    "splits",
+    multiple=True,
+    default=("validation",),
+    show_default=True,
+    help="Of the sets, unseen, and not what is reported later; may be given once for each --data.",
 )
 @click.option("--samples", type=click.IntRange(1), help="At most so many of each set, evenly chosen.")
 @click.option("--mirror", is_flag=True, help="Have the weights look at the mirrored image, too.")
@@ -30,7 +35,7 @@ def command(
     weights: Path,
     out: Path,
     sets: tuple[str, ...],
-    split: str,
+    splits: tuple[str, ...],
     samples: int | None,
     mirror: bool,
     doubt: float | None,
@@ -52,7 +57,7 @@ def command(
             weights,
             out,
             sets,
-            split=split,
+            splits=splits,
             most=samples,
             mirror=mirror,
             device=device,

@@ -19,6 +19,10 @@ from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stoppe
 
 DOUBTS = tuple(step / 20 for step in range(13))
 """The values of `PredictorUse.doubt` that are tried."""
+TOLERANCE = 0.01
+"""Of values whose error is within this share of the least one, the largest is taken: what a network does not
+know is more than what a few unseen videos show of it (compare the one-standard-error rule of Breiman et al. 1984).
+"""
 
 
 @dataclass(frozen=True)
@@ -38,33 +42,48 @@ def calibrate_predictor(
     out: Path,
     folders: Sequence[str],
     *,
-    split: str,
+    splits: Sequence[str],
     most: int | None = None,
     mirror: bool = False,
     device: str = "auto",
     progress: ReportProgress,
     should_stop: ShouldStop,
 ) -> Calibration:
-    """Choose the doubt with the least error over sets, and write the weights with it.
+    """Choose the doubt with the least error over sets (see `TOLERANCE`), and write the weights with it.
 
     weights: as `train-predictor` writes them. out: a .safetensors file; the tensors keep their bits.
-    folders: of sets whose samples of a split the network has not seen; each counts the same. most: samples of
-    a set, evenly chosen; None: all. mirror: whether the weights are to look at the mirrored image, too.
+    folders: of sets, each of which counts the same. splits: for each set, or one for all, the part that the
+    network has not seen. most: samples of a set, evenly chosen; None: all.
+    mirror: whether the weights are to look at the mirrored image, too.
     Raises BadInput when a file or set does not fit or nothing moves in a set, Stopped on request.
     """
     if out.suffix != ".safetensors":
         raise BadInput(f"--out must end in .safetensors, not {out.name}.")
     if not folders:
         raise BadInput("Name at least one training set with --data; doubt is fitted on its samples.")
+    if len(splits) not in (1, len(folders)):
+        raise BadInput(f"Name one split, or one for each of the {len(folders)} sets, not {len(splits)}.")
     release = read_release(weights)
     use = replace(release.use, mirror=mirror, doubt=0.0)
     loaded = Predictor.load(weights, device)
     predictor = Predictor.of(loaded.network, PredictorRelease(release.config, use))
-    domains = [Domain.open(folder, split, release.config.horizon - 1) for folder in folders]
+    chosen = list(splits) * len(folders) if len(splits) == 1 else splits
+    domains = [
+        Domain.open(folder, split, release.config.horizon - 1)
+        for folder, split in zip(folders, chosen, strict=True)
+    ]
     errors = tuple(_relative_errors(predictor, domain, most, progress, should_stop) for domain in domains)
-    fitted = replace(use, doubt=DOUBTS[int(np.argmin(np.sum(errors, axis=0)))])
+    fitted = replace(use, doubt=chosen_doubt(errors))
     write_use(weights, out, fitted)
     return Calibration(fitted, errors)
+
+
+def chosen_doubt(errors: Sequence[Sequence[float]]) -> float:
+    """Choose among `DOUBTS` by the sum of the sets' errors; see `Calibration.errors` and `TOLERANCE`."""
+    total = np.sum(errors, axis=0)
+    return max(
+        doubt for doubt, error in zip(DOUBTS, total, strict=True) if error <= total.min() * (1 + TOLERANCE)
+    )
 
 
 def write_use(weights: Path, out: Path, use: PredictorUse) -> None:

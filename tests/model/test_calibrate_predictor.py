@@ -18,7 +18,7 @@ from model.predictor.network import build_predictor
 from model.predictor.predict import Predictor, point_answer
 from model.predictor.release import PredictorRelease, PredictorUse, read_release
 from model.progress import ignore_progress, never_stop
-from model.training.calibrate_predictor import DOUBTS, calibrate_predictor
+from model.training.calibrate_predictor import DOUBTS, calibrate_predictor, chosen_doubt
 from tests.model.datasets import FRAMES, GRID, make_dataset
 
 
@@ -83,7 +83,7 @@ def test_the_doubt_with_the_least_error_is_written(data, weights, tmp_path):
         weights,
         out,
         [data, data],
-        split="validation",
+        splits=["validation"],
         most=6,
         mirror=True,
         progress=ignore_progress,
@@ -94,7 +94,7 @@ def test_the_doubt_with_the_least_error_is_written(data, weights, tmp_path):
     # From a half on, "it stays" outweighs everything.
     assert first[[doubt > 0.5 for doubt in DOUBTS]] == pytest.approx(1, abs=1e-3)
     written = read_release(out)
-    assert written.use == PredictorUse(64, 112, mirror=True, doubt=DOUBTS[first.argmin()])
+    assert written.use == PredictorUse(64, 112, mirror=True, doubt=chosen_doubt([first]))
     before, after = read_state_dict(weights), read_state_dict(out)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -109,7 +109,16 @@ def test_the_doubt_with_the_least_error_is_written(data, weights, tmp_path):
         should_stop=never_stop,
     )
     ades = {method.name: method.metrics.ade for method in result.methods}
-    assert ades["net"] / ades["zero"] == pytest.approx(first.min(), rel=1e-4)
+    expected = first[DOUBTS.index(written.use.doubt)]
+    assert ades["net"] / ades["zero"] == pytest.approx(expected, rel=1e-4)
+    assert expected <= 1.01 * first.min()
+
+
+def test_of_doubts_that_do_as_well_the_largest_is_chosen():
+    worse = [1.5] * len(DOUBTS)
+    worse[2:6] = [1.012, 1.0, 1.009, 1.011]
+    assert chosen_doubt([worse]) == DOUBTS[4]
+    assert chosen_doubt([worse, [1.0] * len(DOUBTS)]) == DOUBTS[5]  # 2.011 for 2.0
 
 
 def test_the_command_says_what_it_tried(data, weights, tmp_path, capsys):
@@ -135,11 +144,15 @@ def test_another_recipes_doubt_can_be_taken(data, weights, tmp_path, capsys):
 
 
 def test_what_cannot_be_fitted_is_one_sentence(data, weights, tmp_path):
-    options = {"split": "validation", "progress": ignore_progress, "should_stop": never_stop}
+    options = {"splits": ["validation"], "progress": ignore_progress, "should_stop": never_stop}
     with pytest.raises(BadInput, match="safetensors"):
         calibrate_predictor(weights, tmp_path / "out.pt", [data], **options)
     with pytest.raises(BadInput, match="no samples for test"):
-        calibrate_predictor(weights, tmp_path / "out.safetensors", [data], **{**options, "split": "test"})
+        calibrate_predictor(weights, tmp_path / "out.safetensors", [data], **{**options, "splits": ["test"]})
+    with pytest.raises(BadInput, match="each of the 1 sets, not 2"):
+        calibrate_predictor(
+            weights, tmp_path / "out.safetensors", [data], **{**options, "splits": ["test", "train"]}
+        )
     with pytest.raises(Stopped):
         calibrate_predictor(
             weights, tmp_path / "out.safetensors", [data], **{**options, "should_stop": lambda: True}
