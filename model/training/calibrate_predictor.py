@@ -20,8 +20,8 @@ from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stoppe
 DOUBTS = tuple(step / 20 for step in range(13))
 """The values of `PredictorUse.doubt` that are tried."""
 TOLERANCE = 0.01
-"""Of values whose error is within this share of the least one, the largest is taken: what a network does not
-know is more than what a few unseen videos show of it (compare the one-standard-error rule of Breiman et al. 1984).
+"""Of values whose error is within this share of the least one the largest is taken: what a network does not
+know is more than what a few unseen videos show of it (as the one-standard-error rule; Breiman et al. 1984).
 """
 
 
