@@ -333,27 +333,19 @@ def test_one_command_trains_several_seeds(data, tmp_path):
 def test_two_processes_of_torchrun_train_one_network(data, tmp_path):
     """They share the kept features, agree on when to stop, and one of them speaks for both."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += [
-        "-m",
-        "model",
-        "train-predictor",
-        "--data",
-        str(data),
-        "--out",
-        str(tmp_path),
-        "--steps",
-        "40",
-    ]
+    command += ["-m", "model", "train-predictor", "--data", str(data), "--out", str(tmp_path)]
     command += ["--backbone", BACKBONE, "--start-from", "none", "--height", "64", "--width", "96"]
     command += ["--batch", "2", "--head-width", "16", "--frozen", "0.5", "--patience", "2"]
-    command += ["--save-minutes", "0.001", "--device", "cpu"]
+    command += ["--save-minutes", "0.001", "--device", "cpu", "--steps", "12"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("Wrote ") == 1
     with (tmp_path / "log.csv").open(newline="") as file:
         validations = [row for row in csv.DictReader(file) if row["held_out_likelihood"]]
-    assert [int(row["step"]) for row in validations] == list(range(1, len(validations) + 1))
+    steps = [int(row["step"]) for row in validations]
+    assert steps == sorted(set(steps))
+    assert 1 <= steps[-1] <= 12
     Predictor.load(tmp_path / "weights.safetensors", "cpu")
 
 
