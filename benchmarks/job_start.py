@@ -135,7 +135,7 @@ def write_checkpoint(path: Path) -> None:
     """Write weights of the authors' size in the authors' layout; their values do not matter here."""
     import torch  # noqa: PLC0415 - the spawned and forked workers import this file and must not have torch
 
-    from model.pips.network import Pips  # noqa: PLC0415 - imports torch too
+    from model.pips.network import Pips  # noqa: PLC0415 - it imports torch, see above
 
     torch.manual_seed(0)
     torch.save({"model_state_dict": Pips().state_dict()}, path)

@@ -32,7 +32,7 @@ Form = Callable[[Tensor], NDArray[np.float32]]
 """Maps queries `[N, 2]` to trajectories `[I, S, N, 2]`."""
 
 
-class ProductsInTf32(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has not typed it
+class ProductsInTf32(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves this class untyped
     """Rounds what goes into matrix products and convolutions to 10 bits behind the point."""
 
     _PRODUCTS = ("aten.mm.", "aten.addmm.", "aten.bmm.", "aten.convolution.")
@@ -98,7 +98,7 @@ def _plain(network: Pips, images: Tensor) -> Form:
 
 def _in_tf32(form: Form) -> Form:
     def track(queries: Tensor) -> NDArray[np.float32]:
-        with ProductsInTf32():  # type: ignore[no-untyped-call]  # torch has not typed it
+        with ProductsInTf32():  # type: ignore[no-untyped-call]  # as its base class
             return form(queries)
 
     return track

@@ -1,7 +1,8 @@
-"""Reading a checkpoint file safely: tensors only, never code."""
+"""Checkpoint files: read safely, tensors only, never code; written whole."""
 
 import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from model.errors import BadInput
+from model.files import save_whole
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -37,3 +39,15 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             f"{name} holds no state dict; it should have tensors by name, plain or under “model_state_dict”."
         )
     return content
+
+
+def check_name(path: Path) -> None:
+    """Raise BadInput for a name that `write_state_dict` refuses: before the work, not after it."""
+    if path.suffix != ".safetensors":
+        raise BadInput(f"--out must end in .safetensors, not {path.name}.")
+
+
+def write_state_dict(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors with what a release says of itself; the file appears whole. Raises as `check_name`."""
+    check_name(path)
+    save_whole(path, lambda target: safetensors.torch.save_file(dict(tensors), target, dict(metadata)))

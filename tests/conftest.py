@@ -30,6 +30,8 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             break
         except redis.ConnectionError:
             time.sleep(0.01)
+    else:
+        pytest.fail("Redis does not answer.")
     yield f"unix://{socket}"
     server.terminate()
     server.wait(10)

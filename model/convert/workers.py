@@ -47,12 +47,12 @@ class WorkerSettings:
 
     def load_tracker(self, settings: ConvertSettings) -> ChunkTracker:
         """Load what the settings track with, for this process, with its share of the threads."""
-        import cv2  # noqa: PLC0415 - with torch below: seconds that a finished conversion need not wait
+        import cv2  # noqa: PLC0415 - it takes a second, which a conversion that is done need not wait
 
         threads = self.threads or max(1, len(psutil.Process().cpu_affinity()) // self.count)
         cv2.setNumThreads(threads)
         if settings.method in ("pips", "raft"):
-            import torch  # noqa: PLC0415 - see cv2 above
+            import torch  # noqa: PLC0415 - it takes seconds; see cv2 above
 
             torch.set_num_threads(threads)
         name = tracker_name(settings.method, settings.weights)

@@ -50,16 +50,27 @@ class Mixture(NamedTuple):
         """Return the mixture with all scales multiplied; factor: a number, or `[T]`."""
         return self._replace(log_scale=self.log_scale + torch.as_tensor(factor).log().to(self.log_scale))
 
+    def mixed(self, other: "Mixture", share: float) -> "Mixture":
+        """Return all hypotheses of two mixtures, of which the other one's get `share` of the weight.
+
+        share: above 0 and below 1.
+        """
+        return Mixture(
+            torch.cat([self.displacement, other.displacement], dim=2),
+            torch.cat([self.log_scale, other.log_scale], dim=2),
+            torch.cat([self.log_weight + math.log1p(-share), other.log_weight + math.log(share)], dim=2),
+        )
+
     def doubted(self, doubt: float) -> "Mixture":
         """Return the mixture with one hypothesis more: it stays, with the weight `doubt` (0 to below 1)."""
         if doubt == 0:
             return self
-        rest = self.log_weight + math.log1p(-doubt)
-        return Mixture(
-            torch.cat([self.displacement, torch.zeros_like(self.displacement[:, :, :1])], dim=2),
-            torch.cat([self.log_scale, self.log_scale[:, :, :1]], dim=2),
-            torch.cat([rest, torch.full_like(rest[:, :, :1], math.log(doubt))], dim=2),
+        stays = Mixture(
+            torch.zeros_like(self.displacement[:, :, :1]),
+            self.log_scale[:, :, :1],
+            torch.zeros_like(self.log_weight[:, :, :1]),
         )
+        return self.mixed(stays, doubt)
 
     def mirrored(self) -> "Mixture":
         """Return the mixture with x reversed."""

@@ -123,14 +123,7 @@ class Predictor:
         if self.use.mirror:
             looks.append((reduced.flip(3), _mirrored(points, working[1])))
         answers = map_pieces(lambda look: self._mixture(*look, working), looks, device)
-        answer = answers[0]
-        if self.use.mirror:
-            other = answers[1].mirrored()
-            answer = Mixture(
-                torch.cat([answer.displacement, other.displacement], dim=2),
-                torch.cat([answer.log_scale, other.log_scale], dim=2),
-                torch.cat([answer.log_weight, other.log_weight], dim=2) - float(np.log(2)),
-            )
+        answer = answers[0].mixed(answers[1].mirrored(), 0.5) if self.use.mirror else answers[0]
         return answer.widened(self.use.spread), working
 
     def _mixture(self, images: Tensor, points: Tensor, size: tuple[int, int]) -> Mixture:

@@ -5,14 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 from numpy.typing import NDArray
 
-from model.checkpoints import read_state_dict
+from model.checkpoints import check_name, read_state_dict, write_state_dict
 from model.errors import BadInput
 from model.evaluate_predictor.run import in_picture
 from model.evaluate_predictor.samples import Domain, Judged, spaced
-from model.files import save_whole
 from model.predictor.predict import Predictor, point_answer
 from model.predictor.release import PredictorRelease, PredictorUse, read_release
 from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
@@ -57,16 +55,14 @@ def calibrate_predictor(
     mirror: whether the weights are to look at the mirrored image, too.
     Raises BadInput when a file or set does not fit or nothing moves in a set, Stopped on request.
     """
-    if out.suffix != ".safetensors":
-        raise BadInput(f"--out must end in .safetensors, not {out.name}.")
+    check_name(out)
     if not folders:
         raise BadInput("Name at least one training set with --data; doubt is fitted on its samples.")
     if len(splits) not in (1, len(folders)):
         raise BadInput(f"Name one split, or one for each of the {len(folders)} sets, not {len(splits)}.")
     release = read_release(weights)
     use = replace(release.use, mirror=mirror, doubt=0.0)
-    loaded = Predictor.load(weights, device)
-    predictor = Predictor.of(loaded.network, PredictorRelease(release.config, use))
+    predictor = replace(Predictor.load(weights, device), use=use)
     chosen = list(splits) * len(folders) if len(splits) == 1 else splits
     domains = [
         Domain.open(folder, split, release.config.horizon - 1)
@@ -91,11 +87,8 @@ def write_use(weights: Path, out: Path, use: PredictorUse) -> None:
 
     out: a .safetensors file. Raises BadInput for another ending, and for weights that cannot be read.
     """
-    if out.suffix != ".safetensors":
-        raise BadInput(f"--out must end in .safetensors, not {out.name}.")
-    tensors = read_state_dict(weights)
-    metadata = PredictorRelease(read_release(weights).config, use).to_metadata()
-    save_whole(out, lambda path: safetensors.torch.save_file(tensors, path, metadata))
+    release = PredictorRelease(read_release(weights).config, use)
+    write_state_dict(out, read_state_dict(weights), release.to_metadata())
 
 
 def _relative_errors(

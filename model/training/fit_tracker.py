@@ -6,13 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
-from model.checkpoints import read_state_dict
+from model.checkpoints import read_state_dict, write_state_dict
 from model.dataset.scene import SyntheticSettings
 from model.dataset.synthetic import SyntheticClips, synthesize
 from model.dataset.textures import TextureBank, load_bank
@@ -299,4 +298,4 @@ def _write_weights(target: Path, network: Pips) -> None:
     release = PipsRelease(
         network.config, PipsUse(resize="area", antialias=True, refinement=RefinementSettings())
     )
-    save_whole(target, lambda path: safetensors.torch.save_file(weights, path, release.to_metadata()))
+    write_state_dict(target, weights, release.to_metadata())

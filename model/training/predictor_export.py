@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import safetensors.torch
 import torch
 
-from model.files import save_whole
+from model.checkpoints import write_state_dict
 from model.predictor.network import MotionPredictor
 from model.predictor.release import PredictorRelease, PredictorUse
 from model.training.predictor_settings import PredictorTraining
@@ -24,4 +23,4 @@ def write_weights(
     }
     use = PredictorUse(settings.height, settings.width, spread=score.spread)
     metadata = PredictorRelease(settings.config, use).to_metadata()
-    save_whole(target, lambda path: safetensors.torch.save_file(weights, path, metadata))
+    write_state_dict(target, weights, metadata)

@@ -20,7 +20,7 @@ from model.pips.network import Pips, PipsConfig
 from model.pips.release import read_release
 from model.pips.tracker import PipsEngine
 from model.progress import ignore_progress, never_stop
-from model.training.calibrate import calibrate
+from model.training.calibrate_tracker import calibrate_tracker
 from model.training.fit_tracker import TrackerTraining, fit_tracker
 from model.training.fit_visibility import fit_network, logistic_regression
 from model.training.pips_forward import TrainingOutput, forward
@@ -156,7 +156,7 @@ def test_weights_are_exported_calibrated_and_say_what_they_are(tmp_path) -> None
     fit(tmp_path / "run", replace(SETTINGS, steps=1))
     weights, out = tmp_path / "run" / "weights.safetensors", tmp_path / "released.safetensors"
     assert read_release(weights).config == TINY
-    fitted = calibrate(
+    fitted = calibrate_tracker(
         weights, out, clips=4, iterations=2, seed=0, textures=None, cutouts=None, progress=ignore_progress
     )
     release = read_release(out)

@@ -3,12 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-import safetensors.torch
-
-from model.checkpoints import read_state_dict
+from model.checkpoints import check_name, read_state_dict, write_state_dict
 from model.dataset.textures import load_bank
-from model.errors import BadInput
-from model.files import save_whole
 from model.pips.finish import Finishing
 from model.pips.network import Pips
 from model.pips.refinement import RefinementSettings
@@ -19,7 +15,7 @@ from model.progress import ReportProgress
 from model.training.fit_visibility import fit_visibility
 
 
-def calibrate(
+def calibrate_tracker(
     weights: Path,
     out: Path,
     *,
@@ -37,8 +33,7 @@ def calibrate(
     seed, textures, cutouts: of the training, so that no held-out picture is used.
     Raises BadInput when `weights` is no such file, or `out` has another ending.
     """
-    if out.suffix != ".safetensors":
-        raise BadInput(f"--out must end in .safetensors, not {out.name}.")
+    check_name(out)
     tensors, _ = split_weights(read_state_dict(weights))
     release = read_release(weights)
     network = Pips.from_state_dict(tensors, config=release.config)
@@ -48,6 +43,5 @@ def calibrate(
     assert fitted.visibility is not None
     tensors |= fitted.visibility.to_tensors()
     use = replace(release.use, iterations=iterations, refinement=fitted.refinement, support=fitted.support)
-    metadata = PipsRelease(release.config, use).to_metadata()
-    save_whole(out, lambda path: safetensors.torch.save_file(tensors, path, metadata))
+    write_state_dict(out, tensors, PipsRelease(release.config, use).to_metadata())
     return fitted
