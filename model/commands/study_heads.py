@@ -17,7 +17,12 @@ from model.errors import BadInput
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the runs.")
 @click.option("--minutes", type=float, help="Of training for each run.")
 @click.option("--steps", type=int, help="Steps of each run.")
-@click.option("--heads", default="last,fcn,deeplab,linear,mixture", show_default=True)
+@click.option(
+    "--heads",
+    help="mixture-l1: the mixture's layers, one hypothesis, L1.",
+    default="last,fcn,deeplab,linear,mixture,mixture-l1",
+    show_default=True,
+)
 @click.option("--backbone", default="fcn_resnet50", show_default=True, help="As in torchvision.")
 @click.option("--start-from", default="imagenet", show_default=True, help="As for train-predictor.")
 @click.option("--batch", type=int, default=8, show_default=True, help="Samples a step.")
@@ -59,13 +64,14 @@ def command(
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.predictor.config import PredictorConfig
     from model.training.predictor_settings import PredictorTraining
-    from model.training.study import markdown, run_study
+    from model.training.study import markdown, run_study, with_head
 
     chosen = [head.strip() for head in heads.split(",")]
+    config = PredictorConfig(backbone, trajectory=True)
     for head in chosen:
-        PredictorConfig(backbone, head)  # refuses what does not exist before the work begins
+        with_head(config, head)  # refuses what does not exist before the work begins
     base = PredictorTraining(
-        PredictorConfig(backbone, trajectory=True),
+        config,
         data,
         start_from,
         minutes,
@@ -90,7 +96,7 @@ def command(
     temporary = target.with_name(f".{target.name}.part")
     given = [part for part in sys.argv[1:] if part]
     temporary.write_text(
-        markdown(runs, f"python -m model {shlex.join(given)}", machine) + "\n", encoding="utf-8"
+        markdown(runs, base, f"python -m model {shlex.join(given)}", machine) + "\n", encoding="utf-8"
     )
     os.replace(temporary, target)
     click.echo(target.read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from model.evaluate_predictor.run import evaluate_predictors
-from model.predictor.config import HEADS
+from model.predictor.config import HEADS, PredictorConfig
 from model.predictor.predict import Predictor
 from model.progress import (
     Progress,
@@ -30,6 +30,12 @@ from model.training.predictor_settings import PredictorTraining
 TUNED_FROM = 0.5
 """The share of a fine-tuned run's budget after which the backbone learns too."""
 
+PLAIN_MIXTURE = "mixture-l1"
+"""The layers of the mixture head with one hypothesis, which learns by L1: the layers without the loss."""
+
+STUDIED = (*HEADS, PLAIN_MIXTURE)
+"""What `run_study` can train: all heads, and `PLAIN_MIXTURE`."""
+
 _COLUMNS = (
     *("Head", "Backbone", "EPE moving", "EPE", "cosine", "best of K", "weights of the head"),
     *("steps", "s a step", "MB"),
@@ -40,12 +46,16 @@ _COLUMNS = (
 class StudyRun:
     """One line of the study; lengths in pixels of a 256-high image, on the test samples of all sets.
 
-    tuned: whether the backbone learned too. head_weights: of the head alone. seconds_a_step: of training, the
-    computing of kept features left out. memory: peak of the process or the GPU, in MB.
+    head: of `STUDIED`. tuned: whether the backbone learned too. zero_moving, cell_mean_moving: EPE on moving
+    points of zero motion and of the mean of each grid cell. head_weights: of the head alone.
+    seconds_a_step: of training, the computing of kept features left out. memory: peak of the process or the
+    GPU, in MB.
     """
 
     head: str
     tuned: bool
+    zero_moving: float
+    cell_mean_moving: float
     epe_moving: float
     epe: float
     cosine: float
@@ -61,7 +71,7 @@ def run_study(
     out: Path,
     base: PredictorTraining,
     *,
-    heads: Sequence[str] = HEADS,
+    heads: Sequence[str] = STUDIED,
     samples: int | None = None,
     device: str = "auto",
     apart: bool = True,
@@ -70,9 +80,9 @@ def run_study(
 ) -> list[StudyRun]:
     """Train and measure every head, frozen and fine-tuned.
 
-    base: data, budget and all else; its head and its frozen share are replaced. samples: to measure, of each
-    set. apart: each run in a process of its own, so that its peak of memory is its own. Runs that are in
-    `out` already are not done again. Raises Stopped between runs.
+    base: data, budget and all else; its head and its frozen share are replaced. heads: of `STUDIED`.
+    samples: to measure, of each set. apart: each run in a process of its own, so that its peak of memory is
+    its own. Runs that are in `out` already are not done again. Raises Stopped between runs.
     """
     out.mkdir(parents=True, exist_ok=True)
     wanted = [(head, tuned) for head in heads for tuned in (False, True)]
@@ -83,10 +93,8 @@ def run_study(
         folder = out / f"{head}-{'tuned' if tuned else 'frozen'}"
         finished = folder / "result.json"
         if not finished.exists():
-            training = replace(
-                base, config=replace(base.config, head=head), frozen=TUNED_FROM if tuned else 1.0
-            )
-            arguments = (folder, training, out / "features", samples, device)
+            training = replace(base, config=with_head(base.config, head), frozen=TUNED_FROM if tuned else 1.0)
+            arguments = (head, folder, training, out / "features", samples, device)
             run = _run_apart(arguments) if apart else _run(*arguments)
             temporary = finished.with_suffix(".part")
             temporary.write_text(json.dumps(asdict(run)))
@@ -96,14 +104,21 @@ def run_study(
     return runs
 
 
-def _run_apart(arguments: tuple[Path, PredictorTraining, Path, int | None, str]) -> StudyRun:
+def with_head(config: PredictorConfig, head: str) -> PredictorConfig:
+    """Return the config with a head of `STUDIED`. Raises BadInput for another name."""
+    if head == PLAIN_MIXTURE:
+        return replace(config, head="mixture", modes=1)
+    return replace(config, head=head)
+
+
+def _run_apart(arguments: tuple[str, Path, PredictorTraining, Path, int | None, str]) -> StudyRun:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as process:
         return process.submit(_run, *arguments).result()
 
 
 def _run(
-    folder: Path, training: PredictorTraining, features: Path, samples: int | None, device: str
+    head: str, folder: Path, training: PredictorTraining, features: Path, samples: int | None, device: str
 ) -> StudyRun:
     resume = (folder / "checkpoint.pt").exists()
     fit_predictor(folder, training, resume=resume, device=device, features=features, progress=ignore_progress)
@@ -113,23 +128,25 @@ def _run(
     predictor = Predictor.load(folder / WEIGHTS, device)
     results = evaluate_predictors(
         list(training.data),
-        {(training.config.head, ""): predictor},
+        {(head, ""): predictor},
         most=samples,
         neighbours=0,
         progress=ignore_progress,
         should_stop=never_stop,
     )
-    metrics = [result.methods[-1].metrics for result in results]
 
-    def mean(name: str, weight: str) -> float:
+    def mean(name: str, weight: str, method: str = head) -> float:
+        metrics = [each.metrics for result in results for each in result.methods if each.name == method]
         counts = [getattr(each, weight) for each in metrics]
         known = [(getattr(m, name), c) for m, c in zip(metrics, counts, strict=True) if c]
         total = sum(value * count for value, count in known)
         return float(total / max(1, sum(count for _, count in known)))
 
     return StudyRun(
-        training.config.head,
+        head,
         training.frozen < 1,
+        mean("epe_moving", "moving", "zero"),
+        mean("epe_moving", "moving", "cell mean"),
         mean("epe_moving", "moving"),
         mean("epe", "points"),
         mean("cosine", "moving"),
@@ -149,17 +166,19 @@ def _peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def markdown(runs: Sequence[StudyRun], command: str, machine: str) -> str:
+def markdown(runs: Sequence[StudyRun], base: PredictorTraining, command: str, machine: str) -> str:
     """Write the study as a page: the table, and the answer that follows from it.
 
-    command: that made it. machine: on which.
+    base: as for `run_study`. command: that made it. machine: on which.
     """
     lines = [
         "# Which layer to replace",
         "",
         f"Made by `{command}` on {machine}. The same data and the same budget for every run; lengths in "
         "pixels of a 256-high image, on held-out samples; frozen: the backbone keeps its weights; "
-        f"fine-tuned: it learns too, after {TUNED_FROM:.0%} of the budget.",
+        f"fine-tuned: it learns too, after {TUNED_FROM:.0%} of the budget. {_given_layers(base)} "
+        "All learn by L1 but `mixture`, which learns by the likelihood of its hypotheses; "
+        f"`{PLAIN_MIXTURE}` has the layers of `mixture` and one hypothesis.",
         "",
         f"| {' | '.join(_COLUMNS)} |",
         f"| --- | --- |{' ---: |' * (len(_COLUMNS) - 2)}",
@@ -172,32 +191,49 @@ def markdown(runs: Sequence[StudyRun], command: str, machine: str) -> str:
             *(f"{run.seconds_a_step:.3f}", f"{run.memory:.0f}"),
         )
         lines.append(f"| {' | '.join(figures)} |")
+    if runs:
+        lines += [
+            "",
+            f"On the same moving points zero motion has an EPE of {runs[0].zero_moving:.2f} px, the mean "
+            f"motion of each grid cell one of {runs[0].cell_mean_moving:.2f} px.",
+        ]
     return "\n".join([*lines, "", "## The whole classifier, or only classifier[4]?", "", answer(runs), ""])
+
+
+def _given_layers(base: PredictorTraining) -> str:
+    if base.start_from == "segmentation":
+        return "`last` keeps the published weights of `classifier[0]` to `[3]`."
+    return (
+        "`last` keeps `classifier[0]` to `[3]` as they begin, which is at random here: published "
+        "segmentation weights (`--start-from segmentation`) would bring them, a backbone's alone do not."
+    )
 
 
 def answer(runs: Sequence[StudyRun]) -> str:
     """Say in plain words which of `last` (only classifier[4]) and `fcn` (the whole classifier) is better."""
     sentences = []
     for tuned in (False, True):
-        found = {run.head: run for run in runs if run.tuned == tuned}
-        if "last" not in found or "fcn" not in found:
-            continue
-        last, whole = found["last"].epe_moving, found["fcn"].epe_moving
+        found = {run.head: run.epe_moving for run in runs if run.tuned == tuned}
         way = "With a fine-tuned backbone" if tuned else "With a frozen backbone"
-        change = 100 * (last - whole) / last if last else 0.0
-        if abs(change) < 3:
-            sentences.append(f"{way} it makes no difference ({last:.2f} against {whole:.2f} px).")
-        elif change > 0:
-            sentences.append(
-                f"{way} the whole classifier is {change:.0f} % better ({whole:.2f} against {last:.2f} px)."
-            )
-        else:
-            sentences.append(
-                f"{way} replacing only classifier[4] is {-change:.0f} % better "
-                f"({last:.2f} against {whole:.2f} px)."
-            )
+        if "last" in found and "fcn" in found:
+            whole, last = "the whole classifier", "replacing only classifier[4]"
+            sentences.append(f"{way}, {_better(found['fcn'], found['last'], whole, last)}")
+        if "mixture" in found and PLAIN_MIXTURE in found:
+            likelihood, plain = "the mixture with its likelihood", "the mixture's layers with plain L1"
+            sentences.append(f"{way}, {_better(found['mixture'], found[PLAIN_MIXTURE], likelihood, plain)}")
     if runs:
         best = min(runs, key=lambda run: run.epe_moving)
         state = "fine-tuned" if best.tuned else "frozen"
         sentences.append(f"The best of all is {best.head} ({state}): {best.epe_moving:.2f} px.")
     return " ".join(sentences)
+
+
+def _better(one: float, other: float, its_name: str, other_name: str) -> str:
+    """Say which of two errors is smaller and by how much; less than 3 % is no difference."""
+    low, high = sorted((one, other))
+    if high - low < 0.03 * high:
+        return (
+            f"it makes no difference whether it is {its_name} or {other_name} ({one:.2f} and {other:.2f} px)."
+        )
+    name = its_name if one < other else other_name
+    return f"{name} is {100 * (high - low) / high:.0f} % better ({low:.2f} against {high:.2f} px)."

@@ -371,7 +371,7 @@ def test_the_study_trains_measures_and_answers(data, tmp_path):
         return run_study(
             tmp_path,
             base,
-            heads=["last", "fcn"],
+            heads=["last", "fcn", "mixture-l1"],
             device="cpu",
             apart=False,
             progress=ignore_progress,
@@ -384,18 +384,27 @@ def test_the_study_trains_measures_and_answers(data, tmp_path):
         ("last", True),
         ("fcn", False),
         ("fcn", True),
+        ("mixture-l1", False),
+        ("mixture-l1", True),
     ]
     assert all(run.epe_moving > 0 and run.memory > 50 and run.steps == 1 for run in runs)
+    # The baselines do not depend on the head.
+    assert len({(run.zero_moving, run.cell_mean_moving) for run in runs}) == 1
+    assert runs[0].zero_moving > 0
     assert study() == runs
-    page = markdown(runs, "python -m model study-heads", "a machine")
+    page = markdown(runs, base, "python -m model study-heads", "a machine")
     assert "| last | frozen |" in page
     assert "classifier[4]?" in page
 
 
 def test_the_answer_of_the_study_follows_from_its_figures():
-    run = StudyRun("last", False, 10.0, 5.0, 0.5, 8.0, 1000, 2000, 5, 0.1, 100.0)
+    run = StudyRun("last", False, 12.0, 11.0, 10.0, 5.0, 0.5, 8.0, 1000, 2000, 5, 0.1, 100.0)
     assert "whole classifier is 20 % better" in answer([run, replace(run, head="fcn", epe_moving=8.0)])
     assert "no difference" in answer([run, replace(run, head="fcn", epe_moving=10.1)])
-    assert "only classifier[4] is 50 % better" in answer([run, replace(run, head="fcn", epe_moving=15.0)])
+    assert "only classifier[4] is 33 % better" in answer([run, replace(run, head="fcn", epe_moving=15.0)])
+    mixture = replace(run, head="mixture", epe_moving=9.0)
+    assert "the mixture with its likelihood is 25 % better" in answer(
+        [mixture, replace(run, head="mixture-l1", epe_moving=12.0)]
+    )
     tuned = replace(run, tuned=True, epe_moving=3.0)
     assert "The best of all is last (fine-tuned): 3.00 px" in answer([run, tuned])
