@@ -8,6 +8,14 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
     echo "Stillmotion needs Python 3.11 or newer; call make PYTHON=/path/to/python3.11 instead." >&2
     exit 2
 fi
+# torch with its GPU libraries takes 6.4 GB, and pip keeps some of the files beside it for a while. Told here, since
+# pip says only "No space left on device", at its end.
+gigabytes=8
+free=$(($(df -Pk . | awk 'NR == 2 { print $4 }') / 1000000))
+if ! compgen -G '.venv/lib/python*/site-packages/torch' >/dev/null && [ "$free" -lt "$gigabytes" ]; then
+    echo "Stillmotion needs at least $gigabytes GB of free disk to install its packages, and here are $free GB; make room." >&2
+    exit 2
+fi
 if [ ! -x .venv/bin/pip ]; then
     # Debian and Ubuntu keep ensurepip in a package of its own.
     if ! "$python" -c 'import ensurepip' 2>/dev/null; then
