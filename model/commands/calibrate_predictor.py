@@ -1,5 +1,6 @@
 """`python -m model calibrate-predictor`: teach trained weights how far they are to be believed."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from model.errors import BadInput
     type=click.FloatRange(0, 1, max_open=True),
     help="Take this one, as fitted for weights of the same recipe; no --data then.",
 )
+@click.option("--least-gain", type=click.FloatRange(0, 1), help="Beside --doubt; 0 where it is left out.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
 def command(
     *,
@@ -39,19 +41,27 @@ def command(
     samples: int | None,
     mirror: bool,
     doubt: float | None,
+    least_gain: float | None,
     device: str,
 ) -> None:
-    """Fit by how much WEIGHTS doubt that things move, and write them with it to --out."""
+    """Fit how far WEIGHTS are to be believed, and write them with it to --out.
+
+    Fitted are the doubt that a point moves and the least gain with which a picture is answered at all. Give
+    pictures whose motion can be read and, as a set beside them, pictures whose motion cannot.
+    """
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.predictor.release import read_release
-    from model.training.calibrate_predictor import DOUBTS, calibrate_predictor, write_use
+    from model.training.calibrate_predictor import DOUBTS, GAINS, calibrate_predictor, write_use
 
     if doubt is not None:
         if sets:
             raise BadInput("Give either --data to fit doubt on, or --doubt.")
-        write_use(weights, out, replace(read_release(weights).use, mirror=mirror, doubt=doubt))
-        click.echo(f"Doubt: {doubt:.2f}. Wrote {out}")
+        use = replace(read_release(weights).use, mirror=mirror, doubt=doubt, least_gain=least_gain or 0.0)
+        write_use(weights, out, use)
+        click.echo(f"Doubt {doubt:.2f}, least gain {use.least_gain:.2f}. Wrote {out}")
         return
+    if least_gain is not None:
+        raise BadInput("Give --least-gain beside --doubt; --data fits both.")
     with stop_on_interrupt() as should_stop, progress_bar("samples") as bar:
         fitted = calibrate_predictor(
             weights,
@@ -64,8 +74,18 @@ def command(
             progress=bar,
             should_stop=should_stop,
         )
+    use = fitted.use
     click.echo("ADE, as a share of no motion's:")
     for number, tried in enumerate(DOUBTS):
-        figures = "  ".join(f"{errors[number]:.3f}" for errors in fitted.errors)
-        click.echo(f"doubt {tried:.2f}  {figures}")
-    click.echo(f"Doubt: {fitted.use.doubt:.2f}. Wrote {out}")
+        at = GAINS.index(use.least_gain)
+        click.echo(
+            f"doubt {tried:.2f}, least gain {use.least_gain:.2f}  {_shares(fitted.errors[:, number, at])}"
+        )
+    for number, tried in enumerate(GAINS):
+        at = DOUBTS.index(use.doubt)
+        click.echo(f"doubt {use.doubt:.2f}, least gain {tried:.2f}  {_shares(fitted.errors[:, at, number])}")
+    click.echo(f"Doubt {use.doubt:.2f}, least gain {use.least_gain:.2f}. Wrote {out}")
+
+
+def _shares(errors: Iterable[float]) -> str:
+    return "  ".join(f"{error:.3f}" for error in errors)

@@ -12,7 +12,7 @@ from model.errors import BadInput
 from model.evaluate_predictor.baselines import CellMeans, Neighbours
 from model.evaluate_predictor.samples import Domain, Judged, spaced
 from model.prediction_metrics import Outcome, PredictionMetrics, prediction_metrics
-from model.predictor.predict import Predictor, point_answer
+from model.predictor.predict import Predictor
 from model.predictor.prediction import INTERVAL
 from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 
@@ -27,13 +27,15 @@ class Judgement:
 
     outcome: of the measured points. errors: float64 `[N]`, final errors of the points, NaN if not measured.
     answer: float32 `[N, T, 2]`, pixels of the picture. within: bool `[P, 2, levels]`, whether the final
-    coordinates lie in the intervals of `LEVELS`; None without uncertainty.
+    coordinates lie in the intervals of `LEVELS`; None without uncertainty. withheld: whether the picture told
+    too little for an answer other than that nothing moves.
     """
 
     outcome: Outcome
     errors: NDArray[np.float64]
     answer: NDArray[np.float32]
     within: NDArray[np.bool_] | None
+    withheld: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,12 +152,13 @@ def _plain(sample: Judged, answer: NDArray[np.float32]) -> Judgement:
 
 
 def _predicted(sample: Judged, predictor: Predictor) -> Judgement:
-    mixture, working = predictor.mixture(sample.picture, sample.queries)
+    expected = predictor.expect(sample.picture, sample.queries)
+    mixture, working = expected.mixture, expected.working
 
     def paths(values: Tensor) -> NDArray[np.float32]:
         return in_picture(values, sample, working)
 
-    answer = paths(point_answer(mixture, predictor.use)[0])
+    answer = paths(expected.answer(predictor.use)[0])
     low, high = (mixture.quantile((1 + sign * INTERVAL) / 2)[0] for sign in (-1, 1))
     chosen, unit = sample.chosen, sample.unit
     outcome = Outcome(
@@ -170,7 +173,7 @@ def _predicted(sample: Judged, predictor: Predictor) -> Judgement:
     below = mixture.cumulative(truth.to(mixture.displacement)[None, :, None].expand(-1, -1, frames, -1))
     rank = below[0, :, -1].cpu().numpy()[chosen]
     within = np.stack([np.abs(rank - 0.5) <= level / 2 for level in LEVELS], axis=2)
-    return Judgement(outcome, _errors(sample, answer), answer, within)
+    return Judgement(outcome, _errors(sample, answer), answer, within, expected.is_withheld(predictor.use))
 
 
 def in_picture(values: Tensor, sample: Judged, working: tuple[int, int]) -> NDArray[np.float32]:

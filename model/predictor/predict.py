@@ -33,6 +33,30 @@ from model.weights import file_sha256
 
 
 @dataclass(frozen=True, eq=False)
+class Expectation:
+    """What a network expects of points of one image.
+
+    mixture: of the points, in pixels of the working image; scales are calibrated.
+    working: (height, width) of the working image.
+    gain: how much the picture tells, see `gain`: of a grid of points all over it, so that it does not depend
+        on which points were asked for.
+    """
+
+    mixture: Mixture
+    working: tuple[int, int]
+    gain: float
+
+    def answer(self, use: PredictorUse) -> Tensor:
+        """Return the single answer, `[1, P, T, 2]`, in pixels of the working image."""
+        answer = point_answer(self.mixture, use)
+        return torch.zeros_like(answer) if self.is_withheld(use) else answer
+
+    def is_withheld(self, use: PredictorUse) -> bool:
+        """Whether the picture tells too little for an answer other than that nothing moves."""
+        return self.gain < use.least_gain
+
+
+@dataclass(frozen=True, eq=False)
 class Predictor:
     """Predicts motion from single images.
 
@@ -96,25 +120,34 @@ class Predictor:
         size = (image.shape[0], image.shape[1])
         side = self.network.config.grid if grid is None else grid
         queries = query_grid(side, size)
-        mixture, working = self.mixture(image, queries)
+        expected = self.expect(image, queries)
 
-        def as_prediction(answer: Mixture) -> Prediction:
-            return self._as_prediction(answer, queries, size, working, side, frame, fps)
+        def as_prediction(expected: Expectation) -> Prediction:
+            return self._as_prediction(expected, queries, size, side, frame, fps)
 
         # Hundreds of small operations: on several threads they would mostly wait for each other.
-        return map_pieces(as_prediction, [mixture], mixture.displacement.device)[0]
+        return map_pieces(as_prediction, [expected], expected.mixture.displacement.device)[0]
 
     @torch.inference_mode()
-    def mixture(
-        self, image: NDArray[np.uint8], queries: NDArray[np.float32]
-    ) -> tuple[Mixture, tuple[int, int]]:
-        """Return the answer for query points `[N, 2]` of the image as the network gives it.
+    def expect(self, image: NDArray[np.uint8], queries: NDArray[np.float32]) -> Expectation:
+        """Say what the network expects of query points `[N, 2]` of an image.
 
-        It is in pixels of the working image, whose (height, width) comes with it; scales are calibrated.
         On a CPU the image and its mirror image are looked at beside each other, each on one thread.
         """
         size = (image.shape[0], image.shape[1])
         working = self.use.working_size(size)
+        everywhere = query_grid(self.network.config.grid, size)
+        mixture = self._of_image(image, np.concatenate([everywhere, queries]), working)
+        asked = Mixture(*(part[:, len(everywhere) :] for part in mixture))
+        (told,) = map_pieces(
+            gain, [Mixture(*(part[:, : len(everywhere)] for part in mixture))], mixture.displacement.device
+        )
+        return Expectation(asked, working, told)
+
+    def _of_image(
+        self, image: NDArray[np.uint8], queries: NDArray[np.float32], working: tuple[int, int]
+    ) -> Mixture:
+        size = (image.shape[0], image.shape[1])
         device = next(self.network.parameters()).device
         pixels = torch.tensor(image).permute(2, 0, 1)[None].to(device)
         reduced = resized(pixels, working)
@@ -124,7 +157,7 @@ class Predictor:
             looks.append((reduced.flip(3), _mirrored(points, working[1])))
         answers = map_pieces(lambda look: self._mixture(*look, working), looks, device)
         answer = answers[0].mixed(answers[1].mirrored(), 0.5) if self.use.mirror else answers[0]
-        return answer.widened(self.use.spread), working
+        return answer.widened(self.use.spread)
 
     def _mixture(self, images: Tensor, points: Tensor, size: tuple[int, int]) -> Mixture:
         network = self.network
@@ -132,15 +165,15 @@ class Predictor:
 
     def _as_prediction(
         self,
-        mixture: Mixture,
+        expected: Expectation,
         queries: NDArray[np.float32],
         size: tuple[int, int],
-        working: tuple[int, int],
         grid: int,
         frame: int,
         fps: float,
     ) -> Prediction:
         """From displacements in the working image to positions in the original one."""
+        mixture, working = expected.mixture, expected.working
         scale = np.array([size[1] / working[1], size[0] / working[0]], np.float32)
 
         def positions(paths: Tensor) -> NDArray[np.float32]:
@@ -152,7 +185,7 @@ class Predictor:
         steps = mixture.displacement.shape[3]
         chosen = mixture.displacement[0].gather(1, order[..., None, None].expand(-1, -1, steps, 2))
         weights = mixture.weight[0].gather(1, order).T.cpu().numpy()
-        points = positions(point_answer(mixture, self.use)[0])
+        points = positions(expected.answer(self.use)[0])
         low, high = (mixture.quantile(share)[0] for share in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
         hypotheses = positions(chosen.transpose(0, 1))
         inside = (
@@ -170,11 +203,28 @@ class Predictor:
             grid=(grid, grid),
             method=self.method,
         )
-        return Prediction(tracks, hypotheses, weights, np.stack([positions(low), positions(high)]))
+        return Prediction(
+            tracks,
+            hypotheses,
+            weights,
+            np.stack([positions(low), positions(high)]),
+            expected.gain,
+            expected.is_withheld(self.use),
+        )
+
+
+def gain(mixture: Mixture) -> float:
+    """Return the share of the expected error of "nothing moves" that the medians of points save, 0 to 1."""
+    median = mixture.median()
+    left, all_of_it = (mixture.expected_distance(each).sum() for each in (median, torch.zeros_like(median)))
+    return float(1 - left / all_of_it)
 
 
 def point_answer(mixture: Mixture, use: PredictorUse) -> Tensor:
-    """Return the single answer of a mixture, `[B, P, T, 2]`; see `point` and `doubt` of `PredictorUse`."""
+    """Return the single answer of mixtures, `[B, P, T, 2]`, whatever their pictures' gain.
+
+    See `point` and `doubt` of `PredictorUse`.
+    """
     if mixture.displacement.shape[2] == 1:
         return mixture.displacement[:, :, 0]
     return mixture.best() if use.point == "best" else mixture.doubted(use.doubt).median()

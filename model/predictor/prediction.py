@@ -1,5 +1,6 @@
 """`Prediction`: what is expected of a grid of points, and its file. Needs no torch."""
 
+import math
 import os
 import zipfile
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ class Prediction:
     weights: float32 `[K, N]`, how likely each is; a point's sum to 1.
     interval: float32 `[2, T, N, 2]`, the lowest and highest position of each coordinate that are expected
         with a probability of 90 %.
+    gain: how much the picture tells, 0 to 1 (`model.predictor.predict.Expectation`); NaN in files of versions
+        that did not know.
+    withheld: whether the single answer is that nothing moves since the picture tells too little; hypotheses
+        and intervals are then all that there is to say.
 
     Raises ValueError when the shapes or types do not fit together.
     """
@@ -36,6 +41,8 @@ class Prediction:
     hypotheses: NDArray[np.float32]
     weights: NDArray[np.float32]
     interval: NDArray[np.float32]
+    gain: float = math.nan
+    withheld: bool = False
 
     def __post_init__(self) -> None:
         shape, kinds = self.tracks.points.shape, len(self.hypotheses)
@@ -50,9 +57,11 @@ class Prediction:
                 raise ValueError(f"{name} must be finite.")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one `.npz`: the tracks, and beside them the arrays `hypotheses`, `weights`, `interval`."""
+        """Write one `.npz`: the tracks, and beside them the fields; `weights` as `hypothesis_weights`."""
         values = (self.hypotheses, self.weights, self.interval)
-        self.tracks.save(path, dict(zip(_ARRAYS, values, strict=True)))
+        arrays = dict(zip(_ARRAYS, values, strict=True))
+        scalars = {"gain": np.asarray(self.gain), "withheld": np.asarray(self.withheld)}
+        self.tracks.save(path, {**arrays, **scalars})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Prediction":
@@ -71,6 +80,8 @@ class Prediction:
         if not there:
             raise BadInput(f"{name} holds tracks, but no prediction; give a file that `predict` wrote.")
         try:
-            return cls(tracks, *(there[key] for key in _ARRAYS))
+            hypotheses, weights, interval = (there[key] for key in _ARRAYS)
+            gain, withheld = float(content.get("gain", math.nan)), bool(content.get("withheld", False))
+            return cls(tracks, hypotheses, weights, interval, gain, withheld)
         except (KeyError, ValueError, TypeError) as error:
             raise BadInput(f"{name} is damaged ({error}); predict the image again.") from error

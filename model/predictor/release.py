@@ -34,6 +34,8 @@ class PredictorUse:
     doubt: the weight, 0 to below 1, that "it stays" gets beside the network's hypotheses when the median is
         taken, so that a point moves only where enough of them agree on a way. Networks are too sure of
         pictures unlike those that they learned from; fitted on others (`calibrate-predictor`).
+    least_gain: 0 to 1. Of a picture whose `gain` (`model.predictor.predict.Expectation`) is less, the single
+        answer is that nothing moves: it tells too little. Fitted likewise.
     """
 
     height: int = 256
@@ -42,10 +44,13 @@ class PredictorUse:
     mirror: bool = False
     point: str = "median"
     doubt: float = 0.0
+    least_gain: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.doubt < 1:
             raise ValueError(f"doubt must be at least 0 and below 1, not {self.doubt}")
+        if not 0 <= self.least_gain <= 1:
+            raise ValueError(f"least_gain must be 0 to 1, not {self.least_gain}")
 
     def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the (height, width) to which an image of a size is brought."""

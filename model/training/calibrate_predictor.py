@@ -11,28 +11,26 @@ from model.checkpoints import check_name, read_state_dict, write_state_dict
 from model.errors import BadInput
 from model.evaluate_predictor.run import in_picture
 from model.evaluate_predictor.samples import Domain, Judged, spaced
-from model.predictor.predict import Predictor, point_answer
+from model.predictor.predict import Predictor
 from model.predictor.release import PredictorRelease, PredictorUse, read_release
 from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 
-DOUBTS = tuple(step / 20 for step in range(13))
-"""The values of `PredictorUse.doubt` that are tried."""
-TOLERANCE = 0.01
-"""Of values whose error is within this share of the least one the largest is taken: what a network does not
-know is more than what a few unseen videos show of it (as the one-standard-error rule; Breiman et al. 1984).
-"""
+DOUBTS = tuple(step / 20 for step in range(11))
+"""The values of `PredictorUse.doubt` that are tried; from a half on nothing moves."""
+GAINS = tuple(step / 20 for step in range(16))
+"""The values of `PredictorUse.least_gain` that are tried with each of them."""
 
 
 @dataclass(frozen=True)
 class Calibration:
     """What was fitted, and why.
 
-    use: the use that was written. errors: for each set, the ADE with each of `DOUBTS`, as a share of the ADE
-    of no motion at all.
+    use: the use that was written. errors: float64 `[sets, DOUBTS, GAINS]`, the ADE in each set with each pair
+    of values, as a share of the ADE of no motion at all.
     """
 
     use: PredictorUse
-    errors: tuple[tuple[float, ...], ...]
+    errors: NDArray[np.float64]
 
 
 def calibrate_predictor(
@@ -47,7 +45,7 @@ def calibrate_predictor(
     progress: ReportProgress,
     should_stop: ShouldStop,
 ) -> Calibration:
-    """Choose the doubt with the least error over sets (see `TOLERANCE`), and write the weights with it.
+    """Choose the doubt and the least gain with the least error over sets, and write the weights with them.
 
     weights: as `train-predictor` writes them. out: a .safetensors file; the tensors keep their bits.
     folders: of sets, each of which counts the same. splits: for each set, or one for all, the part that the
@@ -61,24 +59,36 @@ def calibrate_predictor(
     if len(splits) not in (1, len(folders)):
         raise BadInput(f"Name one split, or one for each of the {len(folders)} sets, not {len(splits)}.")
     release = read_release(weights)
-    use = replace(release.use, mirror=mirror, doubt=0.0)
+    use = replace(release.use, mirror=mirror, doubt=0.0, least_gain=0.0)
     predictor = replace(Predictor.load(weights, device), use=use)
     chosen = list(splits) * len(folders) if len(splits) == 1 else splits
     domains = [
         Domain.open(folder, split, release.config.horizon - 1)
         for folder, split in zip(folders, chosen, strict=True)
     ]
-    errors = tuple(_relative_errors(predictor, domain, most, progress, should_stop) for domain in domains)
-    fitted = replace(use, doubt=chosen_doubt(errors))
+    errors = np.stack(
+        [_relative_errors(predictor, domain, most, progress, should_stop) for domain in domains]
+    )
+    doubt, least_gain = least_error(errors)
+    fitted = replace(use, doubt=doubt, least_gain=least_gain)
     write_use(weights, out, fitted)
     return Calibration(fitted, errors)
 
 
-def chosen_doubt(errors: Sequence[Sequence[float]]) -> float:
-    """Choose among `DOUBTS` by the sum of the sets' errors; see `Calibration.errors` and `TOLERANCE`."""
-    total = np.sum(errors, axis=0)
+def least_error(errors: NDArray[np.float64]) -> tuple[float, float]:
+    """Choose the doubt and the least gain by the sum of the sets' errors; see `Calibration.errors`.
+
+    Of pairs that do equally well it is the one with the largest gain, then with the largest doubt.
+    """
+    total = errors.sum(axis=0)
     return max(
-        doubt for doubt, error in zip(DOUBTS, total, strict=True) if error <= total.min() * (1 + TOLERANCE)
+        (
+            (doubt, gain)
+            for row, doubt in zip(total, DOUBTS, strict=True)
+            for error, gain in zip(row, GAINS, strict=True)
+            if error == total.min()
+        ),
+        key=lambda pair: (pair[1], pair[0]),
     )
 
 
@@ -97,21 +107,25 @@ def _relative_errors(
     most: int | None,
     progress: ReportProgress,
     should_stop: ShouldStop,
-) -> tuple[float, ...]:
-    """Return the ADE with each of `DOUBTS`, divided by that of no motion."""
+) -> NDArray[np.float64]:
+    """Return the ADE with each pair of `DOUBTS` and `GAINS`, divided by that of no motion."""
     numbers = spaced(len(domain.judged), most)
     uses = [replace(predictor.use, doubt=doubt) for doubt in DOUBTS]
-    sums, still = np.zeros(len(uses)), 0.0
+    sums, still = np.zeros((len(DOUBTS), len(GAINS))), 0.0
     for done, number in enumerate(numbers):
         raise_if_stopped(should_stop)
         sample = domain.judged_at(number)
-        mixture, working = predictor.mixture(sample.picture, sample.queries)
-        sums += [_summed(in_picture(point_answer(mixture, use)[0], sample, working), sample) for use in uses]
-        still += _summed(np.zeros_like(sample.truth), sample)
+        expected = predictor.expect(sample.picture, sample.queries)
+        moved = np.array(
+            [_summed(in_picture(expected.answer(use)[0], sample, expected.working), sample) for use in uses]
+        )
+        stays = _summed(np.zeros_like(sample.truth), sample)
+        sums += np.where(expected.gain < np.array(GAINS), stays, moved[:, None])
+        still += stays
         progress(Progress(f"looking at {domain.name}", done + 1, len(numbers)))
     if still == 0:
         raise BadInput(f"Nothing moves in {domain.name}; name a set in which things do.")
-    return tuple(float(each) for each in sums / still)
+    return sums / still
 
 
 def _summed(answer: NDArray[np.float32], sample: Judged) -> float:

@@ -112,8 +112,46 @@ def two_sided(weight: float = 0.7) -> Mixture:
 
 
 def test_the_median_of_two_hypotheses_is_the_likelier_one():
-    assert torch.allclose(two_sided(0.7).median()[0, 0, 0], torch.tensor([-10.0, 0.0]), atol=0.1)
+    sure = two_sided(0.7)._replace(log_scale=torch.full((1, 1, 2, 1), -6.0))
+    assert torch.allclose(sure.median()[0, 0, 0], torch.tensor([-10.0, 0.0]), atol=0.1)
     assert torch.equal(two_sided(0.2).best()[0, 0, 0], torch.tensor([10.0, 0.0]))
+
+
+def drawn(mixture: Mixture, count: int) -> torch.Tensor:
+    """Draw positions of the first point's last frame: `[count, 2]`."""
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.multinomial(mixture.weight[0, 0], count, replacement=True, generator=generator)
+    uniform = torch.rand(count, 2, generator=generator) - 0.5
+    noise = -uniform.sign() * (1 - 2 * uniform.abs()).clamp(min=1e-7).log()
+    return mixture.displacement[0, 0, chosen, -1] + mixture.log_scale[0, 0, chosen, -1, None].exp() * noise
+
+
+def lopsided() -> Mixture:
+    """Likelier than not to the right, but not sure how far; if not, it stays almost surely."""
+    return Mixture(
+        torch.tensor([[[[[8.0, 2.0]], [[0.0, 0.0]], [[3.0, -6.0]]]]]),
+        torch.tensor([[[[1.6], [-2.0], [1.0]]]]),
+        torch.tensor([[[0.5, 0.35, 0.15]]]).log(),
+    )
+
+
+def test_the_expected_distance_is_that_of_draws():
+    mixture, truth = lopsided(), drawn(lopsided(), 400_000)
+    for answer in ([0.0, 0.0], [8.0, 2.0], [3.0, 1.0], [-20.0, 5.0], [1.5, -2.0]):
+        mean = (truth - torch.tensor(answer)).norm(dim=1).mean()
+        expected = mixture.expected_distance(torch.tensor(answer)[None, None, None])
+        assert float(expected[0, 0, 0]) == pytest.approx(float(mean), rel=0.02)
+
+
+def test_the_median_has_the_least_distance_of_draws():
+    """Were all hypotheses sure, it would be the first one, (8, 2), which has half of the weight."""
+    truth = drawn(lopsided(), 20_000)
+    axis = torch.arange(-2, 10, 0.25)
+    tried = torch.cartesian_prod(axis, axis)
+    means = torch.stack([(truth - each).norm(dim=1).mean() for each in tried])
+    median = lopsided().median()[0, 0, 0]
+    assert (median - tried[means.argmin()]).norm() < 0.5
+    assert (truth - median).norm(dim=1).mean() < 1.01 * means.min()
 
 
 def test_the_quantiles_of_one_hypothesis_are_laplaces():
@@ -198,8 +236,8 @@ def test_a_mirrored_image_has_the_mirrored_prediction(predictor):
     image = np.random.default_rng(3).integers(0, 256, (96, 160, 3), dtype=np.uint8)
     left = np.random.default_rng(4).uniform(10, 79, (9, 2)).astype(np.float32)
     right = left * np.array([-1, 1], np.float32) + np.array([159, 0], np.float32)
-    straight, _ = predictor.mixture(image, left)
-    mirrored, _ = predictor.mixture(image[:, ::-1].copy(), right)
+    straight = predictor.expect(image, left).mixture
+    mirrored = predictor.expect(image[:, ::-1].copy(), right).mixture
     for share in (0.05, 0.4, 0.9):
         there, back = straight.quantile(share), mirrored.mirrored().quantile(share)
         assert (there - back).abs().max() < 0.01
