@@ -41,10 +41,15 @@ def summary(tracks: Tracks) -> str:
     visible = float(tracks.visible[-1].mean())
     if is_prediction(tracks.method.name):
         ahead = int(tracks.frames[-1] - tracks.frames[0])
+        predicted = f"{points} predicted {ahead} frame{'' if ahead == 1 else 's'} ahead from one image"
+        if ahead and not displacement.any():  # exactly zero only where the answer is withheld
+            return (
+                f"{predicted}, which tells too little: the single answer is that nothing moves; the 90 % "
+                "intervals say how far each may."
+            )
         return (
-            f"{points} predicted {ahead} frame{'' if ahead == 1 else 's'} ahead from one image; median "
-            f"displacement {np.median(displacement):.1f} px, largest {displacement.max():.1f} px; "
-            f"{visible:.0%} expected inside it at the end."
+            f"{predicted}; median displacement {np.median(displacement):.1f} px, largest "
+            f"{displacement.max():.1f} px; {visible:.0%} expected inside it at the end."
         )
     return (
         f"{points} over {frames}; median displacement {np.median(displacement):.1f} px, "

@@ -271,6 +271,8 @@ def test_a_prediction_says_so_and_carries_its_interval() -> None:
         "4 points predicted 7 frames ahead from one image; median displacement 7.0 px, largest 7.0 px; "
         "100% expected inside it at the end."
     )
+    withheld = dataclasses.replace(tracks, points=tracks.points[:1].repeat(2, axis=0))
+    assert "tells too little" in summary(withheld)
     interval = np.stack([points - 2, points + np.array([3, 1])]).astype(np.float32)
     content = json.loads(figure_json(tracks, "/x.jpg", position=shown_first(tracks), interval=interval))
     numbers = content["layout"]["meta"]["stillmotion"]

@@ -28,6 +28,7 @@ from model.predictor.heads import sample, with_coordinates
 from model.predictor.mixture import Mixture
 from model.predictor.network import MotionPredictor, build_predictor, normalise
 from model.predictor.predict import Predictor, predict_file
+from model.predictor.prediction import Prediction
 from model.predictor.published import begin_with, initial_weights
 from model.predictor.release import PredictorRelease, PredictorUse, read_release
 from model.predictor.segment import CLASSES, Segmenter
@@ -241,6 +242,39 @@ def test_a_mirrored_image_has_the_mirrored_prediction(predictor):
     for share in (0.05, 0.4, 0.9):
         there, back = straight.quantile(share), mirrored.mirrored().quantile(share)
         assert (there - back).abs().max() < 0.01
+
+
+def test_the_gain_is_the_pictures_whatever_is_asked(predictor):
+    image = np.random.default_rng(6).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    told = predictor.predict_all(image, 2).gain
+    assert 0 < told < 1
+    assert predictor.predict_all(image, 7).gain == pytest.approx(told, abs=1e-5)
+    assert predictor.predict_all(image[:, ::-1].copy(), 7).gain == pytest.approx(told, abs=1e-4)
+
+
+def test_a_picture_that_tells_too_little_stays_and_keeps_its_hypotheses(predictor, tmp_path):
+    image = np.random.default_rng(6).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    free = predictor.predict_all(image, 4)
+    careful = dataclasses.replace(
+        predictor, use=dataclasses.replace(predictor.use, least_gain=free.gain + 0.01)
+    )
+    held = careful.predict_all(image, 4)
+    assert (free.withheld, held.withheld) == (False, True)
+    assert (held.tracks.points == held.tracks.points[0]).all()
+    assert np.ptp(free.tracks.points, axis=0).max() > 0
+    assert np.array_equal(held.hypotheses, free.hypotheses)
+    assert np.array_equal(held.interval, free.interval)
+    held.save(tmp_path / "held.npz")
+    read = Prediction.load(tmp_path / "held.npz")
+    assert (read.gain, read.withheld) == (held.gain, True)
+    # Files of earlier versions do not say.
+    free.tracks.save(
+        tmp_path / "old.npz",
+        {"hypotheses": free.hypotheses, "hypothesis_weights": free.weights, "interval": free.interval},
+    )
+    old = Prediction.load(tmp_path / "old.npz")
+    assert math.isnan(old.gain)
+    assert not old.withheld
 
 
 def test_the_bits_do_not_depend_on_the_number_of_threads(predictor):
