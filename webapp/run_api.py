@@ -160,16 +160,15 @@ def figure_json(query: Mapping[str, Any], run_id: str) -> Response:
     # Not kept by the browser: how tracks are drawn changes with an update.
     tracks = tracks_of(found)
     prediction = prediction_of(found)
-    interval = None if prediction is None else prediction.interval
     position = shown_first(tracks)
     if query["until"] is not None:
         tracks = tracks.until(query["until"])
         position = len(tracks.frames) - 1
-        interval = None if interval is None else interval[:, : position + 1]
+        prediction = None if prediction is None else prediction.until(query["until"])
     truth = true_tracks(backend().settings.samples, found.clip)
     compared = None if truth is None else true_motion(tracks, truth)
     text = figure_as_json(
-        tracks, first, position=position, truth=compared, interval=interval, lines=query["lines"]
+        tracks, first, position=position, truth=compared, prediction=prediction, lines=query["lines"]
     )
     return Response(text, content_type="application/json")
 

@@ -58,9 +58,9 @@ def command(
         prediction.save(out)
     for path in overlays:
         if path.suffix.lower() == ".png":
-            write_png(path, draw_prediction(picture, tracks, prediction.interval))
+            write_png(path, draw_prediction(picture, prediction))
         else:
-            write_html(path, [picture] * len(tracks.frames), tracks, prediction.interval)
+            write_html(path, [picture] * len(tracks.frames), tracks, prediction)
     click.echo(summary(tracks))
     for target in (out, *overlays):
         if target is not None:

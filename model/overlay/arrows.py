@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from model.grid import rescale_points
 from model.overlay.colours import STILL, direction_colour
-from model.tracks import Tracks
+from model.predictor.prediction import Prediction
 
 LONGEST_SIDE = 1600
 """Pixels; larger images are made smaller."""
@@ -22,22 +22,20 @@ _OPACITY = 0.55
 _LEGEND_WIDTH, _LINE = 230, 26
 
 
-def draw_prediction(
-    image: NDArray[np.uint8], tracks: Tracks, interval: NDArray[np.float32] | None = None
-) -> NDArray[np.uint8]:
+def draw_prediction(image: NDArray[np.uint8], prediction: Prediction) -> NDArray[np.uint8]:
     """Draw each point's expected way as an arrow in the colour of its direction: uint8 `[h, w, 3]`.
 
-    image: uint8 `[H, W, 3]`, of the tracks' size. Still points are dots.
-    interval: float32 `[2, T, N, 2]`, lowest and highest expected positions; drawn as an ellipse at the end.
+    Still points are dots; the interval of each point's end is an ellipse.
+    image: uint8 `[H, W, 3]`, of the tracks' size.
     """
+    tracks, interval = prediction.tracks, prediction.interval
     size = _drawn_size(tracks.size)
     canvas = np.asarray(np.array(_resized(image, size)) * _DARKENED, np.uint8)
     points = rescale_points(tracks.points, tracks.size, size)
     moved = tracks.points[-1] - tracks.points[0]
     colours = direction_colour(moved).tolist()
     width = max(1, round(min(size) / 360))
-    if interval is not None:
-        canvas = _ellipses(canvas, rescale_points(interval[:, -1], tracks.size, size), colours)
+    canvas = _ellipses(canvas, rescale_points(interval[:, -1], tracks.size, size), colours)
     for index, colour in enumerate(colours):
         path = np.round(points[:, index] * 16).astype(np.int32)
         if np.hypot(*moved[index]) < STILL:

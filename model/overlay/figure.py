@@ -16,6 +16,7 @@ from model.overlay.colourings import ColourBins, Colouring, colourings
 from model.overlay.motion import speed_at
 from model.overlay.numbers import LARGEST_EXACT, viewer_numbers
 from model.overlay.truth import TrueMotion
+from model.predictor.prediction import Prediction
 from model.tracks import Tracks
 
 HIDDEN_COLOUR = "rgba(215, 224, 234, 0.2)"
@@ -41,7 +42,7 @@ def figure(
     colour: Colouring = "direction",
     position: int = 0,
     truth: TrueMotion | None = None,
-    interval: NDArray[np.float32] | None = None,
+    prediction: Prediction | None = None,
     lines: bool = True,
 ) -> Figure:
     """Draw whole trajectories over one frame, with a head on each point where it is in that frame.
@@ -57,7 +58,7 @@ def figure(
     colour: by the direction of each point's total displacement, or by its mean speed.
     position: the row of `tracks` that the image shows and the heads mark, 0 to T - 1.
     truth: the true motion, for the viewer to draw.
-    interval: float32 `[2, T, N, 2]`, a prediction's lowest and highest positions, for the viewer to draw.
+    prediction: whose answer the tracks are; the viewer draws its intervals and hypotheses.
     lines: False leaves out lines and heads, for a viewer that draws them itself from the numbers.
     Raises ValueError when the position is out of range.
     """
@@ -74,7 +75,7 @@ def figure(
             for index in np.unique(chosen.bins)
         ]
         traces.append(_heads_trace(tracks, position, chosen))
-    numbers = viewer_numbers(tracks, ways, position, truth, interval)
+    numbers = viewer_numbers(tracks, ways, position, truth, prediction)
     return Figure(data=traces, layout=_layout(image, tracks.size, numbers))
 
 
@@ -85,7 +86,7 @@ def figure_json(
     colour: Colouring = "direction",
     position: int = 0,
     truth: TrueMotion | None = None,
-    interval: NDArray[np.float32] | None = None,
+    prediction: Prediction | None = None,
     lines: bool = True,
 ) -> str:
     """Write `figure` as JSON with base64 arrays: about 1 MB for 4,096 points over 8 frames.
@@ -93,7 +94,7 @@ def figure_json(
     Smaller than Plotly's own `to_json`, which spells each "/" of base64 with six characters.
     """
     drawn = figure(
-        tracks, image, colour=colour, position=position, truth=truth, interval=interval, lines=lines
+        tracks, image, colour=colour, position=position, truth=truth, prediction=prediction, lines=lines
     )
     content = drawn.to_dict()
     return json.dumps(content, cls=PlotlyJSONEncoder, separators=(",", ":"))

@@ -15,6 +15,7 @@ from model.methods import is_prediction
 from model.overlay.figure import figure_json, jpeg_url
 from model.overlay.motion import summary
 from model.overlay.numbers import shown_first
+from model.predictor.prediction import Prediction
 from model.tracks import Tracks
 
 VIEWER_FOLDER = Path(__file__).parent
@@ -49,12 +50,12 @@ def write_html(
     path: str | os.PathLike[str],
     frames: Sequence[NDArray[np.uint8]],
     tracks: Tracks,
-    interval: NDArray[np.float32] | None = None,
+    prediction: Prediction | None = None,
 ) -> None:
     """Write the viewer with its frames and numbers as one file; it appears whole or not at all.
 
     frames: the T frames of the tracks, uint8 `[H, W, 3]` RGB; stored as JPEG with at most 1280 pixels a side.
-    interval: float32 `[2, T, N, 2]` of a prediction, as in `model.predictor.prediction`.
+    prediction: whose answer the tracks are; its intervals and hypotheses go with them.
     Raises ValueError when the number of frames is not that of the tracks.
     """
     if len(frames) != len(tracks.frames):
@@ -65,7 +66,7 @@ def write_html(
         summary=escape(summary(tracks)),
         style=(VIEWER_FOLDER / "viewer.css").read_text(encoding="utf-8"),
         figure=_in_script(
-            figure_json(tracks, pictures[0], position=shown_first(tracks), interval=interval, lines=False)
+            figure_json(tracks, pictures[0], position=shown_first(tracks), prediction=prediction, lines=False)
         ),
         frames=_in_script(json.dumps(pictures)),
         plotly=get_plotlyjs(),

@@ -10,6 +10,7 @@ from model.methods import is_prediction
 from model.overlay.colourings import ColourBins, Colouring
 from model.overlay.motion import summary
 from model.overlay.truth import TrueMotion
+from model.predictor.prediction import Prediction
 from model.tracks import Tracks
 
 LARGEST_EXACT = 1 << 19
@@ -29,13 +30,12 @@ def viewer_numbers(
     ways: Mapping[Colouring, ColourBins],
     position: int,
     truth: TrueMotion | None,
-    interval: NDArray[np.float32] | None,
+    prediction: Prediction | None,
 ) -> dict[str, Any]:
     """Return everything the viewer needs, once; Plotly writes the arrays as base64 typed arrays.
 
     ways: the colourings that the viewer offers. position: the row of `tracks` that it shows first.
-    truth: the true motion, if it is known. interval: float32 `[2, T, N, 2]`, a prediction's lowest and
-    highest positions, if it has them.
+    truth: the true motion, if it is known. prediction: whose answer `tracks` are, if they are one's.
     """
     # Eight bits are enough to show; 128 and above reads as visible, as above 0.5 does.
     visibility = np.round(tracks.visibility * 255)
@@ -60,7 +60,7 @@ def viewer_numbers(
             for name, way in ways.items()
         },
         **_truth_numbers(truth, tracks.size),
-        **_interval_numbers(interval, tracks.size),
+        **_prediction_numbers(prediction, tracks.size),
     }
 
 
@@ -76,12 +76,21 @@ def _truth_numbers(truth: TrueMotion | None, size: tuple[int, int]) -> dict[str,
     return {"truth": numbers}
 
 
-def _interval_numbers(interval: NDArray[np.float32] | None, size: tuple[int, int]) -> dict[str, Any]:
-    """What the viewer needs of the interval."""
-    if interval is None:
+def _prediction_numbers(prediction: Prediction | None, size: tuple[int, int]) -> dict[str, Any]:
+    """What the viewer needs of a prediction beside its answer; a single hypothesis is the answer itself."""
+    if prediction is None:
         return {}
-    low, high = (_positions(bound, size) for bound in interval)
-    return {"interval": {"low": low, "high": high}}
+    low, high = (_positions(bound, size) for bound in prediction.interval)
+    numbers: dict[str, Any] = {
+        "withheld": prediction.withheld,
+        "interval": {"low": low, "high": high},
+    }
+    if len(prediction.hypotheses) > 1:
+        # All frames of the likeliest, then all of the next, and so on.
+        ways = prediction.hypotheses.reshape(-1, *prediction.hypotheses.shape[2:])
+        weights = np.round(prediction.weights * 255).astype(np.uint8)
+        numbers["hypotheses"] = {**_positions(ways, size), "weights": weights}
+    return numbers
 
 
 def _positions(points: NDArray[np.float32], size: tuple[int, int]) -> dict[str, Any]:

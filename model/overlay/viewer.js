@@ -12,7 +12,8 @@ const OUTLINE = "rgba(8, 12, 18, 0.65)"; // heads stay visible on bright frames
 const SEAM = { size: 7, color: "rgba(8, 12, 18, 0.5)", line: { width: 1.5, color: "#ffffff" } };
 const TRUTH_LINE = { color: "#ffffff", width: 1.2, dash: "dash" };
 const INTERVAL_OPACITY = { least: 0.18, most: 0.45, uncrowded: 64 }; // up to so many points they are drawn boldest
-const OPTION_KEYS = { u: "interval", s: "seams", t: "truth" }; // what can be shown beside the tracks
+const WAYS = { color: [255, 209, 128], shades: [[0.3, 0.8], [0.1, 0.45], [0.02, 0.2]] }; // least weight, opacity
+const OPTION_KEYS = { u: "interval", y: "hypotheses", s: "seams", t: "truth" }; // what can be shown beside the tracks
 const OPTIONS = Object.values(OPTION_KEYS);
 const NEGLIGIBLE = 0.1; // pixels of the frame
 const SHORT = 16; // frames up to which whole paths are shown at first and playback is slow
@@ -36,6 +37,7 @@ const MARKUP = `
     </div>
     <p class="viewer-keys"><kbd>space</kbd> play <kbd>←</kbd><kbd>→</kbd> step <kbd>C</kbd> colour
       <kbd>H</kbd> hidden points <span class="viewer-key-interval"><kbd>U</kbd> 90 % interval</span>
+      <span class="viewer-key-hypotheses"><kbd>Y</kbd> hypotheses</span>
       <span class="viewer-key-seams"><kbd>S</kbd> seams</span>
       <span class="viewer-key-truth"><kbd>T</kbd> true motion</span> <kbd>+</kbd><kbd>−</kbd><kbd>0</kbd> zoom</p>
   </div>
@@ -76,6 +78,9 @@ const MARKUP = `
       <label class="viewer-switch" data-for="interval"><input type="checkbox" class="viewer-interval">
         <span>90 % interval <small><i class="viewer-box" aria-hidden="true"></i> where a point is expected in this frame:
         its x and its y each lie in the box with a probability of 90 %</small></span></label>
+      <label class="viewer-switch" data-for="hypotheses"><input type="checkbox" class="viewer-hypotheses">
+        <span>Hypotheses <small><i class="viewer-way" aria-hidden="true"></i> all ways that a point may go: the brighter,
+        the likelier</small></span></label>
       <label class="viewer-switch" data-for="seams"><input type="checkbox" class="viewer-seams">
         <span>Chunk seams <small><i class="viewer-ring" aria-hidden="true"></i> where a chunk of frames handed a point
         on to the next</small></span></label>
@@ -298,6 +303,7 @@ export function readNumbers(meta) {
     handovers: decode(meta.handovers),
     truth: meta.truth && readTruth(meta.truth, count),
     interval: meta.interval && { low: positions(meta.interval.low), high: positions(meta.interval.high) },
+    hypotheses: meta.hypotheses && { xy: positions(meta.hypotheses), weights: decode(meta.hypotheses.weights) },
   };
 }
 
@@ -353,6 +359,7 @@ function traces(numbers, state) {
     meta: { role: "hidden" },
   };
   const all = [hidden, ...lines];
+  if (numbers.hypotheses) all.push(...WAYS.shades.map(([, opacity]) => wayTrace(opacity)));
   if (numbers.interval) all.push(intervalTrace(numbers.points));
   if (numbers.truth) {
     const look = { type: "scattergl", mode: "lines", line: TRUTH_LINE, hoverinfo: "skip", showlegend: false };
@@ -398,7 +405,8 @@ function traces(numbers, state) {
 
 /** Whole paths as arrows, for a picture that stands still: with tips, and a prediction's intervals at the end. */
 export function arrowTraces(numbers, screenWidth) {
-  const state = { position: numbers.count - 1, colour: "direction", trail: "all", hidden: "dim", interval: true, tips: true };
+  const shown = { interval: true, hypotheses: Boolean(numbers.withheld), tips: true };
+  const state = { position: numbers.count - 1, colour: "direction", trail: "all", hidden: "dim", ...shown };
   return traces({ ...numbers, sizes: sizesFor(numbers, screenWidth, state.tips) }, state);
 }
 
@@ -409,6 +417,12 @@ function intervalTrace(points) {
   const line = { color: `rgba(255, 255, 255, ${opacity})`, width: 1 };
   const look = { type: "scattergl", mode: "lines", line, hoverinfo: "skip", showlegend: false };
   return { ...look, meta: { role: "interval" } };
+}
+
+/** The look of hypotheses of about one weight. */
+function wayTrace(opacity) {
+  const line = { color: `rgba(${WAYS.color.join(", ")}, ${opacity})`, width: 1 };
+  return { type: "scattergl", mode: "lines", line, hoverinfo: "skip", showlegend: false, meta: { role: "hypotheses" } };
 }
 
 /** Heads and lines thin out where points are close to each other on the screen. */
@@ -423,7 +437,7 @@ function sizesFor(numbers, screenWidth, tips) {
 
 const usedBins = (way) => way.groups.flatMap((group, bin) => (group.length ? [bin] : []));
 
-/** Data in the order of the traces but the heads': hidden, each colour in use, interval, truth and seams. */
+/** Data in the order of the traces but the heads': hidden, colours in use, hypotheses, interval, truth and seams. */
 function lineArrays(numbers, state) {
   const [from, to] = trailWindow(numbers, state);
   const way = numbers.colourings[state.colour];
@@ -439,6 +453,7 @@ function lineArrays(numbers, state) {
       const lines = merge(numbers, way.groups[bin], from, to, (index, point) => isVisible(numbers, index, point));
       return state.tips ? withTips(numbers, way.groups[bin], to, lines) : lines;
     }),
+    ...(numbers.hypotheses ? wayArrays(numbers, state, from, to) : []),
     ...(numbers.interval ? [intervalArrays(numbers, state.interval ? state.position : -1, state.hidden)] : []),
     ...(numbers.truth ? [truthArrays(numbers.truth, state.truth, from, to)] : []),
     ...(numbers.handovers.length > 0 ? [seamArrays(numbers, state, from, to)] : []),
@@ -497,6 +512,35 @@ function intervalArrays(numbers, position, hidden) {
     y.push(top, top, bottom, bottom, top, NaN);
   }
   return { x: Float32Array.from(x), y: Float32Array.from(y) };
+}
+
+/** The hypotheses' paths, one line for each shade of `WAYS`; what is hardly possible is left out. */
+function wayArrays({ hypotheses, points, count }, state, from, to) {
+  const { xy, weights } = hypotheses;
+  return WAYS.shades.map(([least], shade) => {
+    const most = shade ? WAYS.shades[shade - 1][0] : Infinity;
+    const lines = [];
+    for (let way = 0; state.hypotheses && way < weights.length / points; way++) {
+      const chosen = [];
+      for (let point = 0; point < points; point++) {
+        const weight = weights[way * points + point] / 255;
+        if (weight >= least && weight < most) chosen.push(point);
+      }
+      const own = xy.subarray(2 * way * count * points, 2 * (way + 1) * count * points);
+      lines.push(merge({ xy: own, points }, chosen, from, to, () => true));
+    }
+    return { x: joined(lines.map(({ x }) => x)), y: joined(lines.map(({ y }) => y)) };
+  });
+}
+
+function joined(arrays) {
+  const all = new Float32Array(arrays.reduce((length, array) => length + array.length, 0));
+  let length = 0;
+  for (const array of arrays) {
+    all.set(array, length);
+    length += array.length;
+  }
+  return all;
 }
 
 function truthArrays(truth, isShown, from, to) {
@@ -715,6 +759,7 @@ function initialState(numbers) {
     shade: 80,
     tips: numbers.is_prediction,
     interval: Boolean(numbers.interval),
+    hypotheses: Boolean(numbers.withheld), // then they are all that there is to see
     seams: false,
     truth: false,
   };
@@ -728,7 +773,7 @@ function realRate(numbers) {
   return Math.round((100 * numbers.fps) / step) / 100;
 }
 
-/** The address holds the moment: #frame=12&colour=speed&paths=8&hidden=hide&interval=0&seams=1&truth=1. */
+/** The address holds the moment: #frame=12&colour=speed&paths=8&hidden=hide&interval=0&hypotheses=1&truth=1. */
 function readHash(numbers) {
   const hash = new URLSearchParams(location.hash.slice(1));
   const read = {};
@@ -738,6 +783,7 @@ function readHash(numbers) {
   if (trailChoices(numbers).some(([value]) => value === hash.get("paths"))) read.trail = hash.get("paths");
   if (["dim", "hide"].includes(hash.get("hidden"))) read.hidden = hash.get("hidden");
   if (hash.has("frame")) {
+    read.hypotheses = hash.get("hypotheses") === "1";
     read.seams = hash.get("seams") === "1";
     read.truth = hash.get("truth") === "1";
     read.interval = hash.get("interval") !== "0";
@@ -755,7 +801,7 @@ function writeHash(state, numbers) {
       paths: state.trail,
       hidden: state.hidden,
     });
-    for (const name of ["seams", "truth"]) if (state[name]) hash.set(name, "1");
+    for (const name of ["hypotheses", "seams", "truth"]) if (state[name]) hash.set(name, "1");
     if (numbers.interval && !state.interval) hash.set("interval", "0");
     history.replaceState(null, "", `#${hash}`);
   }, 250);

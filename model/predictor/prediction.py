@@ -3,7 +3,7 @@
 import math
 import os
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,14 @@ class Prediction:
                 raise ValueError(f"{name} must be float32 {expected}, not {array.dtype} {array.shape}.")
             if not np.isfinite(array).all():
                 raise ValueError(f"{name} must be finite.")
+
+    def until(self, frame: int) -> "Prediction":
+        """Return the positions up to a frame of the clip, included; see `Tracks.until`."""
+        tracks = self.tracks.until(frame)
+        count = len(tracks.frames)
+        return replace(
+            self, tracks=tracks, hypotheses=self.hypotheses[:, :count], interval=self.interval[:, :count]
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one `.npz`: the tracks, and beside them the fields; `weights` as `hypothesis_weights`."""

@@ -1,6 +1,7 @@
 """From one image to predicted arrows, and a prediction beside what was tracked."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,14 +113,56 @@ def test_a_file_shows_the_interval_without_a_server(page: Page, stack: Stack, tm
     run = stack.start_run(clip, method="fcn", grid=3)
     assert stack.wait_for_end(run, 120)["state"] == "done"
     prediction = prediction_of(stack, run, tmp_path)
-    write_html(
-        tmp_path / "motion.html", [texture(*SIZE, seed=6)] * HORIZON, prediction.tracks, prediction.interval
-    )
+    write_html(tmp_path / "motion.html", [texture(*SIZE, seed=6)] * HORIZON, prediction.tracks, prediction)
     page.goto((tmp_path / "motion.html").as_uri())
     page.wait_for_selector("#viewer[data-position]")
     assert len(rectangles(page)) == 9
     page.uncheck(".viewer-interval")
     assert rectangles(page) == []
+
+
+def ways(page: Page) -> list[NDArray[np.float64]]:
+    """The hypotheses that are drawn, likely ones first: for each shade the ends of its paths, `[n, 2]`."""
+    shades = page.evaluate(
+        """() => document.querySelector('.viewer-plot').data
+            .filter((trace) => trace.meta.role === 'hypotheses')
+            .map(({x, y}) => Array.from(x, (value, k) => [value, y[k]])
+                .filter((_, k) => Number.isNaN(x[k + 1])))"""
+    )
+    return [np.array(ends, dtype=np.float64).reshape(-1, 2) for ends in shades]
+
+
+@pytest.mark.parametrize("withheld", [False, True])
+def test_hypotheses_are_shown_on_demand_and_where_the_answer_is_withheld(
+    page: Page, stack: Stack, tmp_path: Path, withheld: bool
+) -> None:
+    clip = stack.upload(write_image(tmp_path / "still.png", texture(*SIZE, seed=6)))
+    run = stack.start_run(clip, method="fcn", grid=3)
+    assert stack.wait_for_end(run, 120)["state"] == "done"
+    found = prediction_of(stack, run, tmp_path)
+    assert found.hypotheses.shape == (3, HORIZON, 9, 2)
+    # One way of each point is likely, one less so, one hardly possible.
+    weights = np.repeat([[0.79], [0.2], [0.01]], 9, axis=1).astype(np.float32)
+    prediction = replace(found, weights=weights, withheld=withheld)
+    write_html(tmp_path / "motion.html", [texture(*SIZE, seed=6)] * HORIZON, found.tracks, prediction)
+    page.goto((tmp_path / "motion.html").as_uri())
+    page.wait_for_selector("#viewer[data-position]")
+    switch = page.get_by_label("Hypotheses")
+    if withheld:
+        expect(switch).to_be_checked()
+    else:
+        expect(switch).not_to_be_checked()
+        assert [len(each) for each in ways(page)] == [0, 0, 0]
+        page.keyboard.press("y")
+        expect(switch).to_be_checked()
+    likely, possible, hardly = ways(page)
+    np.testing.assert_allclose(likely, found.hypotheses[0, -1], atol=1e-3)
+    np.testing.assert_allclose(possible, found.hypotheses[1, -1], atol=1e-3)
+    assert len(hardly) == 0
+    page.wait_for_function("location.hash.includes('hypotheses=1')")
+    page.keyboard.press("y")
+    assert [len(each) for each in ways(page)] == [0, 0, 0]
+    page.wait_for_function("!location.hash.includes('hypotheses')")
 
 
 def test_a_clips_last_frame_can_be_predicted_but_not_compared(page: Page, stack: Stack, clip: Path) -> None:

@@ -216,6 +216,6 @@ def test_without_seams_truth_or_interval_nothing_is_offered(
     open_viewer: OpenViewer, finished_run: str
 ) -> None:
     page = open_viewer(finished_run)
-    for name in ("seams", "truth", "interval"):
+    for name in ("seams", "truth", "interval", "hypotheses"):
         expect(page.locator(f".viewer-{name}")).to_be_hidden()
         expect(page.locator(f".viewer-key-{name}")).to_be_hidden()

@@ -20,6 +20,7 @@ from model.overlay.html import write_html
 from model.overlay.motion import mean_speed, speed_at, summary
 from model.overlay.numbers import shown_first
 from model.overlay.truth import TrueMotion, true_motion
+from model.predictor.prediction import Prediction
 from model.tracks import Method, Tracks
 
 SIZE = (90, 160)
@@ -274,13 +275,22 @@ def test_a_prediction_says_so_and_carries_its_interval() -> None:
     withheld = dataclasses.replace(tracks, points=tracks.points[:1].repeat(2, axis=0))
     assert "tells too little" in summary(withheld)
     interval = np.stack([points - 2, points + np.array([3, 1])]).astype(np.float32)
-    content = json.loads(figure_json(tracks, "/x.jpg", position=shown_first(tracks), interval=interval))
+    ways = np.stack([points, points - 1]).astype(np.float32)
+    weights = np.repeat([[0.8], [0.2]], 4, axis=1).astype(np.float32)
+    prediction = Prediction(tracks, ways, weights, interval, 0.4, withheld=True)
+    content = json.loads(figure_json(tracks, "/x.jpg", position=shown_first(tracks), prediction=prediction))
     numbers = content["layout"]["meta"]["stillmotion"]
     assert (numbers["is_prediction"], numbers["position"]) == (True, 1)
     for bound, expected in zip(("low", "high"), interval, strict=True):
         coded = numbers["interval"][bound]
         assert coded["scale"] is None
         np.testing.assert_array_equal(array(coded["points"]).reshape(2, 4, 2), expected)
+    assert numbers["withheld"]
+    assert array(numbers["hypotheses"]["weights"]).tolist() == [204] * 4 + [51] * 4
+    np.testing.assert_array_equal(array(numbers["hypotheses"]["points"]).reshape(2, 2, 4, 2), ways)
+    plain = dataclasses.replace(prediction, hypotheses=ways[:1], weights=np.ones((1, 4), np.float32))
+    alone = json.loads(figure_json(tracks, "/x.jpg", prediction=plain))["layout"]["meta"]["stillmotion"]
+    assert "hypotheses" not in alone
     assert "interval" not in numbers_of(tracks)
     assert not numbers_of(make(points))["is_prediction"]
 
@@ -289,7 +299,8 @@ def test_a_file_of_a_prediction_holds_its_interval(tmp_path: Path) -> None:
     points = drift(2, 2, (7.0, 0.0))
     tracks = dataclasses.replace(make(points, step=7), method=Method("fcn"))
     interval = np.stack([points - 2, points + 2]).astype(np.float32)
-    write_html(tmp_path / "motion.html", [np.zeros((*SIZE, 3), dtype=np.uint8)] * 2, tracks, interval)
+    prediction = Prediction(tracks, tracks.points[None], np.ones((1, 4), np.float32), interval)
+    write_html(tmp_path / "motion.html", [np.zeros((*SIZE, 3), dtype=np.uint8)] * 2, tracks, prediction)
     page = (tmp_path / "motion.html").read_text(encoding="utf-8")
     coded = base64.b64encode(interval[0].tobytes()).decode()
     assert "Motion predicted with fcn" in page
