@@ -19,8 +19,8 @@ from model.errors import BadInput
 @click.option("--steps", type=int, help="Steps of each run.")
 @click.option(
     "--heads",
-    help="mixture-l1: the mixture's layers, one hypothesis, L1.",
-    default="last,fcn,deeplab,linear,mixture,mixture-l1",
+    help="mixture-l1, mixture-l1-direction: the mixture's layers with one hypothesis and L1.",
+    default="last,fcn,deeplab,linear,mixture,mixture-l1,mixture-l1-direction",
     show_default=True,
 )
 @click.option("--backbone", default="fcn_resnet50", show_default=True, help="As in torchvision.")
@@ -67,11 +67,8 @@ def command(
     from model.training.study import markdown, run_study, with_head
 
     chosen = [head.strip() for head in heads.split(",")]
-    config = PredictorConfig(backbone, trajectory=True)
-    for head in chosen:
-        with_head(config, head)  # refuses what does not exist before the work begins
     base = PredictorTraining(
-        config,
+        PredictorConfig(backbone, trajectory=True),
         data,
         start_from,
         minutes,
@@ -82,6 +79,8 @@ def command(
         views=(views,),
         seed=seed,
     )
+    for head in chosen:
+        with_head(base, head)  # refuses what does not exist before the work begins
     with stop_on_interrupt() as should_stop, progress_bar("runs") as report:
         runs = run_study(
             out,

@@ -24,7 +24,7 @@ class NetworkWithLoss(nn.Module):
         self.network = network
         self.is_mixture = settings.config.hypotheses > 1
         self.size = settings.size
-        self.weights = PredictorLossWeights(nearest=settings.nearest)
+        self.weights = PredictorLossWeights(nearest=settings.nearest, direction=settings.direction)
 
     def forward(self, batch: Example, features: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
         """Return the fields of PredictorLosses; without features, of the batch's pictures."""

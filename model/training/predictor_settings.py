@@ -19,6 +19,7 @@ class PredictorTraining:
         set; a set with more views counts more.
     average: the decay of the weights' exponential moving average, which is exported.
     patience: validations without a better one after which the training ends; 0: none.
+    nearest, direction: weights of two parts of the loss, see `PredictorLossWeights`.
     save_minutes: between checkpoints, each with a validation on at most `validation` samples.
     """
 
@@ -42,6 +43,7 @@ class PredictorTraining:
     save_minutes: float = 5.0
     validation: int = 400
     nearest: float = 0.1
+    direction: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.frozen <= 1:

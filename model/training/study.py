@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from model.evaluate_predictor.run import evaluate_predictors
-from model.predictor.config import HEADS, PredictorConfig
+from model.predictor.config import HEADS
 from model.predictor.predict import Predictor
 from model.progress import (
     Progress,
@@ -30,11 +30,12 @@ from model.training.predictor_settings import PredictorTraining
 TUNED_FROM = 0.5
 """The share of a fine-tuned run's budget after which the backbone learns too."""
 
-PLAIN_MIXTURE = "mixture-l1"
-"""The layers of the mixture head with one hypothesis, which learns by L1: the layers without the loss."""
+L1, L1_AND_DIRECTION = "mixture-l1", "mixture-l1-direction"
+"""The layers of the mixture head with one hypothesis that learns by L1, without and with the direction term:
+what the layers bring without the mixture. With a frozen backbone only."""
 
-STUDIED = (*HEADS, PLAIN_MIXTURE)
-"""What `run_study` can train: all heads, and `PLAIN_MIXTURE`."""
+STUDIED = (*HEADS, L1, L1_AND_DIRECTION)
+"""What `run_study` can train."""
 
 _COLUMNS = (
     *("Head", "Backbone", "EPE moving", "EPE", "cosine", "best of K", "weights of the head"),
@@ -85,7 +86,7 @@ def run_study(
     its own. Runs that are in `out` already are not done again. Raises Stopped between runs.
     """
     out.mkdir(parents=True, exist_ok=True)
-    wanted = [(head, tuned) for head in heads for tuned in (False, True)]
+    wanted = [(head, tuned) for head in heads for tuned in (False, True) if head in HEADS or not tuned]
     runs = []
     for done, (head, tuned) in enumerate(wanted):
         raise_if_stopped(should_stop)
@@ -93,7 +94,7 @@ def run_study(
         folder = out / f"{head}-{'tuned' if tuned else 'frozen'}"
         finished = folder / "result.json"
         if not finished.exists():
-            training = replace(base, config=with_head(base.config, head), frozen=TUNED_FROM if tuned else 1.0)
+            training = replace(with_head(base, head), frozen=TUNED_FROM if tuned else 1.0)
             arguments = (head, folder, training, out / "features", samples, device)
             run = _run_apart(arguments) if apart else _run(*arguments)
             temporary = finished.with_suffix(".part")
@@ -104,11 +105,12 @@ def run_study(
     return runs
 
 
-def with_head(config: PredictorConfig, head: str) -> PredictorConfig:
-    """Return the config with a head of `STUDIED`. Raises BadInput for another name."""
-    if head == PLAIN_MIXTURE:
-        return replace(config, head="mixture", modes=1)
-    return replace(config, head=head)
+def with_head(training: PredictorTraining, head: str) -> PredictorTraining:
+    """Return the training of a head of `STUDIED`. Raises BadInput for another name."""
+    if head not in (L1, L1_AND_DIRECTION):
+        return replace(training, config=replace(training.config, head=head))
+    config = replace(training.config, head="mixture", modes=1)
+    return replace(training, config=config, direction=0.0 if head == L1 else training.direction)
 
 
 def _run_apart(arguments: tuple[str, Path, PredictorTraining, Path, int | None, str]) -> StudyRun:
@@ -177,8 +179,9 @@ def markdown(runs: Sequence[StudyRun], base: PredictorTraining, command: str, ma
         f"Made by `{command}` on {machine}. The same data and the same budget for every run; lengths in "
         "pixels of a 256-high image, on held-out samples; frozen: the backbone keeps its weights; "
         f"fine-tuned: it learns too, after {TUNED_FROM:.0%} of the budget. {_given_layers(base)} "
-        "All learn by L1 but `mixture`, which learns by the likelihood of its hypotheses; "
-        f"`{PLAIN_MIXTURE}` has the layers of `mixture` and one hypothesis.",
+        "All learn by L1 but `mixture`, which learns by the likelihood of its hypotheses and by a direction "
+        f"term; `{L1}` has the layers of `mixture`, one hypothesis and plain L1, `{L1_AND_DIRECTION}` the "
+        "direction term as well.",
         "",
         f"| {' | '.join(_COLUMNS)} |",
         f"| --- | --- |{' ---: |' * (len(_COLUMNS) - 2)}",
@@ -218,9 +221,9 @@ def answer(runs: Sequence[StudyRun]) -> str:
         if "last" in found and "fcn" in found:
             whole, last = "the whole classifier", "replacing only classifier[4]"
             sentences.append(f"{way}, {_better(found['fcn'], found['last'], whole, last)}")
-        if "mixture" in found and PLAIN_MIXTURE in found:
-            likelihood, plain = "the mixture with its likelihood", "the mixture's layers with plain L1"
-            sentences.append(f"{way}, {_better(found['mixture'], found[PLAIN_MIXTURE], likelihood, plain)}")
+        if "mixture" in found and L1 in found:
+            likelihood, plain = "the mixture with its likelihood", "its layers with plain L1"
+            sentences.append(f"{way}, {_better(found['mixture'], found[L1], likelihood, plain)}")
     if runs:
         best = min(runs, key=lambda run: run.epe_moving)
         state = "fine-tuned" if best.tuned else "frozen"

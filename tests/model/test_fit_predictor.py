@@ -385,7 +385,6 @@ def test_the_study_trains_measures_and_answers(data, tmp_path):
         ("fcn", False),
         ("fcn", True),
         ("mixture-l1", False),
-        ("mixture-l1", True),
     ]
     assert all(run.epe_moving > 0 and run.memory > 50 and run.steps == 1 for run in runs)
     # The baselines do not depend on the head.
