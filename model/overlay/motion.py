@@ -44,8 +44,8 @@ def summary(tracks: Tracks) -> str:
         predicted = f"{points} predicted {ahead} frame{'' if ahead == 1 else 's'} ahead from one image"
         if ahead and not displacement.any():  # exactly zero only where the answer is withheld
             return (
-                f"{predicted}, which tells too little: the single answer is that nothing moves; the 90 % "
-                "intervals say how far each may."
+                f"{predicted}, which tells too little: the single answer is that nothing moves; hypotheses "
+                "and 90 % intervals say where each may go."
             )
         return (
             f"{predicted}; median displacement {np.median(displacement):.1f} px, largest "
