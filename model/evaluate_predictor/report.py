@@ -26,7 +26,7 @@ _TITLE = 20
 """Letters in a line above an error map."""
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 24px auto; max-width: 1200px; padding: 0 16px; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 24px auto; max-width: 1440px; padding: 0 16px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
 th, td { padding: 4px 9px; text-align: right; border-bottom: 1px solid #dde2ea; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
@@ -49,7 +49,8 @@ def write_report(
         f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head>\n<body><h1>{escape(title)}</h1>"
         "<p>Lengths are in pixels of a 256-high image; ± is the standard deviation over seeds. EPE: error of "
         "the final position. ADE: mean error over all frames. Moving points: true displacement over 1 px. "
-        "minADE@K: of the best of all K hypotheses.</p>"
+        "minADE@K: of the best of all K hypotheses. Answered: pictures that tell enough for an answer other "
+        "than that nothing moves.</p>"
         f"{sections}</body></html>\n"
     )
     temporary = path.with_name(f".{path.name}.part")
