@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from textwrap import fill
 
 import torch
 
@@ -37,6 +38,7 @@ what the layers bring without the mixture. With a frozen backbone only."""
 STUDIED = (*HEADS, L1, L1_AND_DIRECTION)
 """What `run_study` can train."""
 
+_PAGE_WIDTH = 118
 _COLUMNS = (
     *("Head", "Backbone", "EPE moving", "EPE", "cosine", "best of K", "weights of the head"),
     *("steps", "s a step", "MB"),
@@ -176,12 +178,19 @@ def markdown(runs: Sequence[StudyRun], base: PredictorTraining, command: str, ma
     lines = [
         "# Which layer to replace",
         "",
-        f"Made by `{command}` on {machine}. The same data and the same budget for every run; lengths in "
-        "pixels of a 256-high image, on held-out samples; frozen: the backbone keeps its weights; "
-        f"fine-tuned: it learns too, after {TUNED_FROM:.0%} of the budget. {_given_layers(base)} "
-        "All learn by L1 but `mixture`, which learns by the likelihood of its hypotheses and by a direction "
-        f"term; `{L1}` has the layers of `mixture`, one hypothesis and plain L1, `{L1_AND_DIRECTION}` the "
-        "direction term as well.",
+        "```sh",
+        command,
+        "```",
+        "",
+        fill(
+            f"On {machine}. The same data and the same budget for every run; lengths in pixels of a 256-high "
+            "image, on held-out samples; frozen: the backbone keeps its weights; fine-tuned: it learns too, "
+            f"after {TUNED_FROM:.0%} of the budget. {_given_layers(base)} All learn by L1 but `mixture`, "
+            "which learns by the likelihood of its hypotheses and by a direction term; "
+            f"`{L1}` has the layers of `mixture`, one hypothesis and plain L1, `{L1_AND_DIRECTION}` the "
+            "direction term as well.",
+            _PAGE_WIDTH,
+        ),
         "",
         f"| {' | '.join(_COLUMNS)} |",
         f"| --- | --- |{' ---: |' * (len(_COLUMNS) - 2)}",
@@ -200,7 +209,8 @@ def markdown(runs: Sequence[StudyRun], base: PredictorTraining, command: str, ma
             f"On the same moving points zero motion has an EPE of {runs[0].zero_moving:.2f} px, the mean "
             f"motion of each grid cell one of {runs[0].cell_mean_moving:.2f} px.",
         ]
-    return "\n".join([*lines, "", "## The whole classifier, or only classifier[4]?", "", answer(runs), ""])
+    heading = "## The whole classifier, or only classifier[4]?"
+    return "\n".join([*lines, "", heading, "", fill(answer(runs), _PAGE_WIDTH), ""])
 
 
 def _given_layers(base: PredictorTraining) -> str:
