@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import BadInput
+from model.prediction import Prediction
 from model.prediction_metrics import Outcome, PredictionMetrics, prediction_metrics
-from model.predictor.prediction import Prediction
 from model.tracks import Tracks
 
 SAME_POINT = 0.05

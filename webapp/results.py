@@ -3,7 +3,7 @@
 from flask import abort
 
 from model.errors import BadInput
-from model.predictor.prediction import Prediction
+from model.prediction import Prediction
 from model.tracks import Tracks
 from webapp.backend import backend
 from webapp.lookups import find_run

@@ -11,9 +11,9 @@ from torch import Tensor
 from model.errors import BadInput
 from model.evaluate_predictor.baselines import CellMeans, Neighbours
 from model.evaluate_predictor.samples import Domain, Judged, spaced
+from model.prediction import INTERVAL
 from model.prediction_metrics import Outcome, PredictionMetrics, prediction_metrics
 from model.predictor.predict import Predictor
-from model.predictor.prediction import INTERVAL
 from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 
 BASELINES = ("zero", "cell mean", "nearest neighbour")

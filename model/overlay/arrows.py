@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from model.grid import rescale_points
 from model.overlay.colours import STILL, direction_colour
-from model.predictor.prediction import Prediction
+from model.prediction import Prediction
 
 LONGEST_SIDE = 1600
 """Pixels; larger images are made smaller."""

@@ -16,7 +16,7 @@ from model.overlay.colourings import ColourBins, Colouring, colourings
 from model.overlay.motion import speed_at
 from model.overlay.numbers import LARGEST_EXACT, viewer_numbers
 from model.overlay.truth import TrueMotion
-from model.predictor.prediction import Prediction
+from model.prediction import Prediction
 from model.tracks import Tracks
 
 HIDDEN_COLOUR = "rgba(215, 224, 234, 0.2)"

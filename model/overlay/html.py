@@ -15,7 +15,7 @@ from model.methods import is_prediction
 from model.overlay.figure import figure_json, jpeg_url
 from model.overlay.motion import summary
 from model.overlay.numbers import shown_first
-from model.predictor.prediction import Prediction
+from model.prediction import Prediction
 from model.tracks import Tracks
 
 VIEWER_FOLDER = Path(__file__).parent

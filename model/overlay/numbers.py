@@ -10,7 +10,7 @@ from model.methods import is_prediction
 from model.overlay.colourings import ColourBins, Colouring
 from model.overlay.motion import summary
 from model.overlay.truth import TrueMotion
-from model.predictor.prediction import Prediction
+from model.prediction import Prediction
 from model.tracks import Tracks
 
 LARGEST_EXACT = 1 << 19

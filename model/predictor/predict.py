@@ -18,9 +18,9 @@ from model.grid import query_grid, rescale_points
 from model.images import read_image
 from model.limits import Limits
 from model.parallel import map_pieces
+from model.prediction import INTERVAL, Prediction
 from model.predictor.mixture import Mixture
 from model.predictor.network import MotionPredictor, normalise
-from model.predictor.prediction import INTERVAL, Prediction
 from model.predictor.release import (
     PredictorRelease,
     PredictorUse,

@@ -8,7 +8,7 @@ import pytest
 from model.comparison import compare
 from model.errors import BadInput
 from model.grid import query_grid
-from model.predictor.prediction import Prediction
+from model.prediction import Prediction
 from model.tracks import Method, Tracks
 
 SIZE = (128, 160)  # one pixel of a 256-high image is half a pixel of these

@@ -20,7 +20,7 @@ from model.overlay.html import write_html
 from model.overlay.motion import mean_speed, speed_at, summary
 from model.overlay.numbers import shown_first
 from model.overlay.truth import TrueMotion, true_motion
-from model.predictor.prediction import Prediction
+from model.prediction import Prediction
 from model.tracks import Method, Tracks
 
 SIZE = (90, 160)

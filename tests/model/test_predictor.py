@@ -22,13 +22,13 @@ from model.__main__ import main
 from model.errors import BadInput
 from model.grid import query_grid
 from model.overlay.arrows import class_colours, draw_classes
+from model.prediction import Prediction
 from model.predictor import published
 from model.predictor.config import BACKBONES, HEADS, unpooled_weights
 from model.predictor.heads import sample, with_coordinates
 from model.predictor.mixture import Mixture
 from model.predictor.network import MotionPredictor, build_predictor, normalise
 from model.predictor.predict import Predictor, predict_file
-from model.predictor.prediction import Prediction
 from model.predictor.published import begin_with, initial_weights
 from model.predictor.release import PredictorRelease, PredictorUse, read_release
 from model.predictor.segment import CLASSES, Segmenter

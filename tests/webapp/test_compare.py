@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from model.grid import query_grid
-from model.predictor.prediction import Prediction
+from model.prediction import Prediction
 from model.tracks import Method, Tracks
 from tests.media import moving_clip
 from webapp.records import Run, RunState

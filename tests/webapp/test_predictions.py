@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from model.grid import query_grid
-from model.predictor.prediction import Prediction
+from model.prediction import Prediction
 from model.video import read_frame
 from tests.media import encoded, texture, write_image
 from tests.predictors import HORIZON, tiny_predictor
