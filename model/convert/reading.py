@@ -156,8 +156,8 @@ class _Reader:
         with source.place.fetched(self.should_stop) as path:
             try:
                 yield from self._frames(source, path, segments)
-            except Exception:
-                self._check_unchanged(source)  # if it was changed or is gone, that explains it
+            except Exception:  # whatever it is, it is raised again
+                self._check_unchanged(source)  # unless that the file was changed or is gone explains it
                 raise
 
     def _check_unchanged(self, source: Source) -> None:

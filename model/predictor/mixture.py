@@ -30,6 +30,10 @@ class Mixture(NamedTuple):
         """Float32 `[B, P, K]`, each point's weights sum to 1."""
         return self.log_weight.exp()
 
+    def of_points(self, start: int, stop: int) -> "Mixture":
+        """Return the mixture of the points from `start` to before `stop`."""
+        return Mixture(*(part[:, start:stop] for part in self))
+
     def best(self) -> Tensor:
         """Return the displacement of the hypothesis with the largest weight: `[B, P, T, 2]`."""
         index = self.log_weight.argmax(dim=2)[:, :, None, None, None]

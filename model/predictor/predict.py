@@ -137,12 +137,12 @@ class Predictor:
         size = (image.shape[0], image.shape[1])
         working = self.use.working_size(size)
         everywhere = query_grid(self.network.config.grid, size)
-        mixture = self._of_image(image, np.concatenate([everywhere, queries]), working)
-        asked = Mixture(*(part[:, len(everywhere) :] for part in mixture))
-        (told,) = map_pieces(
-            gain, [Mixture(*(part[:, : len(everywhere)] for part in mixture))], mixture.displacement.device
-        )
-        return Expectation(asked, working, told)
+        # The usual queries are that grid: it is then asked for once, as a linear head must be.
+        points = queries if np.array_equal(queries, everywhere) else np.concatenate([everywhere, queries])
+        mixture = self._of_image(image, points, working)
+        of_grid = mixture.of_points(0, len(everywhere))
+        (told,) = map_pieces(gain, [of_grid], mixture.displacement.device)
+        return Expectation(mixture.of_points(len(points) - len(queries), len(points)), working, told)
 
     def _of_image(
         self, image: NDArray[np.uint8], queries: NDArray[np.float32], working: tuple[int, int]

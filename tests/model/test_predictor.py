@@ -244,6 +244,19 @@ def test_a_mirrored_image_has_the_mirrored_prediction(predictor):
         assert (there - back).abs().max() < 0.01
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_the_grid_is_answered_as_the_network_answers_it(head):
+    """To the bit of a look without the mirrored image; a linear head knows no other points."""
+    torch.manual_seed(3)
+    network = build_predictor("lraspp_mobilenet_v3_large", head, grid=4, modes=1, width=16, pool=2)
+    predictor = Predictor.of(network, PredictorRelease(network.config, PredictorUse(96, 160)))
+    image = np.random.default_rng(6).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        expected = network(normalise(torch.from_numpy(image).permute(2, 0, 1)[None]))[0].numpy()
+    points = predictor.predict(image).points
+    np.testing.assert_allclose(points[1] - points[0], expected, atol=1e-3)
+
+
 def test_the_gain_is_the_pictures_whatever_is_asked(predictor):
     image = np.random.default_rng(6).integers(0, 256, (96, 160, 3), dtype=np.uint8)
     told = predictor.predict_all(image, 2).gain
