@@ -34,9 +34,9 @@ import av
 import numpy as np
 import psutil
 
-from model.dataset.folder import TEMPORARY_PREFIX, DataFolder
-from model.dataset.shards import SHARDS, ShardIndex
-from model.dataset.summary import DatasetSummary
+from model.datasets.folder import TEMPORARY_PREFIX, DataFolder
+from model.datasets.shards import SHARDS, ShardIndex
+from model.datasets.summary import DatasetSummary
 
 VICTIMS = ("parent", "worker", "writer")
 LOOK_SECONDS = 0.0005

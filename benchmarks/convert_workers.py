@@ -19,8 +19,8 @@ from typing import Any
 
 from model.convert.run import Conversion
 from model.convert.settings import with_weights
-from model.dataset.folder import DataFolder
-from model.progress import ignore_progress, never_stop
+from model.core.progress import ignore_progress, never_stop
+from model.datasets.folder import DataFolder
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.pips.network import LEVELS, Pips, PipsOutput
+from model.tracking.pips.network import LEVELS, Pips, PipsOutput
 
 
 @torch.inference_mode()

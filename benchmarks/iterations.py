@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.annotations import AnnotatedClip, read_annotated
-from model.checkpoints import read_state_dict
-from model.grid import WORKING_SIZE, rescale_points
-from model.pips.network import Pips
-from model.pips.sizes import find_size
-from model.pips.tracker import resize
-from model.pips.visibility import split_weights
+from model.evaluation.annotations import AnnotatedClip, read_annotated
+from model.motion.grid import WORKING_SIZE, rescale_points
+from model.tracking.pips.network import Pips
+from model.tracking.pips.sizes import find_size
+from model.tracking.pips.tracker import resize
+from model.tracking.pips.visibility import split_weights
+from model.weights.checkpoints import read_state_dict
 
 ITERATIONS = 6
 THRESHOLDS = (0.05, 0.1, 0.25, 0.5, 1.0)

@@ -26,7 +26,7 @@ from rq import SpawnWorker
 from rq.serializers import JSONSerializer
 
 from webapp import create_app
-from webapp.jobs import QUEUE, TrackingWorker, connect
+from webapp.jobs.queue import QUEUE, TrackingWorker, connect
 from webapp.services import redis_command
 from webapp.settings import Settings
 from webapp.worker import run_worker
@@ -135,7 +135,7 @@ def write_checkpoint(path: Path) -> None:
     """Write weights of the authors' size in the authors' layout; their values do not matter here."""
     import torch  # noqa: PLC0415 - the spawned and forked workers import this file and must not have torch
 
-    from model.pips.network import Pips  # noqa: PLC0415 - it imports torch, see above
+    from model.tracking.pips.network import Pips  # noqa: PLC0415 - it imports torch, see above
 
     torch.manual_seed(0)
     torch.save({"model_state_dict": Pips().state_dict()}, path)

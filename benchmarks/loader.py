@@ -4,7 +4,7 @@ python -m benchmarks.loader FOLDER [--samples 300] [--method lk] [--workers 0]
 FOLDER holds videos. They are converted first; then the same samples are read in the same random order
 
 - by `open_dataset` and `EpochLoader`: first frame at the working size, trajectories, visibility, facts;
-- by `model.video.read_frames(path, start=...)`, which finds each frame exactly, whatever the container;
+- by `model.clips.video.read_frames(path, start=...)`, which finds each frame exactly, whatever the container;
 - by plain PyAV: open, seek to the keyframe before the frame's time, decode up to it. It trusts the
   container's times and would miss frames where those are irregular.
 
@@ -19,15 +19,15 @@ from pathlib import Path
 
 import av
 
+from model.clips.video import read_frames
 from model.convert.run import Conversion, run
 from model.convert.settings import with_weights
 from model.convert.workers import WorkerSettings
-from model.dataset.folder import DataFolder
-from model.dataset.reader import EpochLoader, MotionDataset, open_dataset
-from model.dataset.sample import SampleFacts
-from model.grid import WORKING_SIZE
-from model.progress import ignore_progress, never_stop
-from model.video import read_frames
+from model.core.progress import ignore_progress, never_stop
+from model.datasets.folder import DataFolder
+from model.datasets.loader import EpochLoader, MotionDataset, open_dataset
+from model.datasets.sample import SampleFacts
+from model.motion.grid import WORKING_SIZE
 
 BATCH = 16
 

@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks import dense_pips
-from model.grid import WORKING_SIZE
-from model.pips.network import Pips
-from model.pips.sizes import SIZES
+from model.motion.grid import WORKING_SIZE
+from model.tracking.pips.network import Pips
+from model.tracking.pips.sizes import SIZES
 from tests.fixtures.pseudo_weights import pseudo_weights
 
 SEED = 20221023

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.grid import query_grid, rescale_points
-from model.predictor.network import build_predictor, normalise
-from model.predictor.predict import Predictor, resized
-from model.predictor.release import PredictorRelease, PredictorUse
+from model.motion.grid import query_grid, rescale_points
+from model.prediction.network import build_predictor, normalise
+from model.prediction.predictor import Predictor, resized
+from model.prediction.release import PredictorRelease, PredictorUse
 
 BACKBONES = ("fcn_resnet50", "lraspp_mobilenet_v3_large")
 SIZES = ((144, 256), (256, 448))

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from model.grid import query_grid, rescale_points
-from model.pips.network import Pips
-from model.pips.tracker import PipsEngine
-from model.training.pips_forward import forward
-from model.video import read_frames
+from model.clips.video import read_frames
+from model.motion.grid import query_grid, rescale_points
+from model.tracking.pips.network import Pips
+from model.tracking.pips.tracker import PipsEngine
+from model.training.trackers.pips_forward import forward
 
 CLIP = Path(__file__).parents[1] / "static" / "samples" / "drifting-shapes.mp4"
 SIDE, PIECES, SINGLES, ITERATIONS = 10, 10, 10, 6

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from model.errors import BadInput, Stopped
+from model.core.errors import BadInput, Stopped
 
 COMMANDS = {
     "track": "model.commands.track",

@@ -14,8 +14,8 @@ def tiny_predictor(path: Path, *, trajectory: bool = True) -> Path:
     import safetensors.torch
     import torch
 
-    from model.predictor.network import build_predictor
-    from model.predictor.release import PredictorRelease, PredictorUse
+    from model.prediction.network import build_predictor
+    from model.prediction.release import PredictorRelease, PredictorUse
 
     with torch.random.fork_rng():
         torch.manual_seed(1)

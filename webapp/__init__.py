@@ -4,11 +4,11 @@ from typing import cast
 
 from flask import Flask, request
 
-from webapp.api import register_api
+from webapp.api.problems import register_problems
+from webapp.api.register import register_api
 from webapp.backend import EXTENSION, Backend
-from webapp.health import blueprint as health
-from webapp.pages import blueprint as pages
-from webapp.problems import register_problems
+from webapp.pages.health import blueprint as health
+from webapp.pages.views import blueprint as pages
 from webapp.records import migrate
 from webapp.security import register_security
 from webapp.settings import ROOT, Settings

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-from model.errors import BadInput, Stopped
+from model.core.errors import BadInput, Stopped
 from webapp.settings import Settings
 
 CONVERSION_COMMANDS = {"convert": "convert", "convert-status": "status"}

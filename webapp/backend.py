@@ -6,7 +6,7 @@ from typing import cast
 from flask import current_app
 
 from webapp.datasets import Datasets
-from webapp.jobs import Jobs, connect
+from webapp.jobs.queue import Jobs, connect
 from webapp.records import Database
 from webapp.settings import Settings
 from webapp.storage import Storage

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from model.dataset.folder import DataFolder
-from model.dataset.index import DatasetIndex, SampleFilter
-from model.dataset.sample import Sample
-from model.dataset.summary import SUMMARY, DatasetSummary
-from model.errors import BadInput
+from model.core.errors import BadInput
+from model.datasets.folder import DataFolder
+from model.datasets.index import DatasetIndex, SampleFilter
+from model.datasets.sample import Sample
+from model.datasets.summary import SUMMARY, DatasetSummary
 
 Order = Literal["set", "most-motion", "least-motion", "best-quality", "worst-quality"]
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import select
 
-from model.estimate import Estimate, Plan, estimate
+from model.tracking.estimate import Estimate, Plan, estimate
 from webapp.backend import Backend
 from webapp.records import Run, RunState
 

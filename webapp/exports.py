@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from model.tracks import Tracks
+from model.motion.tracks import Tracks
 
 
 def tracks_json(tracks: Tracks) -> str:

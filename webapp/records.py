@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from model.methods import is_prediction
+from model.tracking.methods import is_prediction
 from webapp.settings import Settings
 
 SQLITE_PATIENCE = 15.0

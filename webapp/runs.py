@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import cast
 
-from model.errors import BadInput
-from model.grid import check_grid
-from model.methods import DEFAULT_METHOD, PREDICTION, check_method, is_prediction
-from model.predictor.release import predictor_file, read_release
-from model.track import TrackRequest, frame_indices
-from model.video import ClipInfo, Kind
-from model.weights import find_entry
+from model.clips.video import ClipInfo, Kind
+from model.core.errors import BadInput
+from model.motion.grid import check_grid
+from model.prediction.release import predictor_file, read_release
+from model.tracking.methods import DEFAULT_METHOD, PREDICTION, check_method, is_prediction
+from model.tracking.run import TrackRequest, frame_indices
+from model.weights.registry import find_entry
 from webapp.backend import Backend
 from webapp.records import Clip, Run
 from webapp.settings import Settings
@@ -17,7 +17,7 @@ from webapp.settings import Settings
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A wish for a run, as a person or a program states it; see `model.track.TrackRequest`.
+    """A wish for a run, as a person or a program states it; see `model.tracking.run.TrackRequest`.
 
     A prediction looks at the frame `start` alone: its weights say which frames it speaks of, so `frames` does
     not matter to it.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from model.tracks import Tracks
-from model.weights import file_sha256
+from model.motion.tracks import Tracks
+from model.weights.registry import file_sha256
 from webapp.backend import Backend
 from webapp.records import Clip
 from webapp.uploads import HashedFile, UploadedFile, store_clip

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 
-from webapp.problems import problem
+from webapp.api.problems import problem
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 

@@ -21,10 +21,10 @@ from urllib.request import urlopen
 from redis import Redis
 from redis.exceptions import RedisError
 
-from model.errors import BadInput
-from model.processes import end_with_parent
-from webapp.jobs import Jobs, connect
-from webapp.reaper import Reaper
+from model.core.errors import BadInput
+from model.core.processes import end_with_parent
+from webapp.jobs.queue import Jobs, connect
+from webapp.jobs.reaper import Reaper
 from webapp.records import Database, migrate
 from webapp.settings import ROOT, Settings
 from webapp.uploads import sweep

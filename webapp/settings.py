@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from model.errors import BadInput
+from model.core.errors import BadInput
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds webapp/, static/ and templates/."""

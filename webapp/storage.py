@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 
 import fsspec
 
-from model.errors import BadInput
+from model.core.errors import BadInput
 
 
 class Storage:

@@ -18,9 +18,9 @@ from natsort import natsorted
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from model.errors import BadInput
-from model.limits import Limits
-from model.video import ClipInfo, probe
+from model.clips.limits import Limits
+from model.clips.video import ClipInfo, probe
+from model.core.errors import BadInput
 from webapp.backend import EXTENSION, Backend
 from webapp.records import Clip
 

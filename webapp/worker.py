@@ -5,13 +5,13 @@ import itertools
 
 from redis.exceptions import RedisError
 
-from model.errors import BadInput
-from model.methods import PREDICTION, check_method
-from webapp import tasks
+from model.core.errors import BadInput
+from model.tracking.methods import PREDICTION, check_method
 from webapp.conversion import queue as conversions
 from webapp.conversion import task
-from webapp.jobs import QUEUE, Jobs, connect, connect_to, work
-from webapp.reaper import Reaper
+from webapp.jobs import tasks
+from webapp.jobs.queue import QUEUE, Jobs, connect, connect_to, work
+from webapp.jobs.reaper import Reaper
 from webapp.records import Database, migrate
 from webapp.settings import Settings
 
@@ -69,7 +69,7 @@ def _preload(pips_weights: str | None) -> None:
         check_method("pips", pips_weights)
     except BadInput:
         return
-    import model.pips.tracker  # noqa: F401, PLC0415 - torch: seconds that others need not wait
+    import model.tracking.pips.tracker  # noqa: F401, PLC0415 - torch: seconds that others need not wait
 
     _freeze()
 
@@ -80,7 +80,7 @@ def _preload_predictor(weights: str | None) -> None:
         check_method(PREDICTION, weights)
     except BadInput:
         return
-    import model.predictor.predict  # noqa: F401, PLC0415
+    import model.prediction.predictor  # noqa: F401, PLC0415
 
     _freeze()
 

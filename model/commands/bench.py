@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from model.errors import BadInput
-from model.pips.sizes import find_size
+from model.core.errors import BadInput
+from model.tracking.pips.sizes import find_size
 
 
 @click.group("bench")

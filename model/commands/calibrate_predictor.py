@@ -8,7 +8,7 @@ import click
 
 from model.commands.console import progress_bar
 from model.commands.partial import stop_on_interrupt
-from model.errors import BadInput
+from model.core.errors import BadInput
 
 
 @click.command("calibrate-predictor")
@@ -50,8 +50,8 @@ def command(
     pictures whose motion can be read and, as a set beside them, pictures whose motion cannot.
     """
     # Here, not above: they import torch, which `--help` need not wait for.
-    from model.predictor.release import read_release
-    from model.training.calibrate_predictor import DOUBTS, GAINS, calibrate_predictor, write_use
+    from model.prediction.release import read_release
+    from model.training.predictors.calibrate import DOUBTS, GAINS, calibrate_predictor, write_use
 
     if doubt is not None:
         if sets:

@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Fit how visibility is told, and write WEIGHTS with the result to --out."""
     # Here, not above: they import torch, which `--help` need not wait for.
-    from model.training.calibrate_tracker import calibrate_tracker
+    from model.training.trackers.calibrate import calibrate_tracker
 
     with progress_bar("clips") as report:
         fitted = calibrate_tracker(

@@ -6,7 +6,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from model.progress import Progress, ReportProgress
+from model.core.progress import Progress, ReportProgress
 
 
 @contextmanager

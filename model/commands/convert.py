@@ -12,9 +12,9 @@ from model.convert.locking import locked
 from model.convert.run import Conversion, run
 from model.convert.settings import with_weights
 from model.convert.workers import WorkerSettings
-from model.dataset.folder import DataFolder
-from model.dataset.summary import SPLITS, DatasetSummary
-from model.methods import DEFAULT_METHOD
+from model.datasets.folder import DataFolder
+from model.datasets.summary import SPLITS, DatasetSummary
+from model.tracking.methods import DEFAULT_METHOD
 
 
 def conversion_options(command: Any) -> Any:

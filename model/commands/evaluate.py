@@ -6,16 +6,16 @@ from typing import Any, Literal
 
 import click
 
-from model.annotations import AnnotatedClip, read_annotated, reduce_clip
-from model.badja import read_badja
 from model.commands.console import progress_bar
 from model.commands.evaluate_predictor import command as predictor
-from model.errors import BadInput
-from model.evaluate.compare import EvaluationProtocol
-from model.evaluate.report import table, write_json
-from model.evaluate.run import evaluate
-from model.methods import check_method, tracker_name
-from model.tracker import Tracker
+from model.core.errors import BadInput
+from model.evaluation.annotations import AnnotatedClip, read_annotated, reduce_clip
+from model.evaluation.badja import read_badja
+from model.evaluation.trackers.compare import EvaluationProtocol
+from model.evaluation.trackers.report import table, write_json
+from model.evaluation.trackers.run import evaluate
+from model.tracking.methods import check_method, tracker_name
+from model.tracking.tracker import Tracker
 
 SMALLEST_MAX_SIDE = 32
 

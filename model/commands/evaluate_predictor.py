@@ -6,7 +6,7 @@ import click
 
 from model.commands.console import progress_bar
 from model.commands.partial import stop_on_interrupt
-from model.errors import BadInput
+from model.core.errors import BadInput
 
 
 @click.command("predictor")
@@ -52,10 +52,10 @@ def command(
     if not sets:
         raise BadInput("Name at least one training set; its held-out samples are measured.")
     # Here, not above: they import torch, which `--help` need not wait for.
-    from model.evaluate_predictor.report import write_report
-    from model.evaluate_predictor.run import evaluate_predictors
-    from model.evaluate_predictor.table import table, write_json
-    from model.predictor.predict import Predictor
+    from model.evaluation.predictors.report import write_report
+    from model.evaluation.predictors.run import evaluate_predictors
+    from model.evaluation.predictors.table import table, write_json
+    from model.prediction.predictor import Predictor
 
     predictors = {}
     for name in weights or ("predictor",):

@@ -6,8 +6,8 @@ import click
 
 from model.commands.console import progress_bar
 from model.commands.partial import stop_on_interrupt
-from model.dataset.folder import DataFolder
-from model.dataset.summary import SPLITS
+from model.datasets.folder import DataFolder
+from model.datasets.summary import SPLITS
 from model.inspection.inspect import Inspection, inspect
 from model.inspection.report import write_report
 from model.inspection.statistics import pixels

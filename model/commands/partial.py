@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from model.arrays import read_arrays
-from model.engine import State
-from model.errors import BadInput
-from model.progress import ShouldStop
-from model.tracker import PartialTracks
-from model.tracks import Method
-from model.weights import file_sha256
+from model.core.arrays import read_arrays
+from model.core.errors import BadInput
+from model.core.progress import ShouldStop
+from model.motion.tracks import Method
+from model.tracking.engine import State
+from model.tracking.tracker import PartialTracks
+from model.weights.registry import file_sha256
 
 STATE_PREFIX = "state_"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from model.errors import BadInput
+from model.core.errors import BadInput
 
 OVERLAYS = (".html", ".png")
 
@@ -50,7 +50,7 @@ def command(
     from model.overlay.arrows import draw_prediction, write_png
     from model.overlay.html import write_html
     from model.overlay.motion import summary
-    from model.predictor.predict import Predictor, predict_file
+    from model.prediction.predictor import Predictor, predict_file
 
     prediction, picture = predict_file(image, Predictor.load(weights, device), grid)
     tracks = prediction.tracks

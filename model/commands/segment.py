@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from model.commands.console import progress_bar
-from model.errors import BadInput
+from model.core.errors import BadInput
 
 
 @click.command("segment")
@@ -21,8 +21,8 @@ def command(*, image: Path, out: Path | None, network: str, device: str) -> None
         raise BadInput(f"There is no folder {out.parent} for {out.name}; make it first.")
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.overlay.arrows import draw_classes, write_png
-    from model.predictor.predict import open_image
-    from model.predictor.segment import CLASSES, Segmenter
+    from model.prediction.predictor import open_image
+    from model.prediction.segment import CLASSES, Segmenter
 
     picture = open_image(image)
     with progress_bar("bytes") as report:

@@ -9,7 +9,7 @@ import click
 
 from model.commands.console import progress_bar
 from model.commands.partial import stop_on_interrupt
-from model.errors import BadInput
+from model.core.errors import BadInput
 
 
 @click.command("study-heads")
@@ -62,9 +62,9 @@ def command(
     if minutes is None and steps is None:
         raise BadInput("Say how long each run lasts: --minutes M, --steps S, or both.")
     # Here, not above: they import torch, which `--help` need not wait for.
-    from model.predictor.config import PredictorConfig
-    from model.training.predictor_settings import PredictorTraining
-    from model.training.study import markdown, run_study, with_head
+    from model.prediction.config import PredictorConfig
+    from model.training.predictors.settings import PredictorTraining
+    from model.training.predictors.study import markdown, run_study, with_head
 
     chosen = [head.strip() for head in heads.split(",")]
     base = PredictorTraining(

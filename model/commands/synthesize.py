@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from model.commands.console import progress_bar
-from model.progress import never_stop
+from model.core.progress import never_stop
 
 
 @click.command("synthesize")
@@ -52,10 +52,10 @@ def command(
 ) -> None:
     """Make clips with exact trajectories and visibility: OUT/clip-0000/00000.png ... and tracks.npz."""
     # Here, not above: they import torch, which `--help` need not wait for.
-    from model.dataset.clip_folders import write_clip_folders
-    from model.dataset.sample_clips import SAMPLE_CLIPS, write_sample_clips
-    from model.dataset.scene import SyntheticSettings
-    from model.dataset.textures import load_bank
+    from model.synthetic.clips.clip_folders import write_clip_folders
+    from model.synthetic.clips.sample_clips import SAMPLE_CLIPS, write_sample_clips
+    from model.synthetic.clips.scene import SyntheticSettings
+    from model.synthetic.clips.textures import load_bank
 
     if samples:
         with progress_bar("clips") as report:

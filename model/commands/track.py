@@ -5,19 +5,19 @@ from pathlib import Path
 
 import click
 
+from model.clips.video import probe, read_frames
 from model.commands.console import progress_bar
 from model.commands.partial import Job, load_state, partial_path, save_partial, stop_on_interrupt
-from model.engine import State
-from model.errors import BadInput, Stopped
-from model.methods import DEFAULT_METHOD, check_method, is_prediction, tracker_name
+from model.core.errors import BadInput, Stopped
+from model.core.progress import ReportProgress
+from model.motion.tracks import Tracks
 from model.overlay.html import write_html
 from model.overlay.motion import summary
 from model.overlay.render import write_overlay
-from model.progress import ReportProgress
-from model.track import TrackRequest, frame_indices, track_file
-from model.tracker import PartialTracks, Tracker
-from model.tracks import Tracks
-from model.video import probe, read_frames
+from model.tracking.engine import State
+from model.tracking.methods import DEFAULT_METHOD, check_method, is_prediction, tracker_name
+from model.tracking.run import TrackRequest, frame_indices, track_file
+from model.tracking.tracker import PartialTracks, Tracker
 
 OVERLAYS = (".html", ".mp4", ".gif")
 

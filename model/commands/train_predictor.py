@@ -10,7 +10,7 @@ from types import FrameType
 import click
 
 from model.commands.console import progress_bar
-from model.errors import BadInput
+from model.core.errors import BadInput
 
 
 @click.command("train-predictor")
@@ -87,9 +87,9 @@ def command(
 ) -> None:
     """Train a predictor; Ctrl-C saves and stops, --resume goes on. docs/predictor.md says more."""
     # Here, not above: it imports torch, which `--help` need not wait for.
-    from model.predictor.config import PredictorConfig
-    from model.training.fit_predictor import fit_predictor
-    from model.training.predictor_settings import PredictorTraining
+    from model.prediction.config import PredictorConfig
+    from model.training.predictors.fit import fit_predictor
+    from model.training.predictors.settings import PredictorTraining
 
     if not data:
         raise BadInput("Name at least one training set with --data; synthesize-stills makes one.")

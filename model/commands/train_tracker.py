@@ -48,7 +48,7 @@ def command(
 ) -> None:
     """Train PIPs on synthetic clips; Ctrl-C saves and stops, --resume goes on."""
     # Here, not above: it imports torch, which `--help` need not wait for.
-    from model.training.fit_tracker import TrackerTraining, fit_tracker
+    from model.training.trackers.fit import TrackerTraining, fit_tracker
 
     settings = TrackerTraining(
         size=size,

@@ -2,7 +2,7 @@
 
 import click
 
-from model.weights import HOW_TO_GET_PIPS, REGISTRY, WeightsEntry, cache_folder
+from model.weights.registry import HOW_TO_GET_PIPS, REGISTRY, WeightsEntry, cache_folder
 
 
 @click.command("weights")

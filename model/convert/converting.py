@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.chunks import ChunkRequest, ChunkTracker, Prepared
 from model.convert.plan import Plan, Shard
 from model.convert.profile import Profile, Stopwatch
 from model.convert.reading import Chunk, Frame, ReadingThread, SegmentEnd
 from model.convert.settings import ConvertSettings
 from model.convert.writing import SegmentDone, Skipped, TrackedChunk, WritingThread
-from model.dataset.folder import DataFolder
-from model.dataset.sample import MotionSummary
-from model.engine import Trajectories
-from model.grid import query_grid
-from model.progress import ShouldStop, never_stop, raise_if_stopped
-from model.tracks import Tracks
+from model.core.progress import ShouldStop, never_stop, raise_if_stopped
+from model.datasets.folder import DataFolder
+from model.datasets.sample import MotionSummary
+from model.motion.grid import query_grid
+from model.motion.tracks import Tracks
+from model.tracking.chunks import ChunkRequest, ChunkTracker, Prepared
+from model.tracking.engine import Trajectories
 
 POINTS_TOGETHER = {"cpu": 256, "cuda": 4096}
 """So many points are tracked at once, if need be of several chunks and videos; more would not be faster."""

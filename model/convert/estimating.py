@@ -13,7 +13,7 @@ from math import fsum
 
 import psutil
 
-from model.chunks import ChunkTracker
+from model.clips.video import glance, probe
 from model.convert.converting import convert_shards
 from model.convert.plan import Plan, Segment, Shard, Source
 from model.convert.profile import Profile
@@ -21,11 +21,11 @@ from model.convert.settings import ConvertSettings
 from model.convert.sources import Place, find_places
 from model.convert.survey import reason_of
 from model.convert.workers import WorkerSettings
-from model.dataset.folder import DataFolder
-from model.dataset.shards import ShardIndex
-from model.errors import BadInput
-from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
-from model.video import glance, probe
+from model.core.errors import BadInput
+from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.datasets.folder import DataFolder
+from model.datasets.shards import ShardIndex
+from model.tracking.chunks import ChunkTracker
 
 TIMED_CHUNKS = 6
 """Converted for each choice of settings; a costly grid makes do with a third of them."""

@@ -11,10 +11,10 @@ from typing import Any
 
 from model.convert.plan import Plan
 from model.convert.profile import Profile
-from model.dataset.folder import DataFolder
-from model.dataset.shards import SHARDS, Failure, ShardIndex, archive_name, index_name
-from model.dataset.summary import SPLITS, SUMMARY, DatasetSummary, ShardSummary
-from model.errors import BadInput
+from model.core.errors import BadInput
+from model.datasets.folder import DataFolder
+from model.datasets.shards import SHARDS, Failure, ShardIndex, archive_name, index_name
+from model.datasets.summary import SPLITS, SUMMARY, DatasetSummary, ShardSummary
 
 ERRORS, STATS = "errors.jsonl", "stats.json"
 SECONDS_BETWEEN_SAVES = 5.0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psutil
 
-from model.dataset.folder import DataFolder
-from model.errors import BadInput
+from model.core.errors import BadInput
+from model.datasets.folder import DataFolder
 
 LOCK = ".lock"
 REUSE_SECONDS = 60.0

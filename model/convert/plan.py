@@ -8,9 +8,9 @@ from typing import Any
 
 from model.convert.settings import ConvertSettings
 from model.convert.sources import Place
-from model.dataset.folder import DataFolder
-from model.dataset.summary import SPLITS
-from model.errors import BadInput
+from model.core.errors import BadInput
+from model.datasets.folder import DataFolder
+from model.datasets.summary import SPLITS
 
 PLAN = "plan.json"
 FORMAT_VERSION = 1

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.chunks import ChunkTracker, Prepared
+from model.clips.video import read_frames
 from model.convert.chunker import Chunker, Span
 from model.convert.cuts import CutDetector
 from model.convert.plan import Plan, Segment, Shard, Source
 from model.convert.profile import Stopwatch
 from model.convert.sources import Changed, NoRoom
-from model.errors import BadInput, Stopped, Unreachable
-from model.progress import ShouldStop, raise_if_stopped
-from model.video import read_frames
+from model.core.errors import BadInput, Stopped, Unreachable
+from model.core.progress import ShouldStop, raise_if_stopped
+from model.tracking.chunks import ChunkTracker, Prepared
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from model.convert.settings import ConvertSettings
 from model.convert.sources import find_places, remove_fetched
 from model.convert.survey import failure, survey
 from model.convert.workers import WorkerSettings, work_in_processes
-from model.dataset.folder import DataFolder
-from model.dataset.shards import SHARDS, Failure
-from model.errors import BadInput
-from model.progress import Progress, ReportProgress, ShouldStop
+from model.core.errors import BadInput
+from model.core.progress import Progress, ReportProgress, ShouldStop
+from model.datasets.folder import DataFolder
+from model.datasets.shards import SHARDS, Failure
 
 SHARDS_OF_A_TASK = 8
 """Shards of one long video that one worker converts in one go, so that the file is read once."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from model.errors import BadInput
-from model.grid import check_grid
-from model.methods import check_method
-from model.weights import WeightsEntry, file_sha256, find_weights
+from model.core.errors import BadInput
+from model.motion.grid import check_grid
+from model.tracking.methods import check_method
+from model.weights.registry import WeightsEntry, file_sha256, find_weights
 
 Check = Literal["none", "sparse", "full"]
 LONGEST_HORIZON = 64

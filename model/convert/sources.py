@@ -17,11 +17,11 @@ from typing import Any
 from fsspec import Callback
 from natsort import natsorted
 
-from model.dataset.folder import DISK_FULL
-from model.errors import BadInput
-from model.images import SUFFIXES as IMAGE_SUFFIXES
-from model.progress import ShouldStop, never_stop, raise_if_stopped
-from model.remote import open_files, reaching
+from model.clips.images import SUFFIXES as IMAGE_SUFFIXES
+from model.core.errors import BadInput
+from model.core.progress import ShouldStop, never_stop, raise_if_stopped
+from model.core.remote import open_files, reaching
+from model.datasets.folder import DISK_FULL
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv", ".gif", ".zip"})
 """The endings of what is taken for a clip in a folder (a zip holds images); named files always are."""

@@ -8,13 +8,13 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from model.clips.video import probe
 from model.convert.plan import Source
 from model.convert.sources import Changed, NoRoom, Place, content_sha256
-from model.dataset.folder import DataFolder
-from model.dataset.shards import Failure
-from model.errors import BadInput, Stopped, Unreachable
-from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
-from model.video import probe
+from model.core.errors import BadInput, Stopped, Unreachable
+from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.datasets.folder import DataFolder
+from model.datasets.shards import Failure
 
 CATALOGUE = "catalogue.json"
 SECONDS_BETWEEN_SAVES = 30.0

@@ -15,17 +15,17 @@ from typing import Any, Protocol
 
 import psutil
 
-from model.chunks import ChunkTracker
 from model.convert.converting import convert_shards
 from model.convert.plan import Plan, Shard
 from model.convert.profile import Profile, Stopwatch
 from model.convert.settings import ConvertSettings
-from model.dataset.folder import DataFolder
-from model.errors import BadInput
-from model.methods import tracker_name
-from model.processes import end_with_parent
-from model.progress import ShouldStop, raise_if_stopped
-from model.whole_chunks import load_chunk_tracker
+from model.core.errors import BadInput
+from model.core.processes import end_with_parent
+from model.core.progress import ShouldStop, raise_if_stopped
+from model.datasets.folder import DataFolder
+from model.tracking.chunks import ChunkTracker
+from model.tracking.methods import tracker_name
+from model.tracking.whole_chunks import load_chunk_tracker
 
 MOST_DEATHS = 3
 """A shard at which so many workers die is not tried again, and so many such shards in a row end the work."""

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from model.convert.plan import Plan, Segment, Shard
 from model.convert.profile import Stopwatch
 from model.convert.survey import failure
-from model.dataset.folder import DataFolder
-from model.dataset.sample import MotionSummary, Sample, SampleFacts, jpeg
-from model.dataset.shards import Failure, ShardIndex, ShardWriter, archive_name
-from model.errors import Stopped
-from model.tracks import Method, Tracks
+from model.core.errors import Stopped
+from model.datasets.folder import DataFolder
+from model.datasets.sample import MotionSummary, Sample, SampleFacts, jpeg
+from model.datasets.shards import Failure, ShardIndex, ShardWriter, archive_name
+from model.motion.tracks import Method, Tracks
 
 
 @dataclass(frozen=True, eq=False)

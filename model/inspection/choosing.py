@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.dataset.index import DatasetIndex
+from model.datasets.index import DatasetIndex
 
 
 def spread(index: DatasetIndex, numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from model import files
-from model.errors import BadInput
+from model.core import files
+from model.core.errors import BadInput
 
 
 def write_whole(path: Path, content: bytes) -> None:

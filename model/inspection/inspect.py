@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.dataset.folder import DataFolder
-from model.dataset.index import DatasetIndex
-from model.dataset.sample import Sample, SampleFacts
-from model.dataset.summary import DatasetSummary
-from model.errors import BadInput
+from model.core.errors import BadInput
+from model.core.progress import ReportProgress, ShouldStop
+from model.datasets.folder import DataFolder
+from model.datasets.index import DatasetIndex
+from model.datasets.sample import Sample, SampleFacts
+from model.datasets.summary import DatasetSummary
 from model.inspection.choosing import spread, worst
 from model.inspection.samples import Column, SampleHistogram, VideoCount, sample_histogram, video_counts
 from model.inspection.statistics import MotionStatistics, collect
 from model.overlay.render import draw_trajectories
-from model.progress import ReportProgress, ShouldStop
 
 ERRORS = "errors.jsonl"
 MOST_FAILURES = 50

@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.errors import BadInput
+from model.core.errors import BadInput
 from model.inspection.figures import MOST_VIDEOS, arrows, quietest_sector, reach_names, short_name
 from model.inspection.files import write_whole
 from model.inspection.inspect import DrawnSample, Inspection

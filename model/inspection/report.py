@@ -10,9 +10,9 @@ import numpy as np
 from plotly.offline import get_plotlyjs
 from plotly.utils import PlotlyJSONEncoder
 
-from model.dataset.index import motion_at_reference
-from model.dataset.sample import SampleFacts
-from model.dataset.summary import SPLITS
+from model.datasets.index import motion_at_reference
+from model.datasets.sample import SampleFacts
+from model.datasets.summary import SPLITS
 from model.inspection.figures import MOST_VIDEOS, figures
 from model.inspection.files import write_whole
 from model.inspection.inspect import DrawnSample, Inspection

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from model.dataset.index import DatasetIndex
-from model.dataset.summary import SPLITS
+from model.datasets.index import DatasetIndex
+from model.datasets.summary import SPLITS
 
 Column = Literal["motion", "moving", "visible", "quality"]
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.dataset.index import REFERENCE_HEIGHT, DatasetIndex
-from model.dataset.sample import MOVING, Sample
-from model.errors import BadInput
-from model.grid import inside_frame
-from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.core.errors import BadInput
+from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.datasets.index import REFERENCE_HEIGHT, DatasetIndex
+from model.datasets.sample import MOVING, Sample
+from model.motion.grid import inside_frame
 
 EDGES: NDArray[np.float64] = np.concatenate([[0.0], np.geomspace(0.1, 1000.0, 81)])
 """Of the displacement's bins: 20 a decade; the first holds all below 0.1 px."""

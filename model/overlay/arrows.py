@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from model.grid import rescale_points
+from model.motion.grid import rescale_points
+from model.motion.prediction import Prediction
 from model.overlay.colours import STILL, direction_colour
-from model.prediction import Prediction
 
 LONGEST_SIDE = 1600
 """Pixels; larger images are made smaller."""

@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model.motion.tracks import Tracks
 from model.overlay.colours import STILL, direction_colour, speed_colour
 from model.overlay.motion import mean_speed, total_displacement
-from model.tracks import Tracks
 
 Colouring = Literal["direction", "speed"]
 

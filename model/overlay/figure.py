@@ -12,12 +12,12 @@ from PIL import Image
 from plotly.graph_objects import Figure, Scattergl  # here, so that threads need not load them at once
 from plotly.utils import PlotlyJSONEncoder
 
+from model.motion.prediction import Prediction
+from model.motion.tracks import Tracks
 from model.overlay.colourings import ColourBins, Colouring, colourings
 from model.overlay.motion import speed_at
 from model.overlay.numbers import LARGEST_EXACT, viewer_numbers
 from model.overlay.truth import TrueMotion
-from model.prediction import Prediction
-from model.tracks import Tracks
 
 HIDDEN_COLOUR = "rgba(215, 224, 234, 0.2)"
 HIDDEN_OPACITY = 0.3

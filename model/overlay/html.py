@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
-from model.files import write_whole
-from model.methods import is_prediction
+from model.core.files import write_whole
+from model.motion.prediction import Prediction
+from model.motion.tracks import Tracks
 from model.overlay.figure import figure_json, jpeg_url
 from model.overlay.motion import summary
 from model.overlay.numbers import shown_first
-from model.prediction import Prediction
-from model.tracks import Tracks
+from model.tracking.methods import is_prediction
 
 VIEWER_FOLDER = Path(__file__).parent
 """Holds viewer.js and viewer.css, which the web serves as well."""

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.methods import is_prediction
-from model.tracks import Tracks
+from model.motion.tracks import Tracks
+from model.tracking.methods import is_prediction
 
 
 def total_displacement(tracks: Tracks) -> NDArray[np.float32]:

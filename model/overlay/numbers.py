@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.methods import is_prediction
+from model.motion.prediction import Prediction
+from model.motion.tracks import Tracks
 from model.overlay.colourings import ColourBins, Colouring
 from model.overlay.motion import summary
 from model.overlay.truth import TrueMotion
-from model.prediction import Prediction
-from model.tracks import Tracks
+from model.tracking.methods import is_prediction
 
 LARGEST_EXACT = 1 << 19
 """Points times frames up to which positions travel as float32 and every step is a vertex of a line."""

@@ -18,11 +18,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from model.errors import BadInput
-from model.grid import rescale_points
+from model.core.errors import BadInput
+from model.core.progress import Progress, ReportProgress, ignore_progress
+from model.motion.grid import rescale_points
+from model.motion.tracks import Tracks
 from model.overlay.colours import direction_colour
-from model.progress import Progress, ReportProgress, ignore_progress
-from model.tracks import Tracks
 
 LONGEST_SIDE = {".mp4": 1280, ".gif": 640}
 """Pixels; larger frames are made smaller. A GIF of more is too heavy for the pages it is made for."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.tracks import Tracks
+from model.motion.tracks import Tracks
 
 SAME_POINT = 0.05
 """Pixels within which a query point is a true trajectory's start."""

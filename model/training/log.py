@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from model.files import save_whole
+from model.core.files import save_whole
 from model.training.schedule import Schedule
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ PANELS = {
 def write_plot(log: Path, out: Path, panels: Mapping[str, tuple[str, ...]] = PANELS) -> None:
     """Draw a training's log over its steps.
 
-    log: a CSV file with a column `step`, as `model.training.fit_tracker` writes it.
+    log: a CSV file with a column `step`, as `model.training.trackers.fit` writes it.
     panels: panels of the page, and the columns that each shows.
     out: an HTML file that needs nothing else; written under a temporary name and renamed.
     """

@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from model.__main__ import main
-from model.dataset.sample import Sample
+from model.datasets.sample import Sample
 from tests.browser.conftest import watch
 from tests.browser.viewing import heads
-from tests.model.datasets import make_dataset
+from tests.model.datasets.example_sets import make_dataset
 from tests.webapp.stack import Stack
 
 

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import BrowserContext, Page, expect
 
+from model.motion.prediction import Prediction
 from model.overlay.html import write_html
-from model.prediction import Prediction
 from tests.browser.conftest import watch
 from tests.browser.viewing import SIZE, VELOCITY, go_to, heads, line_vertices, on_screen
 from tests.media import texture, write_image

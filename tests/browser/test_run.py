@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, expect
 
-from model.methods import DEFAULT_METHOD
-from model.tracks import Tracks
+from model.motion.tracks import Tracks
+from model.tracking.methods import DEFAULT_METHOD
 from tests.browser.viewing import go_to, heads, line_vertices, position
 from tests.webapp.sample_clips import SIZE as SAMPLE_SIZE
 from tests.webapp.sample_clips import true_motion_of_sample

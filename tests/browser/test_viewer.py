@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 
-from model.grid import query_grid
+from model.motion.grid import query_grid
+from model.motion.tracks import Method, Tracks
 from model.overlay.html import write_html
-from model.tracks import Method, Tracks
 from tests.browser.viewing import (
     FRAMES,
     SIZE,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.pips.network import Pips, PipsConfig
+from model.tracking.pips.network import Pips, PipsConfig
 from tests.fixtures.pseudo_weights import pseudo_weights
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model.grid import query_grid
-from model.tracks import Method, Tracks
+from model.motion.grid import query_grid
+from model.motion.tracks import Method, Tracks
 from tests.media import moving_clip
 
 SIZE, VELOCITY, FRAMES = (180, 320), (2.0, 1.0), 12

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import psutil
 import requests
 
-from model.tracks import Tracks
+from model.motion.tracks import Tracks
 
 ROOT = Path(__file__).resolve().parents[2]
 UNFINISHED = ("queued", "running")

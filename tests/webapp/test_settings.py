@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model.errors import BadInput
+from model.core.errors import BadInput
 from webapp.settings import LONGEST_SOCKET_PATH, Settings
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "settings.md"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model.errors import BadInput
+from model.core.errors import BadInput
 from webapp.storage import Storage
 
 

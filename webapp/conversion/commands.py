@@ -16,13 +16,13 @@ from model.convert.ledger import Ledger
 from model.convert.locking import locked
 from model.convert.run import Conversion
 from model.convert.settings import with_weights
-from model.dataset.folder import DataFolder
-from model.errors import BadInput
-from model.progress import Progress, raise_if_stopped
+from model.core.errors import BadInput
+from model.core.progress import Progress, raise_if_stopped
+from model.datasets.folder import DataFolder
 from webapp.conversion.coordinate import Coordinator, add_costs
 from webapp.conversion.queue import ConversionQueue
 from webapp.conversion.status import Status, load_plan
-from webapp.jobs import connect_to
+from webapp.jobs.queue import connect_to
 
 WATCH_SECONDS = 2.0
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from model.convert.ledger import load_profile, save_profile
 from model.convert.locking import is_abandoned
 from model.convert.run import Conversion, Task
-from model.dataset.folder import DataFolder
-from model.errors import BadInput, Stopped
-from model.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.core.errors import BadInput, Stopped
+from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.datasets.folder import DataFolder
 from webapp.conversion.queue import Condition, ConversionQueue, Look
-from webapp.jobs import HEARTBEAT_TTL
+from webapp.jobs.queue import HEARTBEAT_TTL
 
 LOOK_SECONDS = 0.5
 

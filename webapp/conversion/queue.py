@@ -1,4 +1,4 @@
-"""The queue of conversions: each job converts some shards of a training set. See also `webapp/jobs.py`."""
+"""The queue of conversions: each job converts some shards of a training set. See also `jobs/queue.py`."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ from rq.worker import BaseWorker
 from model.convert.plan import Shard
 from model.convert.profile import Profile
 from model.convert.run import Task
-from webapp.jobs import KEPT_IN_REDIS, abandon_silent, forget, is_alive
+from webapp.jobs.queue import KEPT_IN_REDIS, abandon_silent, forget, is_alive
 
 QUEUE = "stillmotion-conversions"
 TASK = "webapp.conversion.task.convert"

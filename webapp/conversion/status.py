@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from model.convert.plan import Plan
-from model.dataset.folder import DataFolder
-from model.dataset.shards import SHARDS
-from model.errors import BadInput
+from model.core.errors import BadInput
+from model.datasets.folder import DataFolder
+from model.datasets.shards import SHARDS
 from webapp.conversion.queue import Condition, ConversionQueue
 
 

@@ -11,9 +11,9 @@ from model.convert.plan import PLAN, Plan, Shard
 from model.convert.profile import Profile, Stopwatch
 from model.convert.sources import Place
 from model.convert.workers import WorkerSettings
-from model.dataset.folder import DataFolder
-from model.dataset.shards import index_name
-from model.errors import BadInput, Stopped, Unreachable
+from model.core.errors import BadInput, Stopped, Unreachable
+from model.datasets.folder import DataFolder
+from model.datasets.shards import index_name
 from webapp.conversion.queue import JobReport, fair_share_of_threads
 from webapp.settings import Settings
 

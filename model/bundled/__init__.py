@@ -1,0 +1,1 @@
+"""The weights that come with Stillmotion, each with its card; data only."""

@@ -1,0 +1,1 @@
+"""Frames from any file: videos, GIFs, single images, folders and zips of images, within limits."""

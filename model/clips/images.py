@@ -1,0 +1,131 @@
+"""Single images: an encoded picture becomes 8-bit RGB as a viewer would show it."""
+
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from model.clips.limits import Limits
+from model.core.errors import BadInput
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp"})
+"""File name endings that mark a member of a folder or zip as an image; a single file goes by its content."""
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+_SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
+
+# What Pillow raises for damaged files, found by damaging many: its decoders let more than OSError through.
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError)
+
+
+def looks_like_image(head: bytes) -> bool:
+    """Whether a file that starts with `head` (16 bytes or more) is an image of a kind that is read here."""
+    return (
+        head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*"))
+        or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
+        or (head.startswith(b"BM") and head[6:10] == b"\0\0\0\0")
+    )
+
+
+def image_size(file: IO[bytes], limits: Limits, what: str = "The image") -> tuple[int, int]:
+    """Return (height, width) in pixels, upright, from the header alone: nothing is decoded.
+
+    file: an open, seekable file; it stays open.
+    what: names the image at the start of an error's sentence.
+    Raises BadInput when it cannot be read or is too small or too large.
+    """
+    image, orientation = _open(file, limits, what)
+    with image:
+        width, height = _upright_size(image, orientation)
+    return height, width
+
+
+def read_image(file: IO[bytes], limits: Limits, what: str = "The image") -> NDArray[np.uint8]:
+    """Decode one image to uint8 `[H, W, 3]` RGB.
+
+    The EXIF orientation is applied (in a PNG, where it stands before the pixels). 16-bit values are scaled
+    to 8 bits (v / 257, rounded, for greyscale; Pillow keeps the upper 8 bits of colour), never clipped.
+    Alpha is composited over white, which is what a browser or a document shows behind a transparent
+    picture, so points are tracked on what people see.
+
+    file: an open, seekable file; it stays open.
+    what: names the image at the start of an error's sentence.
+    Raises BadInput when it cannot be read or is too small or too large.
+    """
+    image, orientation = _open(file, limits, what)
+    with image:
+        try:
+            image.load()
+            if orientation != 1:
+                image.getexif()[ExifTags.Base.Orientation] = orientation
+                ImageOps.exif_transpose(image, in_place=True)
+        except _DAMAGE as error:
+            raise _damaged(what) from error
+        return _to_rgb(image, what)
+
+
+def composite_over_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay uint8 `[H, W, 4]` pixels with straight (not premultiplied) alpha over white: uint8 `[H, W, 3]`."""
+    colour = rgba[..., :3].astype(np.uint16)
+    alpha = rgba[..., 3:].astype(np.uint16)
+    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _open(file: IO[bytes], limits: Limits, what: str) -> tuple[ImageFile.ImageFile, int]:
+    """Open an image whose header is in order, with the orientation still to be applied."""
+    try:
+        image = Image.open(file, formats=_FORMATS)
+        orientation = _orientation(image)
+        pictures = int(getattr(image, "n_frames", 1))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadInput(
+            f"{what} has more pixels than the {limits.max_pixels / 1e6:g} million that are accepted; "
+            "make it smaller first."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise BadInput(
+            f"{what} is damaged or of an unknown kind; PNG, JPEG, WebP, TIFF and BMP are read."
+        ) from error
+    except _DAMAGE as error:
+        raise _damaged(what) from error
+    limits.check_size(*_upright_size(image, orientation), what)
+    # MPO is what many phones write: a JPEG that carries further pictures (a depth map) behind the photograph.
+    if image.format != "MPO" and pictures > 1:
+        raise BadInput(
+            f"{what} holds {pictures} pictures (an animation or several pages); save it as a GIF, a video or "
+            "single images."
+        )
+    return image, orientation
+
+
+def _damaged(what: str) -> BadInput:
+    return BadInput(f"{what} is damaged or cut short; export or copy it again.")
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation still to be applied, 1 (upright) to 8."""
+    if image.format == "TIFF":
+        return 1  # Pillow turns a TIFF itself and reports its size as turned
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # Pillow would decode the pixels to look behind them
+    value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return value if value in range(1, 9) else 1
+
+
+def _upright_size(image: Image.Image, orientation: int) -> tuple[int, int]:
+    """(width, height)."""
+    return (image.height, image.width) if orientation in _SIDEWAYS else image.size
+
+
+def _to_rgb(image: Image.Image, what: str) -> NDArray[np.uint8]:
+    if image.mode.startswith("I;16"):
+        grey = (np.asarray(image).astype(np.uint32) + 128) // 257
+        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+    if image.mode in ("I", "F"):
+        raise BadInput(
+            f"{what} has 32 bits a channel, whose range is not defined; save it with 8 or 16 bits."
+        )
+    if image.has_transparency_data:
+        return composite_over_white(np.asarray(image.convert("RGBA")))
+    return np.array(image.convert("RGB"))

@@ -1,0 +1,168 @@
+"""Clips as frames: what a file holds, and its frames in order, whatever kind of file it is."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.clips.image_sequences import (
+    ImageSequence,
+    check_same_size,
+    common_size,
+    looks_like_zip,
+    open_folder,
+    open_zip,
+)
+from model.clips.images import looks_like_image, read_image
+from model.clips.limits import Limits
+from model.clips.video_files import header_frames, probe_video, read_video
+from model.core.errors import BadInput
+
+__all__ = ["ClipInfo", "Limits", "glance", "probe", "read_frame", "read_frames"]
+
+Kind = Literal["video", "image", "images"]
+ClipPath = str | os.PathLike[str]
+
+_DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What a clip holds.
+
+    kind: "video" (a GIF too), "image" (one image file) or "images" (a folder or zip of images).
+    width, height: of a frame as displayed (after rotation), pixels.
+    frames: how many.
+    fps: frames per second, on average where it varies; 0 for images.
+    """
+
+    kind: Kind
+    width: int
+    height: int
+    frames: int
+    fps: float
+
+    @property
+    def duration(self) -> float:
+        """Seconds; 0 where fps is 0."""
+        return self.frames / self.fps if self.fps else 0.0
+
+
+def probe(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> ClipInfo:
+    """Find out what a clip holds; only its first frame is decoded.
+
+    A video's frames are counted by reading through its packets, because headers may be wrong; the headers
+    of all images are read. The kind is found from the content, not from the file's name.
+
+    path: a video, a GIF, an image, a zip of images, or a folder of images (natural order of their names).
+    Raises BadInput when it cannot be used: missing, empty, damaged, cut short, of an unknown kind, without
+    pictures, with images of different sizes, or beyond `limits`.
+    """
+    clip = Path(path)
+    kind = _kind(clip)
+    if kind == "video":
+        facts = probe_video(clip, limits)
+        return ClipInfo(kind, facts.width, facts.height, facts.frames, facts.fps)
+    if kind == "image":
+        height, width = _read_single(clip, limits).shape[:2]
+        return ClipInfo(kind, width, height, frames=1, fps=0.0)
+    with _open_sequence(clip, limits) as sequence:
+        height, width = common_size(sequence)
+        sequence.read(0)
+        return ClipInfo(kind, width, height, frames=len(sequence.names), fps=0.0)
+
+
+def glance(path: ClipPath) -> int:
+    """Return about how many frames a clip has, from a video's header or the number of images.
+
+    It is quick, and believes the header; `probe` is exact. Raises BadInput as `probe`.
+    """
+    clip = Path(path)
+    frames = header_frames(clip) if _kind(clip) == "video" else None
+    return probe(clip).frames if frames is None else frames
+
+
+def read_frames(
+    path: ClipPath,
+    *,
+    start: int = 0,
+    step: int = 1,
+    count: int | None = None,
+    limits: Limits = _DEFAULT_LIMITS,
+) -> Iterator[NDArray[np.uint8]]:
+    """Read frames `start`, `start + step`, ... in order, at most `count` of them, as the slice of a list.
+
+    The file is read once, in order; one frame is held in memory at a time, however long the clip. Frames
+    go by index also where the frame rate varies. Beyond the clip's end there is nothing.
+
+    Yields uint8 `[H, W, 3]`, RGB, upright, alpha composited over white, 16 bits scaled to 8.
+    Raises BadInput as `probe`, when the read reaches the fault; ValueError for a negative start or count,
+    or a step below 1.
+    """
+    if start < 0 or step < 1 or (count is not None and count < 0):
+        raise ValueError(f"start {start}, step {step}, count {count} do not name frames of a clip.")
+    if count == 0:
+        return iter(())
+    clip = Path(path)
+    kind = _kind(clip)
+    if kind == "video":
+        return read_video(clip, start, step, count, limits)
+    if kind == "image":
+        return iter([_read_single(clip, limits)] if start == 0 else [])
+    return islice(_read_sequence(clip, start, step, limits), count)
+
+
+def read_frame(path: ClipPath, index: int, limits: Limits = _DEFAULT_LIMITS) -> NDArray[np.uint8]:
+    """Read one frame, uint8 `[H, W, 3]` RGB as `read_frames` gives it.
+
+    A long video is not decoded from its start where its format allows to seek.
+
+    Raises BadInput as `probe`, and when the clip has no frame `index` (they count from 0).
+    """
+    if index >= 0:
+        for frame in read_frames(path, start=index, count=1, limits=limits):
+            return frame
+    raise BadInput(
+        f"The clip has no frame {index}; its frames count from 0 to {probe(path, limits).frames - 1}."
+    )
+
+
+def _kind(path: Path) -> Kind:
+    try:
+        if path.is_dir():
+            return "images"
+        with path.open("rb") as file:
+            head = file.read(64)
+    except FileNotFoundError as error:
+        raise BadInput(f"There is no file or folder {path.name}.") from error
+    except OSError as error:
+        raise BadInput(f"The file {path.name} cannot be opened ({error.strerror}).") from error
+    if not head:
+        raise BadInput("The file is empty; choose a video, an image or a zip of images.")
+    if looks_like_zip(head):
+        return "images"
+    return "image" if looks_like_image(head) else "video"
+
+
+def _read_single(path: Path, limits: Limits) -> NDArray[np.uint8]:
+    with path.open("rb") as file:
+        return read_image(file, limits)
+
+
+def _open_sequence(path: Path, limits: Limits) -> AbstractContextManager[ImageSequence]:
+    return open_folder(path, limits) if path.is_dir() else open_zip(path, limits)
+
+
+def _read_sequence(path: Path, start: int, step: int, limits: Limits) -> Iterator[NDArray[np.uint8]]:
+    with _open_sequence(path, limits) as sequence:
+        size = sequence.size(0)
+        for index in range(start, len(sequence.names), step):
+            image = sequence.read(index)
+            check_same_size(sequence, index, (image.shape[0], image.shape[1]), size)
+            yield image

@@ -1,0 +1,1 @@
+"""What every room uses: errors, progress, files, arrays, processes, devices; knows nothing of motion."""

@@ -1,0 +1,44 @@
+"""How long work tells its caller where it is, and asks whether to go on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from model.core.errors import Stopped
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a piece of work is.
+
+    stage: what is being done, as a person would say it ("tracking").
+    done, total: counted in the stage's own unit (frames; within a chunk `done` is a share); total is None
+        where it is not known.
+    """
+
+    stage: str
+    done: float
+    total: int | None = None
+
+    @property
+    def fraction(self) -> float | None:
+        """The finished share of the stage, 0 to 1, or None where the total is not known."""
+        return None if not self.total else min(1.0, self.done / self.total)
+
+
+ReportProgress = Callable[[Progress], None]
+ShouldStop = Callable[[], bool]
+
+
+def ignore_progress(_: Progress) -> None:
+    """Report to nobody."""
+
+
+def never_stop() -> bool:
+    """Let the work run to its end."""
+    return False
+
+
+def raise_if_stopped(should_stop: ShouldStop) -> None:
+    """Raise `Stopped` when the caller asks for the end of the work."""
+    if should_stop():
+        raise Stopped("The work was stopped on request.")

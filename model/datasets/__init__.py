@@ -1,0 +1,1 @@
+"""Training sets on disk: shards of samples, their index, and the loader."""

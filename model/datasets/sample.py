@@ -1,0 +1,177 @@
+"""One sample of a training set: a first frame and where its points go, as three files with one key.
+
+WebDataset's convention: `KEY.jpg`, `KEY.tracks.npz` and `KEY.json` stand side by side in a tar archive.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.core.arrays import read_arrays
+from model.motion.grid import inside_frame, rescale_points
+from model.motion.tracks import Method, Tracks
+
+FORMAT_VERSION = 1
+IMAGE, TRACKS, FACTS = "jpg", "tracks.npz", "json"
+"""The endings of a sample's files."""
+
+MOVING = 1.0
+"""Pixels of a 256-high image; a point that moves further counts as moving (science.md, section 2)."""
+
+
+@dataclass(frozen=True)
+class SampleFacts:
+    """What is known of a sample beside its arrays; it is its JSON file, field by field.
+
+    source: the video's name, as given to `convert`, relative to the folder it was found in.
+    source_sha256: of the video's bytes. split: "train", "validation" or "test", one for all of a video.
+    start: the index in the video of the first frame. frame_step: the sample has every k-th frame from there.
+    count: how many frames, 2 to `horizon`; fewer than the horizon where the video or the shot ends.
+    fps: of the video, 0 where unknown. size: (height, width) of the video. image_size: of the JPEG.
+    grid: query points a side. method, weights_sha256: what tracked.
+    motion: mean distance in pixels of the video from a point's first to its last position, over the points
+        that are visible in the last frame; 0 where none is.
+    moving: the share of all points that are visible in the last frame and moved by more than 1 px of a
+        256-high image. visible: the share of points that are visible in the last frame.
+    quality: the share of checked points that come back to within 2 px (of an image with as many pixels as
+        360×640 has) when they are tracked backwards; None where none was checked.
+    """
+
+    source: str
+    source_sha256: str
+    split: str
+    start: int
+    frame_step: int
+    count: int
+    horizon: int
+    fps: float
+    size: tuple[int, int]
+    image_size: tuple[int, int]
+    grid: int
+    method: str
+    weights_sha256: str | None
+    motion: float
+    moving: float
+    visible: float
+    quality: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {"version": FORMAT_VERSION, **{name: getattr(self, name) for name in self.__annotations__}}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "SampleFacts":
+        """Take what `to_json` gave, also after a way through a file."""
+        known = {name: values[name] for name in cls.__annotations__}
+        height, width = known["size"]
+        image_height, image_width = known["image_size"]
+        return cls(**{**known, "size": (height, width), "image_size": (image_height, image_width)})
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A first frame and its points' motion.
+
+    key: unique in the set, from the content and the settings.
+    image: the JPEG's bytes; it shows the first frame, possibly smaller.
+    queries: float32 `[N, 2]`, (x, y) in pixels of the video. N = grid², row by row.
+    displacement: float16 `[T, N, 2]`, pixels of the video, from the query; zero in the first frame. Positions
+        would be off by half a pixel in float16 at the right of a large frame, while a displacement of up to
+        64 px is exact to 1/64 px.
+    visibility: float16 `[T, N]`, 0 to 1.
+    backward_error: float16 `[N]`, how far from the query a point ends that is tracked to the end and back, in
+        pixels of the video; NaN where that was not done. None: for no point.
+    """
+
+    key: str
+    image: bytes
+    queries: NDArray[np.float32]
+    displacement: NDArray[np.float16]
+    visibility: NDArray[np.float16]
+    backward_error: NDArray[np.float16] | None
+    facts: SampleFacts
+
+    def files(self) -> dict[str, bytes]:
+        """Return the sample's files by their endings; the same sample gives the same bytes."""
+        arrays: dict[str, Any] = {
+            "queries": self.queries,
+            "displacement": self.displacement,
+            "visibility": self.visibility,
+        }
+        if self.backward_error is not None:
+            arrays["backward_error"] = self.backward_error
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **arrays)
+        facts = json.dumps(self.facts.to_json(), sort_keys=True).encode()
+        return {IMAGE: self.image, TRACKS: packed.getvalue(), FACTS: facts}
+
+    @classmethod
+    def from_files(cls, key: str, files: Mapping[str, bytes]) -> "Sample":
+        """Take what `files` gave."""
+        arrays = read_arrays(io.BytesIO(files[TRACKS]))
+        return cls(
+            key,
+            files[IMAGE],
+            arrays["queries"],
+            arrays["displacement"],
+            arrays["visibility"],
+            arrays.get("backward_error"),
+            SampleFacts.from_json(json.loads(files[FACTS])),
+        )
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Decode the image: uint8 `[h, w, 3]`, RGB."""
+        with Image.open(io.BytesIO(self.image)) as image:
+            return np.asarray(image.convert("RGB"))
+
+    def tracks(self) -> Tracks:
+        """Return the trajectories as `Tracks`, in pixels of the video."""
+        facts = self.facts
+        return Tracks(
+            points=self.queries + self.displacement.astype(np.float32),
+            visibility=self.visibility.astype(np.float32),
+            frames=(facts.start + facts.frame_step * np.arange(facts.count)).astype(np.int32),
+            size=facts.size,
+            fps=facts.fps,
+            grid=(facts.grid, facts.grid),
+            method=Method(facts.method, facts.weights_sha256),
+        )
+
+
+@dataclass(frozen=True)
+class MotionSummary:
+    """How much moves in a sample; see the fields of the same names of `SampleFacts`."""
+
+    motion: float
+    moving: float
+    visible: float
+
+    @classmethod
+    def of(cls, tracks: Tracks) -> "MotionSummary":
+        """Sum up trajectories from their first to their last frame."""
+        distance = np.linalg.norm(tracks.points[-1].astype(np.float64) - tracks.points[0], axis=1)
+        seen = tracks.visible[-1] & inside_frame(tracks.points[-1], tracks.size)
+        threshold = MOVING * tracks.size[0] / 256
+        return cls(
+            motion=float(distance[seen].mean()) if seen.any() else 0.0,
+            moving=float((seen & (distance > threshold)).mean()),
+            visible=float(seen.mean()),
+        )
+
+
+def in_image(points: NDArray[np.floating], facts: SampleFacts) -> NDArray[np.float32]:
+    """Map points `[..., 2]` from pixels of the video to pixels of the sample's JPEG: float32 `[..., 2]`."""
+    return rescale_points(points, facts.size, facts.image_size)
+
+
+def jpeg(picture: NDArray[np.uint8], quality: int = 90) -> bytes:
+    """Encode uint8 `[h, w, 3]` RGB as JPEG."""
+    packed = io.BytesIO()
+    Image.fromarray(picture).save(packed, "JPEG", quality=quality)
+    return packed.getvalue()

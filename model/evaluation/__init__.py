@@ -1,0 +1,1 @@
+"""How far off motion is: metrics, annotated clips, trackers and predictors measured."""

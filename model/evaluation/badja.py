@@ -1,0 +1,224 @@
+"""BADJA's joint annotations (Biggs et al., ACCV 2018) as annotated clips.
+
+A sequence is a JSON list with one object for each annotated frame: `image_path`, `segmentation_path`,
+`joints` (a list of [y, x] in pixels of the annotated image) and `visibility` (true or false, or 1 or 0, for
+each joint). A joint at (0, 0) was not annotated. One that is marked as not visible, but has a position,
+counts as hidden there: the position is the annotator's guess.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+from natsort import natsorted
+from numpy.typing import NDArray
+
+from model.clips.images import SUFFIXES, image_size, read_image
+from model.clips.limits import Limits
+from model.core.errors import BadInput
+from model.evaluation.annotations import AnnotatedClip
+from model.motion.grid import inside_frame, rescale_points
+
+LARGEST_SHARE_OUTSIDE = 0.05
+"""More visible joints outside the annotated image mean that its size is a wrong one."""
+
+_LIMITS = Limits()
+
+Size = tuple[int, int]
+
+
+class BadjaSet(NamedTuple):
+    """The sequences that could be opened, and the names of those without frames."""
+
+    clips: list[AnnotatedClip]
+    without_frames: list[str]
+
+
+def read_badja(annotations: Path, frames_folder: Path, annotated_size: Size | None = None) -> BadjaSet:
+    """Open BADJA sequences. The frames are found by file name (without its ending) and not read yet.
+
+    annotations: one sequence's JSON file, or a folder of them.
+    frames_folder: holds a folder named like each sequence's JSON file; or, for a single sequence, its frames.
+        The frames may be smaller or larger than the annotated images.
+    annotated_size: (height, width) of the images that the joints were marked in. By default that of the
+        annotated image or else the segmentation, where there is one at its path, from the JSON file's folder
+        or the one above.
+    Raises BadInput when something is missing or damaged, or does not fit together. In a folder of sequences
+    those without frames are left out and named, as long as one has frames.
+    """
+    if not frames_folder.is_dir():
+        raise BadInput(f"There is no folder {frames_folder.name} with the frames.")
+    if annotations.is_file():
+        folder = frames_folder / annotations.stem
+        place = folder if folder.is_dir() else frames_folder
+        return BadjaSet([_open(annotations, place, annotated_size)], [])
+    files = natsorted(annotations.glob("*.json"), key=lambda file: file.name)
+    if not files:
+        raise BadInput(f"There is no JSON file at {annotations.name}.")
+    with_frames = [file for file in files if (frames_folder / file.stem).is_dir()]
+    if not with_frames:
+        raise BadInput(
+            f"The folder {frames_folder.name} has no folder of frames for any of the sequences: "
+            f"{', '.join(file.stem for file in files[:5])} and so on."
+        )
+    return BadjaSet(
+        [_open(file, frames_folder / file.stem, annotated_size) for file in with_frames],
+        [file.stem for file in files if file not in with_frames],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Sequence:
+    """joints: float64 `[A, N, 2]`, (x, y) in pixels of the annotated images. visible: bool `[A, N]`."""
+
+    images: list[str]
+    segmentations: list[str | None]
+    joints: NDArray[np.float64]
+    visible: NDArray[np.bool_]
+
+
+def _open(file: Path, folder: Path, annotated_size: Size | None) -> AnnotatedClip:
+    sequence = _parse(file)
+    frames = natsorted(
+        (entry for entry in folder.iterdir() if entry.is_file() and entry.suffix.lower() in SUFFIXES),
+        key=lambda entry: entry.name,
+    )
+    rows = _frame_rows(sequence, frames, file.name, folder.name)
+    first, last = min(rows), max(rows)
+    frames = frames[first : last + 1]
+    size = _size_of(frames[0])
+    source = annotated_size or _annotated_size(file, sequence)
+    _check_size(file, sequence, source)
+
+    shape = (len(frames), sequence.joints.shape[1])
+    points = np.full((*shape, 2), np.nan, np.float32)
+    visible, annotated = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+    areas = np.full(shape[0], np.nan)
+    for annotation, row in enumerate(rows):
+        there = (sequence.joints[annotation] != 0).any(axis=1)
+        points[row - first, there] = rescale_points(sequence.joints[annotation, there], source, size)
+        annotated[row - first] = there
+        visible[row - first] = sequence.visible[annotation] & there
+        areas[row - first] = _object_area(file, sequence.segmentations[annotation], size)
+    return AnnotatedClip(file.stem, _reader(frames), size, points, visible, annotated, areas)
+
+
+def _reader(frames: list[Path]) -> Callable[[], Iterator[NDArray[np.uint8]]]:
+    def read() -> Iterator[NDArray[np.uint8]]:
+        for path in frames:
+            with path.open("rb") as file:
+                yield read_image(file, _LIMITS, f"The image {path.name}")
+
+    return read
+
+
+def _parse(file: Path) -> _Sequence:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"The file {file.name} cannot be opened ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{file.name} is not a JSON file; fetch it again.") from error
+    try:
+        records = [_record(record) for record in content]
+        joints = np.array([record.joints for record in records], np.float64)
+        visible = np.array([record.visible for record in records], np.bool_)
+    except (TypeError, ValueError, KeyError) as error:
+        raise BadInput(
+            f"{file.name} is not in BADJA's form: a list with, for each annotated frame, image_path, joints "
+            "as [y, x] pairs, and as many values of visibility."
+        ) from error
+    if len(records) < 2 or joints.ndim != 3:
+        raise BadInput(f"{file.name} should have joints in at least 2 annotated frames.")
+    return _Sequence(
+        [record.image for record in records],
+        [record.segmentation for record in records],
+        joints[..., ::-1],
+        visible,
+    )
+
+
+class _Record(NamedTuple):
+    image: str
+    segmentation: str | None
+    joints: list[tuple[float, float]]
+    visible: list[bool]
+
+
+def _record(record: Any) -> _Record:
+    """Check one annotated frame; raises TypeError, ValueError or KeyError when it is none."""
+    joints = [(float(y), float(x)) for y, x in record["joints"]]
+    visible = [bool(value) for value in record["visibility"]]
+    segmentation = record.get("segmentation_path")
+    if len(joints) != len(visible) or not all(math.isfinite(value) for joint in joints for value in joint):
+        raise ValueError("joints and visibility do not fit")
+    return _Record(str(record["image_path"]), str(segmentation) if segmentation else None, joints, visible)
+
+
+def _stem(path: str) -> str:
+    """A file's name without folders (of either kind of separator) and ending."""
+    return PurePosixPath(path.replace("\\", "/")).stem
+
+
+def _frame_rows(sequence: _Sequence, frames: list[Path], file: str, folder: str) -> list[int]:
+    """The place of each annotated image among the frames; each once, in order."""
+    places = {frame.stem: place for place, frame in enumerate(frames)}
+    missing = [image for image in sequence.images if _stem(image) not in places]
+    if missing:
+        raise BadInput(
+            f"{file} names {len(missing)} images that are not in the folder {folder}, {_stem(missing[0])} "
+            "for one."
+        )
+    rows = [places[_stem(image)] for image in sequence.images]
+    if len(set(rows)) != len(rows):
+        raise BadInput(f"{file} names an image twice.")
+    return rows
+
+
+def _size_of(path: Path) -> Size:
+    with path.open("rb") as file:
+        return image_size(file, _LIMITS, f"The image {path.name}")
+
+
+def _find(file: Path, path: str | None) -> Path | None:
+    """A file that the JSON file names, from its folder or the one above."""
+    if path is None:
+        return None
+    places = (file.parent / path, file.parent.parent / path)
+    return next((place for place in places if place.is_file()), None)
+
+
+def _annotated_size(file: Path, sequence: _Sequence) -> Size:
+    for paths in (sequence.images, sequence.segmentations):
+        for path in paths:
+            found = _find(file, path)
+            if found is not None:
+                return _size_of(found)
+    raise BadInput(
+        f"{file.name} does not say how large its images are, and neither they nor the segmentations are at "
+        "their paths; give the size with --annotated-size WIDTHxHEIGHT (DAVIS in full resolution: 1920x1080)."
+    )
+
+
+def _check_size(file: Path, sequence: _Sequence, source: Size) -> None:
+    outside = ~inside_frame(sequence.joints[sequence.visible], source)
+    if outside.size and outside.mean() > LARGEST_SHARE_OUTSIDE:
+        raise BadInput(
+            f"{outside.mean():.0%} of the visible joints of {file.name} lie outside an image of "
+            f"{source[1]}×{source[0]}; give the size of the annotated images with --annotated-size "
+            "WIDTHxHEIGHT."
+        )
+
+
+def _object_area(file: Path, segmentation: str | None, size: Size) -> float:
+    """The segmented object's area in pixels of the frames; NaN without a segmentation."""
+    found = _find(file, segmentation)
+    if found is None:
+        return math.nan
+    with found.open("rb") as opened:
+        mask = read_image(opened, _LIMITS, f"The segmentation {found.name}").any(axis=2)
+    return float(mask.mean() * size[0] * size[1])

@@ -1,0 +1,95 @@
+"""The samples that predictors are measured on, with their truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.core.errors import BadInput
+from model.datasets.loader import MotionDataset, MotionSample, open_dataset
+from model.motion.grid import inside_frame
+
+HEIGHT = 256
+"""Lengths are measured in images of this height."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A sample and the points of it that are measured.
+
+    picture: uint8 `[H, W, 3]`. queries: float32 `[N, 2]`, pixels of it. unit: pixels of the picture for one
+    of a 256-high one. truth: float32 `[N, T, 2]`, displacements in pixels of the picture after the query.
+    chosen: bool `[N]`, visible at the horizon. domain: the set's name. group: the cue, or the video.
+    source: the video. grid: points a side.
+    """
+
+    picture: NDArray[np.uint8]
+    queries: NDArray[np.float32]
+    truth: NDArray[np.float32]
+    chosen: NDArray[np.bool_]
+    domain: str
+    group: str
+    source: str
+    grid: int
+
+    @property
+    def unit(self) -> float:
+        """Pixels of the picture for one of a 256-high one."""
+        return float(self.picture.shape[0] / HEIGHT)
+
+    @classmethod
+    def of(cls, sample: MotionSample, domain: str, steps: int) -> "Judged":
+        """Take a sample of a training set; steps: frames after the query."""
+        picture = sample.picture.permute(1, 2, 0).numpy()
+        truth = sample.displacement[1 : steps + 1].numpy().transpose(1, 0, 2)
+        seen = sample.visibility[steps].numpy() > 0.5
+        inside = inside_frame(sample.queries.numpy() + truth[:, -1], (picture.shape[0], picture.shape[1]))
+        source = sample.facts.source
+        is_truth = sample.facts.method == "truth"
+        return cls(
+            np.ascontiguousarray(picture),
+            sample.queries.numpy(),
+            truth,
+            seen & inside,
+            domain,
+            source.split("/")[0] if is_truth and "/" in source else source,
+            source,
+            sample.facts.grid,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """One training set: its held-out samples, and those that baselines learn from.
+
+    name: of the set. judged, known: parts of it. steps: frames after the query.
+    """
+
+    name: str
+    judged: MotionDataset
+    known: MotionDataset | None
+    steps: int
+
+    @classmethod
+    def open(cls, folder: str, split: str, steps: int) -> "Domain":
+        """Open a set. Raises BadInput when it has no samples of the split, or a shorter horizon."""
+        judged = open_dataset(folder, split)
+        everything = judged.index.summary
+        known = open_dataset(folder, "train") if everything.samples("train") else None
+        horizon = judged[0].facts.horizon
+        if horizon < steps + 1:
+            raise BadInput(f"{folder} has a horizon of {horizon} frames; {steps + 1} are predicted.")
+        return cls(Path(folder).name or folder, judged, known, steps)
+
+    def judged_at(self, number: int) -> Judged:
+        """Return a held-out sample."""
+        return Judged.of(self.judged[number], self.name, self.steps)
+
+
+def spaced(count: int, most: int | None) -> Sequence[int]:
+    """Choose up to `most` numbers below `count`, evenly."""
+    if most is None or count <= most:
+        return range(count)
+    return [int(number) for number in np.linspace(0, count - 1, most).round()]

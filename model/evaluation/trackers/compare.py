@@ -1,0 +1,125 @@
+"""One tracker on one clip: its predictions for the queries, beside the truth."""
+
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.core.progress import Progress, ReportProgress, ShouldStop, ignore_progress, never_stop
+from model.evaluation.annotations import AnnotatedClip
+from model.evaluation.metrics import Comparison, QueryMode, select_queries
+from model.tracking.tracker import Tracker
+
+EvaluationProtocol = Literal["first", "strided", "chained"]
+"""`first` and `strided` as in TAP-Vid; `chained` for sparse annotations: from each annotated frame to the
+next annotated one, with a fresh query each time."""
+
+
+def compare(
+    tracker: Tracker,
+    clip: AnnotatedClip,
+    frames: NDArray[np.uint8],
+    protocol: EvaluationProtocol,
+    *,
+    progress: ReportProgress = ignore_progress,
+    should_stop: ShouldStop = never_stop,
+) -> list[Comparison]:
+    """Track a clip's queries and lay the predictions beside the truth.
+
+    frames: uint8 `[T, H, W, 3]`, all frames of the clip.
+    protocol: with "first" and "strided" the tracker gets, for each query frame, all frames from there on, and
+        with "strided" also those before, in reverse order. With "chained" it gets the frames from one
+        annotated frame to the next one, and the points that are visible in the first and annotated in both.
+    progress: called with the stage "tracking" and the finished share, of 1.
+    Returns one comparison, or with "chained" one of 2 frames for each pair of annotated frames.
+    Raises Stopped on request.
+    """
+    if protocol == "chained":
+        return _compare_chained(tracker, clip, frames, progress, should_stop)
+    return [_compare_from_queries(tracker, clip, frames, protocol, progress, should_stop)]
+
+
+def _compare_from_queries(
+    tracker: Tracker,
+    clip: AnnotatedClip,
+    frames: NDArray[np.uint8],
+    mode: QueryMode,
+    progress: ReportProgress,
+    should_stop: ShouldStop,
+) -> Comparison:
+    queries = select_queries(clip.visible, mode)
+    points = np.full((len(frames), len(queries.tracks), 2), np.nan, np.float32)
+    visibility = np.zeros(points.shape[:2], np.float32)
+    ways = [
+        (start, way)
+        for start in np.unique(queries.frames)
+        for way in (slice(start, None), slice(start, None, -1))[: 1 if mode == "first" else 2]
+        if len(frames[way]) > 1  # else there is nothing but the query itself
+    ]
+    for count, (start, way) in enumerate(ways):
+        chosen = np.flatnonzero(queries.frames == start)
+        tracks = tracker.track(
+            frames[way],
+            clip.points[start, queries.tracks[chosen]],
+            progress=_share_of(progress, count, len(ways)),
+            should_stop=should_stop,
+        )
+        points[way, chosen] = tracks.points
+        visibility[way, chosen] = tracks.visibility
+    return Comparison(
+        true_points=clip.points[:, queries.tracks],
+        true_visible=clip.visible[:, queries.tracks],
+        predicted_points=points,
+        predicted_visibility=visibility,
+        query_frames=queries.frames,
+        size=clip.size,
+        mode=mode,
+        annotated=clip.annotated[:, queries.tracks],
+        object_areas=clip.object_areas,
+    )
+
+
+def _compare_chained(
+    tracker: Tracker,
+    clip: AnnotatedClip,
+    frames: NDArray[np.uint8],
+    progress: ReportProgress,
+    should_stop: ShouldStop,
+) -> list[Comparison]:
+    annotated_frames = np.flatnonzero(clip.annotated.any(axis=1))
+    pairs = list(pairwise(annotated_frames))
+    comparisons = []
+    for count, (first, second) in enumerate(pairs):
+        chosen = np.flatnonzero(clip.visible[first] & clip.annotated[second])
+        if len(chosen):
+            tracks = tracker.track(
+                frames[first : second + 1],
+                clip.points[first, chosen],
+                progress=_share_of(progress, count, len(pairs)),
+                should_stop=should_stop,
+            )
+            rows = np.ix_([first, second], chosen)
+            comparisons.append(
+                Comparison(
+                    true_points=clip.points[rows],
+                    true_visible=clip.visible[rows],
+                    predicted_points=tracks.points[[0, -1]],
+                    predicted_visibility=tracks.visibility[[0, -1]],
+                    query_frames=np.zeros(len(chosen), np.int64),
+                    size=clip.size,
+                    annotated=clip.annotated[rows],
+                    object_areas=None if clip.object_areas is None else clip.object_areas[[first, second]],
+                )
+            )
+    return comparisons
+
+
+def _share_of(progress: ReportProgress, done: int, total: int) -> ReportProgress:
+    """Turn the reports of one of several trackings into the share of them all that is done."""
+
+    def report(inner: Progress) -> None:
+        if inner.fraction is not None:
+            progress(Progress("tracking", (done + inner.fraction) / total, 1))
+
+    return report

@@ -1,0 +1,129 @@
+"""What an evaluation says: one table for people, one JSON for programs."""
+
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from model.core import files
+from model.evaluation.metrics import TrackingMetrics
+from model.evaluation.trackers.run import MethodResult
+
+FORMAT_VERSION = 1
+
+REFERENCE = "zero"
+"""The method that the ratios compare with."""
+
+_PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless")
+
+_HEADS = (
+    *("ATE visible", "median", "÷ zero", "δ_avg", "AJ", "OA", "balanced OA", "< 1 px"),
+    *("ATE occluded", "survival", "seconds"),
+)
+
+
+def table(results: Sequence[MethodResult], each_clip: bool = False) -> str:
+    """Lay results out as plain text: a row for each method, with the mean over clips.
+
+    ATE and median are in pixels of the frames, shares in per cent; "÷ zero" is the visible ATE divided by
+    that of zero motion; "–" stands for what no sample measured.
+
+    each_clip: rows for each clip and for all samples pooled, in place of the mean.
+    """
+    reference = next((result for result in results if result.name == REFERENCE), None)
+    rows = [["", *_HEADS]]
+    for result in results:
+        for number, entry in enumerate(_entries(result, each_clip)):
+            still = None if reference is None else _entries(reference, each_clip)[number].metrics
+            rows.append([entry.label, *_cells(entry, still)])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
+    )
+
+
+def write_json(path: Path, results: Sequence[MethodResult], settings: Mapping[str, Any]) -> None:
+    """Write every metric, per clip, in the mean and pooled; the file appears whole or not at all.
+
+    settings: what the evaluation was asked for; JSON values only.
+    """
+    reference = next((result for result in results if result.name == REFERENCE), None)
+    content = {
+        "format": "stillmotion-evaluation",
+        "version": FORMAT_VERSION,
+        "settings": dict(settings),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "methods": [_as_json(result, reference) for result in results],
+    }
+    files.write_json(path, content)
+
+
+class _Entry(NamedTuple):
+    label: str
+    metrics: TrackingMetrics | None
+    seconds: float
+
+
+def _entries(result: MethodResult, each_clip: bool) -> list[_Entry]:
+    if not each_clip:
+        return [_Entry(result.name, result.mean, result.seconds)]
+    clips = [_Entry(f"{result.name}  {clip.name}", clip.metrics, clip.seconds) for clip in result.clips]
+    return [*clips, _Entry(f"{result.name}  pooled", result.pooled, result.seconds)]
+
+
+def _cells(entry: _Entry, still: TrackingMetrics | None) -> list[str]:
+    seconds = f"{entry.seconds:.1f}"
+    metrics = entry.metrics
+    if metrics is None:
+        return [*["–"] * (len(_HEADS) - 1), seconds]
+    return [
+        _cell(metrics.ate_visible, 2),
+        _cell(metrics.median_visible, 2),
+        _cell(_ratio(metrics, still), 3),
+        *(
+            _cell(100 * share, 1)
+            for share in (
+                metrics.delta_avg,
+                metrics.average_jaccard,
+                metrics.occlusion_accuracy,
+                metrics.balanced_occlusion_accuracy,
+                metrics.under_1px,
+            )
+        ),
+        _cell(metrics.ate_occluded, 2),
+        _cell(100 * metrics.survival, 1),
+        seconds,
+    ]
+
+
+def _cell(value: float, digits: int) -> str:
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _ratio(metrics: TrackingMetrics, still: TrackingMetrics | None) -> float:
+    """Visible ATE beside that of zero motion; NaN where there is none, or nothing moved."""
+    return math.nan if still is None or not still.ate_visible else metrics.ate_visible / still.ate_visible
+
+
+def _as_json(result: MethodResult, reference: MethodResult | None) -> dict[str, Any]:
+    ratio = _ratio(result.mean, None if reference is None else reference.mean)
+    return {
+        "name": result.name,
+        "method": result.method.name,
+        "weights_sha256": result.method.weights_sha256,
+        "settings": dict(result.method.settings),
+        "seconds": round(result.seconds, 3),
+        "ratio_to_zero": None if math.isnan(ratio) else ratio,
+        "mean": result.mean.to_json(),
+        "pooled": result.pooled.to_json(),
+        "clips": [
+            {
+                "name": clip.name,
+                "seconds": round(clip.seconds, 3),
+                "metrics": None if clip.metrics is None else clip.metrics.to_json(),
+            }
+            for clip in result.clips
+        ],
+    }

@@ -1,0 +1,1 @@
+"""What a result is: tracks, predictions, and the grid of query points."""

@@ -1,0 +1,95 @@
+"""`Prediction`: what is expected of a grid of points, and its file. Needs no torch."""
+
+import math
+import os
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.core.arrays import read_arrays
+from model.core.errors import BadInput
+from model.motion.tracks import Tracks
+
+INTERVAL = 0.9
+"""The share of the truth that `Prediction.interval` is meant to hold, for each coordinate."""
+
+_ARRAYS = ("hypotheses", "hypothesis_weights", "interval")
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What is expected of a grid of points.
+
+    tracks: the single answer; T = 2 (first and last frame of the horizon), or all frames of the horizon.
+        Visibility is the share of the expected positions that lie in the image.
+    hypotheses: float32 `[K, T, N, 2]`, positions as in `tracks`, the likeliest first.
+    weights: float32 `[K, N]`, how likely each is; a point's sum to 1.
+    interval: float32 `[2, T, N, 2]`, the lowest and highest position of each coordinate that are expected
+        with a probability of 90 %.
+    gain: how much the picture tells, 0 to 1 (`model.prediction.predictor.Expectation`); NaN in files of
+        versions that did not know.
+    withheld: whether the single answer is that nothing moves since the picture tells too little; hypotheses
+        and intervals are then all that there is to say.
+
+    Raises ValueError when the shapes or types do not fit together.
+    """
+
+    tracks: Tracks
+    hypotheses: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    interval: NDArray[np.float32]
+    gain: float = math.nan
+    withheld: bool = False
+
+    def __post_init__(self) -> None:
+        shape, kinds = self.tracks.points.shape, len(self.hypotheses)
+        for name, array, expected in (
+            ("hypotheses", self.hypotheses, (max(1, kinds), *shape)),
+            ("weights", self.weights, (kinds, shape[1])),
+            ("interval", self.interval, (2, *shape)),
+        ):
+            if array.dtype != np.float32 or array.shape != expected:
+                raise ValueError(f"{name} must be float32 {expected}, not {array.dtype} {array.shape}.")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} must be finite.")
+
+    def until(self, frame: int) -> "Prediction":
+        """Return the positions up to a frame of the clip, included; see `Tracks.until`."""
+        tracks = self.tracks.until(frame)
+        count = len(tracks.frames)
+        return replace(
+            self, tracks=tracks, hypotheses=self.hypotheses[:, :count], interval=self.interval[:, :count]
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one `.npz`: the tracks, and beside them the fields; `weights` as `hypothesis_weights`."""
+        values = (self.hypotheses, self.weights, self.interval)
+        arrays = dict(zip(_ARRAYS, values, strict=True))
+        scalars = {"gain": np.asarray(self.gain), "withheld": np.asarray(self.withheld)}
+        self.tracks.save(path, {**arrays, **scalars})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Prediction":
+        """Read a file that `save` wrote.
+
+        Raises BadInput when the file is missing, damaged, of a newer format version, or holds tracks alone.
+        """
+        name = Path(path).name
+        tracks = Tracks.load(path)
+        try:
+            with open(path, "rb") as file:
+                content = read_arrays(file)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise BadInput(f"{name} is damaged; predict the image again.") from error
+        there = {key: content[key] for key in _ARRAYS if key in content}
+        if not there:
+            raise BadInput(f"{name} holds tracks, but no prediction; give a file that `predict` wrote.")
+        try:
+            hypotheses, weights, interval = (there[key] for key in _ARRAYS)
+            gain, withheld = float(content.get("gain", math.nan)), bool(content.get("withheld", False))
+            return cls(tracks, hypotheses, weights, interval, gain, withheld)
+        except (KeyError, ValueError, TypeError) as error:
+            raise BadInput(f"{name} is damaged ({error}); predict the image again.") from error

@@ -1,0 +1,185 @@
+"""`Tracks`: where each point is in each frame. The one result type of every tracker and predictor."""
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.core.arrays import read_arrays
+from model.core.errors import BadInput
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Method:
+    """What made the tracks.
+
+    name: the method ("pips", "lk", "zero", ...).
+    weights_sha256: hexadecimal sha256 of the weights, or None for a method without weights.
+    settings: everything else that the numbers depend on; JSON values only.
+    """
+
+    name: str
+    weights_sha256: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """Trajectories of N points over T frames.
+
+    points: float32 `[T, N, 2]`, (x, y) in pixels of the original frame; pixel centres at integers, so the
+        top-left pixel is (0, 0) and the last is (width - 1, height - 1). A point may lie outside the frame.
+    visibility: float32 `[T, N]` in [0, 1]; above 0.5 reads as visible.
+    frames: int32 `[T]`, strictly increasing indices in the source clip.
+    size: (height, width) of the original frame in pixels.
+    fps: frames per second of the source clip (before any frame step); 0 where it is unknown.
+    grid: (rows, columns) when the points are a grid, row by row, else None.
+    method: what made the tracks.
+    handovers: bool `[T, N]`, True where a method that works in chunks of frames handed the point on from one
+        chunk to the next; None for a method without chunks, and for older files.
+
+    Raises ValueError when the shapes, types or ranges do not fit together.
+    """
+
+    points: NDArray[np.float32]
+    visibility: NDArray[np.float32]
+    frames: NDArray[np.int32]
+    size: tuple[int, int]
+    fps: float
+    grid: tuple[int, int] | None
+    method: Method
+    handovers: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        shape = self.points.shape
+        if self.points.dtype != np.float32 or len(shape) != 3 or shape[2] != 2:
+            raise ValueError(f"points must be float32 [T, N, 2], not {_describe(self.points)}.")
+        if self.visibility.dtype != np.float32 or self.visibility.shape != shape[:2]:
+            raise ValueError(f"visibility must be float32 {shape[:2]}, not {_describe(self.visibility)}.")
+        if self.frames.dtype != np.int32 or self.frames.shape != shape[:1]:
+            raise ValueError(f"frames must be int32 {shape[:1]}, not {_describe(self.frames)}.")
+        seams = self.handovers
+        if seams is not None and (seams.dtype != np.bool_ or seams.shape != shape[:2]):
+            raise ValueError(f"handovers must be bool {shape[:2]}, not {_describe(seams)}.")
+        if not np.isfinite(self.points).all():
+            raise ValueError("points must be finite.")
+        if not ((self.visibility >= 0) & (self.visibility <= 1)).all():
+            raise ValueError("visibility must be in [0, 1].")
+        if (self.frames < 0).any() or (np.diff(self.frames) <= 0).any():
+            raise ValueError("frames must be strictly increasing and not negative.")
+        if self.grid is not None and self.grid[0] * self.grid[1] != shape[1]:
+            raise ValueError(f"a grid of {self.grid[0]}×{self.grid[1]} does not have {shape[1]} points.")
+        if min(self.size) < 1 or self.fps < 0:
+            raise ValueError("size must be positive and fps not negative.")
+
+    @property
+    def visible(self) -> NDArray[np.bool_]:
+        """Bool `[T, N]`: the points that read as visible (visibility above 0.5)."""
+        return self.visibility > 0.5
+
+    def until(self, frame: int) -> "Tracks":
+        """Return the tracks up to a frame of the source. Raises BadInput when that is before the first."""
+        count = int(np.searchsorted(self.frames, frame, side="right"))
+        if count == 0:
+            raise BadInput(f"The last frame must be at least {self.frames[0]}, the first one, not {frame}.")
+        return replace(
+            self,
+            points=self.points[:count],
+            visibility=self.visibility[:count],
+            frames=self.frames[:count],
+            handovers=None if self.handovers is None else self.handovers[:count],
+        )
+
+    def save(
+        self, path: str | os.PathLike[str], others: Mapping[str, NDArray[Any]] = MappingProxyType({})
+    ) -> None:
+        """Write one `.npz` without pickle; the file appears whole or not at all.
+
+        others: arrays to keep in the same file, by names that are no field's; `load` passes them over.
+        """
+        target = Path(path)
+        arrays: dict[str, Any] = {
+            "points": self.points,
+            "visibility": self.visibility,
+            "frames": self.frames,
+            **others,
+        }
+        if self.handovers is not None:
+            # Not a new format version: a reader that does not know them passes them over.
+            arrays["handovers"] = self.handovers
+        header = {
+            "format": "stillmotion-tracks",
+            "version": FORMAT_VERSION,
+            "size": list(self.size),
+            "fps": self.fps,
+            "grid": None if self.grid is None else list(self.grid),
+            "method": {
+                "name": self.method.name,
+                "weights_sha256": self.method.weights_sha256,
+                "settings": dict(self.method.settings),
+            },
+        }
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez_compressed(
+                    file,
+                    header=np.array(json.dumps(header, sort_keys=True)),
+                    **arrays,
+                )
+            os.chmod(temporary, 0o644)  # mkstemp makes it private
+            os.replace(temporary, target)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Tracks":
+        """Read a file that `save` wrote.
+
+        Raises BadInput when the file is missing, damaged, of another kind, or of a newer format version.
+        """
+        name = Path(path).name
+        try:
+            # numpy leaves a damaged file open unless the caller opened it.
+            with open(path, "rb") as file:
+                content = read_arrays(file)
+            header = json.loads(str(content["header"]))
+            is_ours = header["format"] == "stillmotion-tracks"
+        except FileNotFoundError as error:
+            raise BadInput(f"There is no file {name}.") from error
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise BadInput(f"{name} is damaged or is not a tracks file; track the clip again.") from error
+        if not is_ours:
+            raise BadInput(f"{name} is not a tracks file; it should come from `track` or from a run.")
+        if header["version"] > FORMAT_VERSION:
+            raise BadInput(
+                f"{name} has format version {header['version']}, but this Stillmotion reads up to "
+                f"{FORMAT_VERSION}; update Stillmotion."
+            )
+        try:
+            return cls(
+                points=content["points"],
+                visibility=content["visibility"],
+                frames=content["frames"],
+                size=(int(header["size"][0]), int(header["size"][1])),
+                fps=float(header["fps"]),
+                grid=None if header["grid"] is None else (int(header["grid"][0]), int(header["grid"][1])),
+                method=Method(**header["method"]),
+                handovers=content.get("handovers"),
+            )
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise BadInput(f"{name} is damaged ({error}); track the clip again.") from error
+
+
+def _describe(array: NDArray[Any]) -> str:
+    return f"{array.dtype} {array.shape}"

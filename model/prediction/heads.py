@@ -1,0 +1,277 @@
+"""Heads: from a backbone's features to numbers at the query points.
+
+Every head first reduces the backbone's maps by `prepare`, which has no weights that training changes, so
+that its result can be kept while the backbone is frozen; `forward` does the rest. Displacements are read at
+the points, by bilinear sampling of maps, so a convolutional head answers for any points; the linear head
+answers for its own grid, between whose points is interpolated.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.segmentation.deeplabv3 import DeepLabHead
+from torchvision.models.segmentation.fcn import FCNHead
+
+from model.prediction.backbones import Level
+from model.prediction.config import PredictorConfig
+
+ATROUS_RATES = (12, 24, 36)
+_DEEP_STRIDE = 16
+_FINE_STRIDE = 8
+
+
+class Head(nn.Module):
+    """What all heads have in common."""
+
+    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Reduce normalised images and the backbone's maps, fine to deep, to what `forward` reads."""
+        del images
+        return (levels[-1],)
+
+    def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
+        """Answer for points.
+
+        features: from `prepare`, `[B, C, h, w]` each.
+        points: float32 `[B, P, 2]`, (x, y) as shares of the image: 0 is its left or top border.
+        Returns `[B, P, outputs]`, without a unit.
+        """
+        raise NotImplementedError
+
+
+class LastHead(Head):
+    """torchvision's classifier with only its last layer replaced; the rest stays as it was given."""
+
+    def __init__(self, classifier: nn.Module, outputs: int) -> None:
+        super().__init__()
+        layers = list(cast(nn.Sequential, classifier))
+        self.given = nn.Sequential(*layers[:-1])
+        self.last = nn.Conv2d(cast(nn.Conv2d, layers[-1]).in_channels + 2, outputs, 1)
+        _start_small(self.last)
+
+    def train(self, mode: bool = True) -> "LastHead":
+        """Leave the batch statistics of the given layers as they are."""
+        super().train(mode)
+        self.given.eval()
+        return self
+
+    def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
+        """See `Head`."""
+        return sample(self.last(with_coordinates(self.given(features[0]))), points)
+
+
+class LastLrasppHead(Head):
+    """The same for the small network, whose last layer consists of two."""
+
+    def __init__(self, classifier: nn.Module, outputs: int) -> None:
+        super().__init__()
+        self.cbr, self.scale = (classifier.get_submodule(name) for name in ("cbr", "scale"))
+        low, high = cast(nn.Conv2d, classifier.low_classifier), cast(nn.Conv2d, classifier.high_classifier)
+        self.low_classifier = nn.Conv2d(low.in_channels + 2, outputs, 1)
+        self.high_classifier = nn.Conv2d(high.in_channels + 2, outputs, 1)
+        _start_small(self.low_classifier)
+        _start_small(self.high_classifier)
+
+    def train(self, mode: bool = True) -> "LastLrasppHead":
+        """Leave the batch statistics of the given layers as they are."""
+        super().train(mode)
+        self.cbr.eval()
+        return self
+
+    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """See `Head`."""
+        del images
+        return levels[-2], levels[-1]
+
+    def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
+        """See `Head`."""
+        low, high = features
+        squeezed = self.cbr(high) * self.scale(high)
+        return sample(self.low_classifier(with_coordinates(low)), points) + sample(
+            self.high_classifier(with_coordinates(squeezed)), points
+        )
+
+
+class FcnHead(Head):
+    """A new FCN head: 3×3 convolution to a quarter of the channels, then 1×1 (Long et al. 2015)."""
+
+    def __init__(self, levels: Sequence[Level], outputs: int) -> None:
+        super().__init__()
+        self.layers = FCNHead(levels[-1].channels + 2, outputs)
+        _start_small(self.layers[-1])
+
+    def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
+        """See `Head`."""
+        return sample(self.layers(with_coordinates(features[0])), points)
+
+
+class DeepLabMotionHead(Head):
+    """A new DeepLabv3 head: atrous spatial pyramid pooling at 12, 24 and 36 (Chen et al. 2017)."""
+
+    def __init__(self, levels: Sequence[Level], outputs: int) -> None:
+        super().__init__()
+        self.layers = DeepLabHead(levels[-1].channels + 2, outputs, ATROUS_RATES)
+        _start_small(self.layers[-1])
+
+    def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
+        """See `Head`."""
+        return sample(self.layers(with_coordinates(features[0])), points)
+
+
+class LinearHead(Head):
+    """Flatten and one linear layer, on features pooled to a few cells; made for one grid.
+
+    It reads tens of thousands of features, for each of which Adam takes as long a step as it would for one of
+    few: answers would jump by 100 pixels a step. So features are normalised to a length of 1.
+    """
+
+    def __init__(self, levels: Sequence[Level], outputs: int, pool: int, grid: int) -> None:
+        super().__init__()
+        self.pool, self.grid, self.outputs = pool, grid, outputs
+        self.linear = nn.Linear(levels[-1].channels * pool**2, grid**2 * outputs)
+        _start_small(self.linear)
+
+    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """See `Head`."""
+        del images
+        return (F.adaptive_avg_pool2d(levels[-1], self.pool),)
+
+    def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
+        """See `Head`."""
+        flat = features[0].flatten(1)
+        flat = F.normalize(flat - flat.mean(dim=1, keepdim=True))
+        flat = cast(Tensor, self.linear(flat))
+        rows = flat.view(len(points), self.grid, self.grid, self.outputs)
+        if points.shape[1] == self.grid**2:
+            return rows.flatten(1, 2)
+        return sample(rows.permute(0, 3, 1, 2), points)
+
+
+class MixtureHead(Head):
+    """Context at a stride of 16 from all three depths, and fine features at each point.
+
+    Motion is told by what a thing is (deep), by how it is blurred (fine), and by the rest of the scene: so
+    the context passes through dilated convolutions and gets the image's mean, and each point then sees its
+    context beside its own fine features. To which side something trails is what a backbone trained to name
+    things has no use for; a few small convolutions of the head's own look at the image for it.
+    """
+
+    def __init__(self, levels: Sequence[Level], outputs: int, width: int) -> None:
+        super().__init__()
+        fine, middle, deep = levels
+        self.pools = (_FINE_STRIDE // fine.stride, _DEEP_STRIDE // deep.stride)
+        self.eyes = nn.Sequential(
+            *_halving(3, 32, 5),
+            *_halving(32, 64, 3),
+            *_halving(64, width // 2, 3),
+            _DilatedBlock(width // 2, 1),
+        )
+        self.fine = _projection(fine.channels, width // 2)
+        self.middle = _projection(middle.channels, width // 2)
+        self.deep = _projection(deep.channels, width)
+        self.down = nn.Sequential(
+            nn.Conv2d(3 * (width // 2), width, 3, stride=2, padding=1), nn.GroupNorm(8, width), nn.GELU()
+        )
+        self.merge = _projection(2 * width + 2, width)
+        self.context = nn.ModuleList(_DilatedBlock(width, rate) for rate in (1, 2, 4))
+        self.globally = nn.Linear(width, width)
+        self.answer = nn.Sequential(
+            nn.Linear(width + 3 * (width // 2) + 2, 2 * width), nn.GELU(), nn.Linear(2 * width, outputs)
+        )
+        _start_small(self.answer[-1])
+
+    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """See `Head`."""
+        fine, middle, deep = levels
+        return images, F.avg_pool2d(fine, self.pools[0]), middle, F.avg_pool2d(deep, self.pools[1])
+
+    def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
+        """See `Head`."""
+        images, fine, middle, deep = features
+        seen, fine = (
+            F.interpolate(each, middle.shape[-2:], mode="bilinear", align_corners=False)
+            for each in (self.eyes(images), fine)
+        )
+        local = torch.cat([seen, self.fine(fine), self.middle(middle)], dim=1)
+        context = self.down(local)
+        deep = F.interpolate(self.deep(deep), context.shape[-2:], mode="bilinear", align_corners=False)
+        context = self.merge(with_coordinates(torch.cat([context, deep], dim=1)))
+        for block in self.context:
+            context = block(context)
+        context = context + self.globally(context.mean(dim=(2, 3)))[:, :, None, None]
+        at_points = [sample(context, points), sample(local, points), (2 * points - 1).to(context.dtype)]
+        answer: Tensor = self.answer(torch.cat(at_points, dim=2))
+        return answer
+
+
+class _DilatedBlock(nn.Module):
+    """A residual 3×3 convolution."""
+
+    def __init__(self, width: int, rate: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=rate, dilation=rate),
+            nn.GroupNorm(8, width),
+            nn.GELU(),
+            nn.Conv2d(width, width, 1),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps + cast(Tensor, self.layers(maps))
+
+
+def _halving(channels: int, width: int, side: int) -> tuple[nn.Module, ...]:
+    """A convolution to half the resolution."""
+    return (
+        nn.Conv2d(channels, width, side, stride=2, padding=side // 2),
+        nn.GroupNorm(8, width),
+        nn.GELU(),
+    )
+
+
+def _projection(channels: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, width, 1), nn.GroupNorm(8, width), nn.GELU())
+
+
+def _start_small(layer: nn.Module) -> None:
+    """Begin with answers near zero motion."""
+    weight, bias = cast(Tensor, layer.weight), cast(Tensor, layer.bias)
+    with torch.no_grad():
+        weight.mul_(0.1)
+        bias.zero_()
+
+
+def with_coordinates(maps: Tensor) -> Tensor:
+    """Append x and y, -1 to 1 over the image, as two channels (CoordConv, Liu et al. 2018)."""
+    height, width = maps.shape[-2:]
+    y = (torch.arange(height, device=maps.device, dtype=maps.dtype) + 0.5) * (2 / height) - 1
+    x = (torch.arange(width, device=maps.device, dtype=maps.dtype) + 0.5) * (2 / width) - 1
+    both = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
+    return torch.cat([maps, both.expand(len(maps), -1, -1, -1)], dim=1)
+
+
+def sample(maps: Tensor, points: Tensor) -> Tensor:
+    """Read maps `[B, C, h, w]` bilinearly at points `[B, P, 2]`, shares of the image: `[B, P, C]`."""
+    places = (2 * points - 1)[:, None].to(maps.dtype)
+    read = F.grid_sample(maps, places, padding_mode="border", align_corners=False)
+    return read[:, :, 0].transpose(1, 2)
+
+
+def build_head(config: PredictorConfig, levels: Sequence[Level], classifier: nn.Module, outputs: int) -> Head:
+    """Build the head that a config names.
+
+    classifier: torchvision's; only `last` keeps it.
+    """
+    if config.head == "last":
+        kind = LastLrasppHead if config.backbone.startswith("lraspp") else LastHead
+        return kind(classifier, outputs)
+    if config.head == "fcn":
+        return FcnHead(levels, outputs)
+    if config.head == "deeplab":
+        return DeepLabMotionHead(levels, outputs)
+    if config.head == "linear":
+        assert config.pool is not None  # the config refuses it
+        return LinearHead(levels, outputs, config.pool, config.grid)
+    return MixtureHead(levels, outputs, config.width)

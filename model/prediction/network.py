@@ -1,0 +1,197 @@
+"""The predictor network: one image in, the motion of its points out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.core.errors import BadInput
+from model.motion.grid import query_grid
+from model.prediction.backbones import SPECS, Backbone, build_segmentation
+from model.prediction.config import PredictorConfig
+from model.prediction.heads import build_head, sample
+from model.prediction.mixture import Mixture
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+PIXELS = 8.0
+"""Pixels of the network's image for an answer of 1: about what things move by."""
+
+_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE = -3.5, 5.0  # of Laplace scales in pixels: 0.03 to 150
+
+
+def normalise(images: Tensor) -> Tensor:
+    """Bring images to the range that the backbones were trained with; nothing else does.
+
+    images: uint8 0 to 255 or float in [0, 1], `[..., 3, H, W]`, RGB. Returns float32 of the same shape.
+    """
+    values = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+    mean, std = (values.new_tensor(each)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_STD))
+    return (values - mean) / std
+
+
+class Answer(NamedTuple):
+    """What the network says of B images and P points, in pixels of the images.
+
+    own: the points' motion, without the camera's if that is predicted apart.
+    camera: `[B, P, T, 2]`, what the camera's motion moves each point by; None where it is part of `own`.
+    direction: `[B, P, 2]`, the expected unit vector of the motion, by which a mixture learns to tell sides;
+        None for a plain answer.
+    """
+
+    own: Mixture
+    camera: Tensor | None
+    direction: Tensor | None = None
+
+    @property
+    def total(self) -> Mixture:
+        """The motion in the image."""
+        if self.camera is None:
+            return self.own
+        return self.own._replace(displacement=self.own.displacement + self.camera[:, :, None])
+
+
+class MotionPredictor(nn.Module):
+    """A backbone and a head.
+
+    Where the config has no mixture, K is 1, and the scale is one number for each position, the same for all
+    points and images.
+    """
+
+    def __init__(self, config: PredictorConfig) -> None:
+        super().__init__()
+        self.config = config
+        spec = SPECS[config.backbone]
+        segmentation = build_segmentation(config.backbone, config.strides)
+        steps, modes = config.steps, config.modes
+        outputs = modes * (3 * steps + 1) + 2 if config.head == "mixture" else 2 * steps
+        self.backbone = Backbone(segmentation.get_submodule("backbone"), spec.levels)
+        self.head = build_head(config, spec.levels, segmentation.get_submodule("classifier"), outputs)
+        if config.head == "mixture":
+            self.spread_out = nn.Parameter(_fan(modes, steps))
+        else:
+            self.log_spread = nn.Parameter(torch.zeros(steps))
+        if config.camera:
+            self.corners = nn.Linear(spec.levels[-1].channels, 4 * steps * 2)
+            nn.init.zeros_(self.corners.weight)
+            nn.init.zeros_(self.corners.bias)
+
+    def features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Map normalised images `[B, 3, H, W]` to what `answer` reads.
+
+        With the backbone frozen this can be kept. The last one is for the camera, if that is predicted.
+        """
+        levels = self.backbone(images)
+        prepared = self.head.prepare(images, levels)
+        return (*prepared, levels[-1].mean(dim=(2, 3))) if self.config.camera else prepared
+
+    def answer(self, features: Sequence[Tensor], points: Tensor, size: tuple[int, int]) -> Answer:
+        """Say how points move.
+
+        features: from `features`. points: float32 `[B, P, 2]`, (x, y) in pixels of the images.
+        size: (height, width) of the images.
+        """
+        shares = (points + 0.5) / points.new_tensor([size[1], size[0]])
+        camera = None
+        if self.config.camera:
+            *features, pooled = features
+            camera = self._camera(pooled, shares)
+        raw = self.head(features, shares).float()
+        if self.config.head != "mixture":
+            return Answer(self._mixture(raw), camera)
+        return Answer(self._mixture(raw[..., :-2]), camera, raw[..., -2:])
+
+    def forward(self, images: Tensor, points: Tensor | None = None) -> Tensor:
+        """Predict displacements.
+
+        images: float32 `[B, 3, H, W]`, normalised (see `normalise`), H and W at least 32.
+        points: float32 `[B, P, 2]`, (x, y) in pixels of the images; None: the config's grid.
+        Returns float32 `[B, P, 2]`, from the first frame to the last of the horizon in pixels of the images;
+        for a trajectory predictor `[B, P, T, 2]` with T = horizon, of which the first is zero.
+        """
+        height, width = images.shape[-2:]
+        if points is None:
+            grid = torch.from_numpy(query_grid(self.config.grid, (height, width)))
+            points = grid.to(images.device).expand(len(images), -1, -1)
+        mixture = self.answer(self.features(images), points, (height, width)).total
+        path = mixture.median() if self.config.hypotheses > 1 else mixture.displacement[:, :, 0]
+        return F.pad(path, (0, 0, 1, 0)) if self.config.trajectory else path[:, :, 0]
+
+    def _mixture(self, raw: Tensor) -> Mixture:
+        steps, modes = self.config.steps, self.config.hypotheses
+        if self.config.head != "mixture":
+            displacement = PIXELS * raw.view(*raw.shape[:2], 1, steps, 2)
+            log_scale = self.log_spread.clamp(_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE)
+            return Mixture(
+                displacement,
+                log_scale.expand(*displacement.shape[:-1]),
+                displacement.new_zeros(displacement.shape[:3]),
+            )
+        shape = (*raw.shape[:2], modes, steps)
+        scales, weights = raw[..., 2 * modes * steps : -modes], raw[..., -modes:]
+        log_scale = scales.reshape(shape) + 1.0
+        return Mixture(
+            PIXELS * (raw[..., : 2 * modes * steps].reshape(*shape, 2) + self.spread_out),
+            log_scale.clamp(_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE),
+            weights.log_softmax(dim=2),
+        )
+
+    def _camera(self, pooled: Tensor, shares: Tensor) -> Tensor:
+        """Interpolate the predicted motion of the image's corners: `[B, P, T, 2]`."""
+        steps = self.config.steps
+        corners = PIXELS * self.corners(pooled.float()).view(len(pooled), 2, 2, steps * 2)
+        # Corners at the image's border: sampled as the middles of a map that is twice as large.
+        read = sample(corners.permute(0, 3, 1, 2), 0.25 + 0.5 * shares)
+        return read.reshape(*shares.shape[:2], steps, 2)
+
+    def load(self, tensors: Mapping[str, Tensor], what: str) -> None:
+        """Take all weights, strictly. what: names them in the sentence when they do not fit."""
+        load_strictly(self, tensors, what)
+
+
+def build_predictor(
+    backbone: str = "fcn_resnet50",
+    head: str = "mixture",
+    grid: int = 16,
+    horizon: int = 8,
+    **options: Any,
+) -> MotionPredictor:
+    """Build a predictor with random weights; nothing is downloaded.
+
+    backbone, head, grid, horizon, options: see `PredictorConfig`.
+    Raises BadInput for what `PredictorConfig` refuses.
+    """
+    return MotionPredictor(PredictorConfig(backbone, head, grid, horizon, **options))
+
+
+def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Load a state dict of which no key may be missing, left over, or of another shape.
+
+    Raises BadInput that names the first few that are.
+    """
+    own = module.state_dict()
+    missing = [f"{name} is missing" for name in own if name not in tensors]
+    unexpected = [f"{name} is unexpected" for name in tensors if name not in own]
+    reshaped = [
+        f"{name} is {list(value.shape)} instead of {list(own[name].shape)}"
+        for name, value in tensors.items()
+        if name in own and value.shape != own[name].shape
+    ]
+    problems = missing + unexpected + reshaped
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise BadInput(f"{what} does not fit this network: {', '.join(problems[:3])}{more}.")
+    module.load_state_dict(dict(tensors))
+
+
+def _fan(modes: int, steps: int) -> Tensor:
+    """Paths in all directions at a steady pace, for hypotheses to start from: `[K, T, 2]`."""
+    angles = 2 * np.pi * np.arange(modes) / modes
+    ends = torch.from_numpy(np.stack([np.cos(angles), np.sin(angles)], axis=1)).float()
+    if modes == 1:
+        ends = torch.zeros(1, 2)
+    return ends[:, None] * (torch.arange(1, steps + 1) / steps)[:, None]

@@ -1,0 +1,1 @@
+"""Clips and stills whose motion is known, since they are made here."""

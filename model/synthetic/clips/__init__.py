@@ -1,0 +1,1 @@
+"""Synthetic clips: layers of textures that move in known ways."""

@@ -1,0 +1,113 @@
+"""The product's own sample clips: procedural, with their true motion."""
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model.core.progress import Progress, ReportProgress
+from model.motion.grid import query_grid
+from model.motion.tracks import Method, Tracks
+from model.overlay.render import write_mp4
+from model.synthetic.clips.batches import synthesize
+from model.synthetic.clips.scene import SyntheticSettings
+from model.synthetic.clips.textures import procedural_bank
+
+GRID = 16
+FRAMES_PER_SECOND = 20
+LICENCE = "MIT, made by `python -m model synthesize --samples`"
+
+
+@dataclass(frozen=True)
+class _SampleClip:
+    """A sample: its file's name, what people read, and what it is made from."""
+
+    name: str
+    title: str
+    description: str
+    seed: int
+    settings: SyntheticSettings
+
+
+BANK_SEED = 11
+_BASE = SyntheticSettings(
+    288, 512, frames=40, time_step=0.2, photometric=False, motion_blur=0.0, frame_drops=0.0
+)
+
+SAMPLE_CLIPS = (
+    _SampleClip(
+        "drifting-shapes",
+        "Drifting shapes",
+        "Objects that turn, grow and cross before a background that moves too.",
+        20,
+        replace(_BASE, layers=(5, 7), speed=2.4),
+    ),
+    _SampleClip(
+        "camera-pan",
+        "Camera pan",
+        "One surface under a moving camera: every point moves, and none is hidden.",
+        0,
+        replace(_BASE, layers=(1, 1), speed=3.5),
+    ),
+    _SampleClip(
+        "occlusion",
+        "Occlusion",
+        "Objects that pass in front of each other: points disappear and come back.",
+        0,
+        replace(_BASE, layers=(5, 7), speed=2.0),
+    ),
+)
+"""Their seeds were chosen by eye."""
+
+
+def write_sample_clips(out: Path, *, progress: ReportProgress) -> None:
+    """Write each sample as NAME.mp4 and NAME.tracks.npz, and `samples.json`, which lists them.
+
+    The truth is that of a 16×16 grid of query points in the first frame (model.motion.grid), in every frame.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for index, sample in enumerate(SAMPLE_CLIPS):
+        _write_sample(out, sample)
+        progress(Progress("rendering", index + 1, len(SAMPLE_CLIPS)))
+    listed = [
+        {
+            "file": f"{sample.name}.mp4",
+            "title": sample.title,
+            "description": sample.description,
+            "licence": LICENCE,
+        }
+        for sample in SAMPLE_CLIPS
+    ]
+    temporary = out / ".samples.json.part"
+    temporary.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, out / "samples.json")
+
+
+def _write_sample(out: Path, sample: _SampleClip) -> None:
+    size = (sample.settings.height, sample.settings.width)
+    queries = torch.from_numpy(query_grid(GRID, size))
+    clips = synthesize(sample.seed, 1, sample.settings, procedural_bank(BANK_SEED, 24, 48), queries)
+    frames = clips.frames[0].permute(0, 2, 3, 1).contiguous().numpy()
+    truth = Tracks(
+        points=clips.trajectories[0].numpy(),
+        visibility=clips.visibility[0].numpy().astype(np.float32),
+        frames=np.arange(len(frames), dtype=np.int32),
+        size=size,
+        fps=float(FRAMES_PER_SECOND),
+        grid=(GRID, GRID),
+        method=Method("truth", settings={"seed": sample.seed}),
+    )
+    handle, temporary = tempfile.mkstemp(dir=out, prefix=f".{sample.name}.", suffix=".mp4")
+    os.close(handle)
+    try:
+        write_mp4(temporary, iter(frames), Fraction(FRAMES_PER_SECOND))
+        os.chmod(temporary, 0o644)  # mkstemp's files are private
+        os.replace(temporary, out / f"{sample.name}.mp4")
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    truth.save(out / f"{sample.name}.tracks.npz")

@@ -1,0 +1,1 @@
+"""Synthetic stills whose looks tell how their things will move."""

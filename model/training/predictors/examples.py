@@ -1,0 +1,195 @@
+"""What a predictor learns from: a picture, points, where they go, and how much each position counts.
+
+Flips and crops change picture, points and motion together.
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.datasets.loader import MotionSample
+from model.prediction.config import PredictorConfig
+
+_SMALLEST_QUALITY = 0.2  # of the weight of a sample whose checked points did not come back
+_CAMERA_TOLERANCE = 1.0  # pixels of a 256-high image within which a point moves with the camera
+
+
+class Example(NamedTuple):
+    """One picture, or with a leading B a batch of them; lengths in pixels of the picture.
+
+    picture: uint8 `[3, H, W]`, RGB. points: float32 `[N, 2]`.
+    motion: float32 `[N, T, 2]`, displacements from the query, T being the config's steps.
+    counts: float32 `[N, T]`, 0 to 1: visibility times quality; 0 where nothing is known.
+    camera: float32 `[N, T, 2]`, the part of the motion that is the camera's; zero if it is not told apart.
+    """
+
+    picture: Tensor
+    points: Tensor
+    motion: Tensor
+    counts: Tensor
+    camera: Tensor
+
+
+def as_example(sample: MotionSample, config: PredictorConfig) -> Example:
+    """Take from a sample of a training set what a predictor of a config learns."""
+    length = min(config.horizon, len(sample.displacement))
+    shape = (config.horizon, len(sample.queries))
+    motion, visible = torch.zeros(*shape, 2), torch.zeros(shape)
+    motion[:length], visible[:length] = sample.displacement[:length], sample.visibility[:length]
+    motion, visible = motion[-config.steps :], visible[-config.steps :]
+    quality = 1.0 if sample.facts.quality is None else max(_SMALLEST_QUALITY, sample.facts.quality)
+    camera = torch.zeros_like(motion)
+    if config.camera:
+        tolerance = _CAMERA_TOLERANCE * sample.picture.shape[1] / 256
+        found = camera_motion(sample.queries.numpy(), motion.numpy(), visible.numpy() > 0.5, tolerance)
+        camera = torch.from_numpy(found)
+    return Example(
+        sample.picture,
+        sample.queries,
+        motion.transpose(0, 1).contiguous(),
+        (visible * quality).T.contiguous(),
+        camera.transpose(0, 1).contiguous(),
+    )
+
+
+def camera_motion(
+    points: NDArray[np.float32],
+    motion: NDArray[np.float32],
+    visible: NDArray[np.bool_],
+    tolerance: float,
+) -> NDArray[np.float32]:
+    """Tell the camera's part of a motion: what the homography that most points follow moves each by.
+
+    points: `[N, 2]`. motion: `[T, N, 2]`. visible: `[T, N]`, the points to ask.
+    tolerance: pixels within which a point follows.
+    Returns `[T, N, 2]`; zero in frames where fewer than 8 points are visible or fewer than a quarter of them
+    follow one homography (RANSAC, Fischler and Bolles 1981).
+    """
+    camera = np.zeros_like(motion)
+    for frame, (moved, seen) in enumerate(zip(motion, visible, strict=True)):
+        if seen.sum() < 8:
+            continue
+        cv2.setRNGSeed(0)  # the same data, the same homography
+        matrix, follows = cv2.findHomography(
+            points[seen], (points + moved)[seen], cv2.RANSAC, tolerance, maxIters=500
+        )
+        if matrix is None or follows.mean() < 0.25:
+            continue
+        homogeneous = np.column_stack([points, np.ones(len(points))]) @ matrix.T
+        camera[frame] = homogeneous[:, :2] / homogeneous[:, 2:] - points
+    return camera
+
+
+def mirrored(example: Example) -> Example:
+    """Mirror the picture, its points and their motion."""
+    width = example.picture.shape[-1]
+    back = torch.tensor([-1.0, 1.0])
+    return Example(
+        example.picture.flip(-1),
+        example.points * back + torch.tensor([width - 1.0, 0.0]),
+        example.motion * back,
+        example.counts,
+        example.camera * back,
+    )
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a picture: left, top, width and height in pixels, borders included; not whole numbers."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @classmethod
+    def widest(cls, picture: tuple[int, int], shape: tuple[int, int]) -> "Window":
+        """Return the largest window of a shape (height, width) in the middle of a picture's."""
+        scale = min(picture[0] / shape[0], picture[1] / shape[1])
+        height, width = shape[0] * scale, shape[1] * scale
+        return cls((picture[1] - width) / 2, (picture[0] - height) / 2, width, height)
+
+    def shrunk(self, share: float, x: float, y: float, picture: tuple[int, int]) -> "Window":
+        """Return a window with a share of the sides, at a place 0 to 1 of the room in the picture."""
+        width, height = self.width * share, self.height * share
+        return replace(
+            self, left=x * (picture[1] - width), top=y * (picture[0] - height), width=width, height=height
+        )
+
+
+def cropped(example: Example, window: Window, size: tuple[int, int]) -> Example:
+    """Cut a window out and bring it to a size (height, width); points outside count no more."""
+    zoom = torch.tensor([size[1] / window.width, size[0] / window.height])
+    corner = torch.tensor([window.left, window.top])
+    points = (example.points + 0.5 - corner) * zoom - 0.5
+    inside = ((points >= -0.5) & (points <= torch.tensor([size[1] - 0.5, size[0] - 0.5]))).all(dim=-1)
+    return Example(
+        _cut(example.picture, window, size),
+        points,
+        example.motion * zoom,
+        example.counts * inside[:, None],
+        example.camera * zoom,
+    )
+
+
+def _cut(picture: Tensor, window: Window, size: tuple[int, int]) -> Tensor:
+    """Resize a window of uint8 `[3, H, W]` to a size, smoothed where it gets smaller."""
+    height, width = picture.shape[1:]
+    if window == Window(0, 0, width, height) and size == (height, width):
+        return picture
+    # Reduced as a whole first, since sampling alone would alias; then the window is sampled from it.
+    scale = min(1.0, size[1] / window.width)
+    values = picture[None].float()
+    if scale < 1:
+        reduced = (max(1, round(height * scale)), max(1, round(width * scale)))
+        values = F.interpolate(values, reduced, mode="bilinear", antialias=True, align_corners=False)
+    x = (window.left + (torch.arange(size[1]) + 0.5) * window.width / size[1]) / width
+    y = (window.top + (torch.arange(size[0]) + 0.5) * window.height / size[0]) / height
+    places = torch.stack([x.expand(size), y[:, None].expand(size)], dim=-1) * 2 - 1
+    cut = F.grid_sample(values, places[None], padding_mode="border", align_corners=False)[0]
+    return cut.round().clamp(0, 255).byte()
+
+
+def jittered(example: Example, dice: Generator) -> Example:
+    """Change brightness, contrast, saturation and the balance of the colours."""
+    values = example.picture.float()
+    brightness, contrast, saturation = (float(value) for value in dice.uniform(0.75, 1.25, 3))
+    balance = torch.from_numpy(dice.uniform(0.9, 1.1, (3, 1, 1)).astype(np.float32))
+    grey = values.mean(dim=0, keepdim=True)
+    values = grey + saturation * (values - grey)
+    values = values.mean() + contrast * (values - values.mean())
+    return example._replace(picture=(values * brightness * balance).round().clamp(0, 255).byte())
+
+
+def plain_view(example: Example, size: tuple[int, int]) -> Example:
+    """Bring an example to a size without chance: the widest window in its middle."""
+    return cropped(example, Window.widest(_size(example), size), size)
+
+
+def random_view(example: Example, size: tuple[int, int], dice: Generator, smallest: float = 0.7) -> Example:
+    """Flip, crop and recolour an example at random, and bring it to a size.
+
+    smallest: the share of the widest window's sides that a crop has at least.
+    """
+    if dice.random() < 0.5:
+        example = mirrored(example)
+    share, x, y = dice.uniform(smallest, 1.0), dice.random(), dice.random()
+    picture = _size(example)
+    window = Window.widest(picture, size).shrunk(float(share), float(x), float(y), picture)
+    return jittered(cropped(example, window, size), dice)
+
+
+def stack(examples: list[Example]) -> Example:
+    """Make a batch of examples of one size."""
+    return Example(*(torch.stack(parts) for parts in zip(*examples, strict=True)))
+
+
+def _size(example: Example) -> tuple[int, int]:
+    return example.picture.shape[-2], example.picture.shape[-1]

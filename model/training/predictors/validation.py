@@ -1,0 +1,124 @@
+"""How good a predictor in training is on examples that it never learns from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.core.devices import has_fast_bfloat16
+from model.prediction.mixture import Mixture
+from model.prediction.network import MotionPredictor, normalise
+from model.prediction.predictor import point_answer
+from model.prediction.release import PredictorUse
+from model.training.predictors.examples import Example, stack
+from model.training.predictors.feature_cache import FeatureCache
+
+_BATCH = 8
+_NARROWEST, _WIDEST, _HALVINGS = 0.02, 50.0, 20
+
+
+@dataclass(frozen=True)
+class PredictorScore:
+    """Means over the points that are visible at the end of the horizon.
+
+    Lengths are in pixels of a 256-high image.
+
+    epe: distance of the answer from the truth. epe_moving, still: that, and of zero motion, for points that
+    move by more than 1 px. best_epe_moving: of the likeliest hypothesis. nearest_epe: of the hypothesis that
+    is nearest to the truth, for moving points. cosine: of the directions, for moving points.
+    coverage: share of the coordinates in the 90 % interval, with the scales times `spread`, which makes it
+    0.9. held_out_likelihood: mean log likelihood.
+    """
+
+    epe: float
+    epe_moving: float
+    still: float
+    best_epe_moving: float
+    nearest_epe: float
+    cosine: float
+    coverage: float
+    spread: float
+    held_out_likelihood: float
+
+    @classmethod
+    def unknown(cls) -> "PredictorScore":
+        """Return a score that says nothing."""
+        return cls(*[float("nan")] * 9)
+
+
+@torch.no_grad()
+def score_cached(
+    network: MotionPredictor,
+    examples: Sequence[Example],
+    features: FeatureCache | None,
+    size: tuple[int, int],
+) -> PredictorScore:
+    """Predict examples and compare.
+
+    features: of the examples in their order, or None to compute them. size: (height, width) of the pictures.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    answers, truths, likelihoods = [], [], []
+    for first in range(0, len(examples), _BATCH):
+        batch = Example(*(part.to(device) for part in stack(list(examples[first : first + _BATCH]))))
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+            if features is None:
+                maps = network.features(normalise(batch.picture))
+            else:
+                maps = features.read(range(first, first + len(batch.picture)), device)
+            mixture = network.answer(maps, batch.points, size).total
+        likelihoods.append(mixture.log_likelihood(batch.motion, batch.counts)[batch.counts.sum(-1) > 0].cpu())
+        last = Mixture(mixture.displacement[..., -1:, :], mixture.log_scale[..., -1:], mixture.log_weight)
+        seen = batch.counts[..., -1] > 0
+        answers.append(Mixture(*(part[seen].cpu() for part in last)))
+        truths.append(batch.motion[..., -1, :][seen].cpu())
+    together = Mixture(*(torch.cat(parts)[None] for parts in zip(*answers, strict=True)))
+    return _score(together, torch.cat(truths), torch.cat(likelihoods), size[0] / 256)
+
+
+def _score(mixture: Mixture, truth: Tensor, likelihood: Tensor, unit: float) -> PredictorScore:
+    """mixture: of P points and one frame, `[1, P, K, 1, 2]`. truth: `[P, 2]`. unit: pixels for one of 256."""
+    if len(truth) == 0:
+        return PredictorScore.unknown()
+    answer, best = (point_answer(mixture, PredictorUse(point=kind))[0, :, 0] for kind in ("median", "best"))
+    error, best_error = (torch.linalg.vector_norm(each - truth, dim=1) / unit for each in (answer, best))
+    distance = torch.linalg.vector_norm(truth, dim=1) / unit
+    each = torch.linalg.vector_norm(mixture.displacement[0, :, :, 0] - truth[:, None], dim=2) / unit
+    moving = distance > 1
+    cosine = torch.nn.functional.cosine_similarity(answer, truth, dim=1)
+    spread = fit_spread(mixture, truth)
+    return PredictorScore(
+        epe=float(error.mean()),
+        epe_moving=_mean(error[moving]),
+        still=_mean(distance[moving]),
+        best_epe_moving=_mean(best_error[moving]),
+        nearest_epe=_mean(each.amin(dim=1)[moving]),
+        cosine=_mean(cosine[moving]),
+        coverage=coverage(mixture.widened(spread), truth),
+        spread=spread,
+        held_out_likelihood=_mean(likelihood),
+    )
+
+
+def coverage(mixture: Mixture, truth: Tensor, share: float = 0.9) -> float:
+    """Return the share of coordinates of `[P, 2]` in the middle interval of that probability."""
+    low = mixture.cumulative(truth[None, :, None])[0, :, 0]
+    return float(((low >= (1 - share) / 2) & (low <= (1 + share) / 2)).float().mean())
+
+
+def fit_spread(mixture: Mixture, truth: Tensor, share: float = 0.9) -> float:
+    """Return what the scales must be multiplied by for intervals to cover what they say."""
+    low, high = _NARROWEST, _WIDEST
+    for _ in range(_HALVINGS):
+        middle = (low * high) ** 0.5
+        if coverage(mixture.widened(middle), truth, share) < share:
+            low = middle
+        else:
+            high = middle
+    return float((low * high) ** 0.5)
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.float().mean()) if values.numel() else float("nan")

@@ -1,0 +1,66 @@
+"""Conversions of small videos, for the tests of `convert`."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from model.convert.run import Conversion, run
+from model.convert.settings import with_weights
+from model.convert.workers import WorkerSettings
+from model.core.progress import ShouldStop, ignore_progress, never_stop
+from model.datasets.folder import DataFolder
+from model.datasets.sample import Sample
+from model.datasets.shards import ShardIndex, read_sample
+from model.datasets.summary import DatasetSummary
+
+
+def convert(
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    workers: int = 1,
+    should_stop: ShouldStop = never_stop,
+    **settings: Any,
+) -> Conversion:
+    """Convert in this process, with Lucas-Kanade, 4×4 points and small shards where nothing else is said."""
+    settings = {"method": "lk", "grid": 4, "shard_samples": 4, "validation": 0.0, "test": 0.0, **settings}
+    conversion = Conversion.prepare(
+        [str(text) for text in inputs],
+        DataFolder.open(out),
+        with_weights(settings),
+        ignore_progress,
+        should_stop,
+    )
+    run(conversion, WorkerSettings(workers, threads=1, device="cpu"), ignore_progress, should_stop)
+    return conversion
+
+
+def samples(out: str | Path) -> Iterator[Sample]:
+    """Read all samples of a set, in the order of its shards."""
+    folder = DataFolder.open(out)
+    for shard in DatasetSummary.load(folder).shards:
+        for entry in ShardIndex.load(folder, shard.name).samples:
+            yield read_sample(folder, shard.name, entry)
+
+
+def errors(out: Path) -> list[dict[str, str]]:
+    """Read `errors.jsonl`."""
+    return [json.loads(line) for line in (out / "errors.jsonl").read_text().splitlines()]
+
+
+def digests(out: Path) -> dict[str, str]:
+    """The content of each file of a set, but for what depends on time and place: profile, catalogue, plan."""
+    return {
+        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name not in ("stats.json", "catalogue.json", "plan.json", ".lock")
+    }
+
+
+def states(out: Path) -> dict[str, tuple[int, int]]:
+    """Inode and time of change of each file and folder: any that is written anew differs."""
+    return {
+        str(path.relative_to(out)): (path.stat().st_ino, path.stat().st_mtime_ns) for path in out.rglob("*")
+    }

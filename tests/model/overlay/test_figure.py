@@ -1,0 +1,307 @@
+"""The figure of tracks: merged traces, honest colours, light JSON."""
+
+import base64
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.motion.grid import query_grid
+from model.motion.prediction import Prediction
+from model.motion.tracks import Method, Tracks
+from model.overlay.colourings import DIRECTIONS, direction_bins, speed_bins
+from model.overlay.figure import figure, figure_json
+from model.overlay.html import write_html
+from model.overlay.motion import mean_speed, speed_at, summary
+from model.overlay.numbers import shown_first
+from model.overlay.truth import TrueMotion, true_motion
+
+SIZE = (90, 160)
+
+
+def make(points: NDArray[np.floating], visible: NDArray[np.bool_] | None = None, step: int = 1) -> Tracks:
+    """Tracks `[T, N, 2]` in a small frame; all visible unless said otherwise."""
+    frames, count, _ = points.shape
+    visible = np.ones((frames, count), dtype=bool) if visible is None else visible
+    return Tracks(
+        points.astype(np.float32),
+        np.where(visible, 0.9, 0.1).astype(np.float32),
+        (3 + step * np.arange(frames)).astype(np.int32),
+        SIZE,
+        25.0,
+        None,
+        Method("lk"),
+    )
+
+
+def drift(side: int, frames: int, velocity: tuple[float, float]) -> NDArray[np.float64]:
+    """A grid that moves as a whole."""
+    time = np.arange(frames)[:, None, None]
+    return query_grid(side, SIZE) + time * np.array(velocity)
+
+
+def traces(drawing: go.Figure, role: str) -> list[Any]:
+    return [trace for trace in drawing.data if trace.meta["role"] == role]
+
+
+def segments(trace: Any) -> set[tuple[tuple[float, float], tuple[float, float]]]:
+    """The segments that Plotly draws for a NaN-separated line."""
+    vertices = np.stack([trace.x, trace.y], axis=1).astype(float)
+    return {
+        (tuple(a), tuple(b))
+        for a, b in zip(vertices[:-1].tolist(), vertices[1:].tolist(), strict=True)
+        if not np.isnan([a, b]).any()
+    }
+
+
+def test_lines_join_each_point_to_itself_only() -> None:
+    points = drift(3, 4, (2.0, 1.0))
+    drawn = set().union(*(segments(trace) for trace in traces(figure(make(points), "/x.jpg"), "trails")))
+    single = points.astype(np.float32).astype(float)
+    expected = {
+        (tuple(single[t, n].tolist()), tuple(single[t + 1, n].tolist())) for t in range(3) for n in range(9)
+    }
+    assert drawn == expected
+
+
+def test_hidden_stretches_are_in_the_dim_trace_and_not_in_the_others() -> None:
+    points = drift(1, 5, (4.0, 0.0))
+    visible = np.array([True, True, False, True, True])[:, None]
+    drawing = figure(make(points, visible), "/x.jpg")
+    (trail,) = traces(drawing, "trails")
+    (hidden,) = traces(drawing, "hidden")
+    x = points[:, 0, 0]
+    assert {(a[0], b[0]) for a, b in segments(trail)} == {(x[0], x[1]), (x[3], x[4])}
+    assert {(a[0], b[0]) for a, b in segments(hidden)} == {(x[1], x[2]), (x[2], x[3])}
+    (heads,) = traces(figure(make(points, visible), "/x.jpg", position=2), "heads")
+    assert heads.marker.opacity[0] < 0.5
+
+
+def test_a_trace_for_each_direction_in_use_and_one_for_all_heads() -> None:
+    start = np.full((1, 4, 2), 50.0)
+    moves = np.array([[[9.0, 0.0], [9.0, 0.1], [0.0, 9.0], [0.2, 0.0]]])
+    drawing = figure(make(np.concatenate([start, start + moves])), "/x.jpg")
+    assert [trace.meta["bin"] for trace in traces(drawing, "trails")] == [0, DIRECTIONS // 4, DIRECTIONS]
+    assert len(traces(drawing, "heads")) == 1
+
+
+@pytest.mark.parametrize("sector", range(DIRECTIONS))
+def test_sectors_are_centred_on_their_directions(sector: int) -> None:
+    angle = 2 * np.pi * sector / DIRECTIONS
+    around = angle + np.deg2rad([-10.0, 0.0, 10.0])
+    vectors = 20 * np.stack([np.cos(around), np.sin(around)], axis=1)
+    found = direction_bins(vectors.astype(np.float32))
+    assert found.bins.tolist() == [sector] * 3
+    assert len(set(found.colours)) == DIRECTIONS + 1
+
+
+def test_speed_scale_ends_at_a_round_number_above_nearly_all() -> None:
+    speeds = np.linspace(0, 8.3, 1000, dtype=np.float32)
+    found = speed_bins(speeds)
+    assert found.top == 10.0
+    assert found.bins[0] == 0
+    assert (np.diff(found.bins.astype(int)) >= 0).all()
+    assert speed_bins(np.zeros(4, dtype=np.float32)).top == 0.1
+
+
+def test_speeds_count_source_frames() -> None:
+    tracks = make(drift(2, 3, (6.0, 8.0)), step=2)  # 10 px every second frame
+    np.testing.assert_allclose(mean_speed(tracks), 5.0, rtol=1e-5)
+    for position in range(3):
+        np.testing.assert_allclose(speed_at(tracks, position), 5.0, rtol=1e-5)
+
+
+def test_hover_values_are_those_of_the_frame() -> None:
+    tracks = make(drift(2, 4, (3.0, 4.0)))
+    (heads,) = traces(figure(tracks, "/x.jpg", position=2), "heads")
+    np.testing.assert_allclose(heads.x, tracks.points[2, :, 0])
+    point, frame, moved, speed, visibility = heads.customdata[3]
+    assert (point, frame) == (3, 5)
+    assert moved == pytest.approx(10.0, abs=1e-4)
+    assert speed == pytest.approx(5.0, abs=1e-4)
+    assert visibility == pytest.approx(0.9)
+
+
+def test_the_picture_covers_pixels_whose_centres_are_integers() -> None:
+    picture = np.zeros((*SIZE, 3), dtype=np.uint8)
+    picture[:, :, 0] = 200
+    layout = figure(make(drift(2, 2, (1.0, 0.0))), picture).layout
+    (image,) = layout.images
+    assert (image.x, image.y, image.sizex, image.sizey) == (-0.5, -0.5, SIZE[1], SIZE[0])
+    assert tuple(layout.xaxis.range) == (-0.5, SIZE[1] - 0.5)
+    assert tuple(layout.yaxis.range) == (SIZE[0] - 0.5, -0.5)
+    decoded = Image.open(io.BytesIO(base64.b64decode(image.source.split(",")[1])))
+    assert decoded.size == (SIZE[1], SIZE[0])
+    assert abs(np.asarray(decoded)[40, 40].astype(int) - [200, 0, 0]).max() <= 3
+
+
+def test_4096_points_over_8_frames_are_light() -> None:
+    tracks = make(drift(64, 8, (1.0, 0.5)))
+    text = figure_json(tracks, "/x.jpg")
+    assert len(text) < 1_100_000
+    content = json.loads(text)
+    assert len(content["data"]) <= DIRECTIONS + 3
+    numbers = content["layout"]["meta"]["stillmotion"]
+    points = np.frombuffer(base64.b64decode(numbers["points"]["bdata"]), dtype=np.float32)
+    np.testing.assert_array_equal(points.reshape(8, 4096, 2), tracks.points)
+
+
+def test_eight_bits_of_visibility_keep_what_reads_as_visible() -> None:
+    tracks = make(drift(2, 2, (1.0, 0.0)))
+    values = np.array([[0.0, 0.5, 0.5001, 1.0]] * 2, dtype=np.float32)
+    tracks = Tracks(tracks.points, values, tracks.frames, SIZE, 25.0, None, tracks.method)
+    coded = json.loads(figure_json(tracks, "/x.jpg"))["layout"]["meta"]["stillmotion"]["visibility"]
+    stored = np.frombuffer(base64.b64decode(coded["bdata"]), dtype=np.uint8).reshape(2, 4)
+    np.testing.assert_array_equal(stored > 127, tracks.visible)
+
+
+def numbers_of(tracks: Tracks, truth: TrueMotion | None = None, lines: bool = True) -> dict[str, Any]:
+    content = json.loads(figure_json(tracks, "/x.jpg", truth=truth, lines=lines))
+    numbers: dict[str, Any] = content["layout"]["meta"]["stillmotion"]
+    return numbers
+
+
+def array(coded: dict[str, Any]) -> NDArray[Any]:
+    return np.frombuffer(base64.b64decode(coded["bdata"]), dtype=np.dtype(coded["dtype"]))
+
+
+def test_seams_are_listed_row_by_row() -> None:
+    handovers = np.zeros((5, 4), dtype=bool)
+    handovers[2, [1, 3]] = handovers[4, 0] = True
+    tracks = dataclasses.replace(make(drift(2, 5, (1.0, 0.0))), handovers=handovers)
+    assert array(numbers_of(tracks)["handovers"]).tolist() == [9, 11, 16]
+    assert numbers_of(make(drift(2, 5, (1.0, 0.0))))["handovers"] == []
+
+
+def test_many_positions_are_rounded_to_a_32nd_of_a_pixel() -> None:
+    points = drift(64, 150, (0.31, -0.17)).astype(np.float32)
+    points[:, 5] = 1e6  # far outside, where nobody looks
+    tracks = make(points)
+    numbers = numbers_of(tracks, lines=False)
+    scale = numbers["scale"]
+    shown = array(numbers["points"]).reshape(150, 4096, 2) * scale["step"] + scale["origin"]
+    others = np.arange(4096) != 5
+    assert np.abs(shown - points)[:, others].max() <= 1 / 64
+    assert (shown[:, 5] > [SIZE[1], SIZE[0]]).all()
+    # 4 bytes a position and 1 of visibility, times 4/3 for base64.
+    assert len(figure_json(tracks, "/x.jpg", lines=False)) < 150 * 4096 * 5 * 4 / 3 + 100_000
+
+
+def test_lines_of_long_clips_take_every_kth_frame_up_to_the_last() -> None:
+    points = drift(32, 1500, (0.1, 0.05))
+    (trail,) = traces(figure(make(points), "/x.jpg"), "trails")
+    drawn = np.stack([trail.x, trail.y], axis=1)[: len(trail.x) // 1024]
+    np.testing.assert_allclose(drawn[0], points[0, 0], atol=1e-3)
+    np.testing.assert_allclose(drawn[-2], points[-1, 0], atol=1e-3)
+    np.testing.assert_allclose(drawn[1], points[3, 0], atol=1e-3)  # 1500 · 1024 / 2¹⁹ = 2.9
+    assert len(trail.x) < 1.1 * 2**19
+
+
+def test_a_viewer_that_draws_itself_gets_no_lines() -> None:
+    assert figure(make(drift(3, 4, (2.0, 1.0))), "/x.jpg", lines=False).data == ()
+
+
+def test_the_true_motion_is_compared_where_it_is_visible_and_starts_at_the_same_points() -> None:
+    truth = make(
+        drift(2, 6, (2.0, 0.0)), np.array([[True, True, True, True]] * 3 + [[False, True, True, True]] * 3)
+    )
+    found = drift(2, 6, (2.0, 0.0))[1:5:2]  # the frames 4 and 6 of 3 to 8
+    found = found - found[0] + query_grid(2, SIZE)
+    tracks = dataclasses.replace(make(found), frames=np.array([3, 5], dtype=np.int32))
+    compared = true_motion(tracks, truth)
+    assert compared is not None
+    np.testing.assert_allclose(compared.points, truth.points[[0, 2]])
+    assert compared.summary.startswith("Mean error 0.00 px, median 0.00 px, ")
+
+    found = drift(2, 6, (2.0, 0.0))
+    found[1:, 0] += [3.0, 4.0]  # 5 px; hidden from the 4th frame on, so it counts in 2 of 17 comparisons
+    compared = true_motion(make(found), truth)
+    assert compared is not None
+    assert compared.summary == (
+        "Mean error 0.59 px, median 0.00 px, against the true motion, over 4 points where they are visible."
+    )
+    numbers = numbers_of(make(found), compared)["truth"]
+    np.testing.assert_array_equal(array(numbers["points"]).reshape(6, 4, 2), truth.points)
+    assert array(numbers["visible"]).reshape(6, 4).tolist() == truth.visible.tolist()
+
+
+def test_truth_of_other_points_or_frames_is_not_compared() -> None:
+    truth = make(drift(2, 6, (2.0, 0.0)))
+    elsewhere = true_motion(make(drift(3, 6, (2.0, 0.0)) + 1.0), truth)
+    assert elsewhere is not None
+    assert elsewhere.summary.startswith("The true motion is known for 4 points from frame 3")
+    assert true_motion(make(drift(2, 7, (2.0, 0.0))), truth) is None
+
+
+def test_the_summary_says_what_happened() -> None:
+    visible = np.ones((3, 4), dtype=bool)
+    visible[2, 0] = False
+    tracks = make(drift(2, 3, (3.0, 4.0)), visible)
+    assert summary(tracks) == (
+        "4 points over 3 frames; median displacement 10.0 px, largest 10.0 px; 75% visible at the end."
+    )
+
+
+@pytest.mark.parametrize(("frames", "count"), [(1, 1), (1, 0), (3, 0)])
+def test_the_smallest_tracks_have_a_figure(frames: int, count: int) -> None:
+    tracks = make(np.zeros((frames, count, 2)))
+    assert figure_json(tracks, "/x.jpg", colour="speed")
+    assert summary(tracks).endswith(".")
+
+
+def test_wrong_calls_are_errors(tmp_path: Any) -> None:
+    tracks = make(drift(2, 3, (1.0, 0.0)))
+    with pytest.raises(ValueError, match="position must be 0 to 2, not 3"):
+        figure(tracks, "/x.jpg", position=3)
+    with pytest.raises(ValueError, match="3 frames, as in the tracks, not 1"):
+        write_html(tmp_path / "x.html", [np.zeros((*SIZE, 3), dtype=np.uint8)], tracks)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prediction_says_so_and_carries_its_interval() -> None:
+    points = drift(2, 2, (7.0, 0.0))
+    tracks = dataclasses.replace(make(points, step=7), method=Method("fcn"))
+    assert summary(tracks) == (
+        "4 points predicted 7 frames ahead from one image; median displacement 7.0 px, largest 7.0 px; "
+        "100% expected inside it at the end."
+    )
+    withheld = dataclasses.replace(tracks, points=tracks.points[:1].repeat(2, axis=0))
+    assert "tells too little" in summary(withheld)
+    interval = np.stack([points - 2, points + np.array([3, 1])]).astype(np.float32)
+    ways = np.stack([points, points - 1]).astype(np.float32)
+    weights = np.repeat([[0.8], [0.2]], 4, axis=1).astype(np.float32)
+    prediction = Prediction(tracks, ways, weights, interval, 0.4, withheld=True)
+    content = json.loads(figure_json(tracks, "/x.jpg", position=shown_first(tracks), prediction=prediction))
+    numbers = content["layout"]["meta"]["stillmotion"]
+    assert (numbers["is_prediction"], numbers["position"]) == (True, 1)
+    for bound, expected in zip(("low", "high"), interval, strict=True):
+        coded = numbers["interval"][bound]
+        assert coded["scale"] is None
+        np.testing.assert_array_equal(array(coded["points"]).reshape(2, 4, 2), expected)
+    assert numbers["withheld"]
+    assert array(numbers["hypotheses"]["weights"]).tolist() == [204] * 4 + [51] * 4
+    np.testing.assert_array_equal(array(numbers["hypotheses"]["points"]).reshape(2, 2, 4, 2), ways)
+    plain = dataclasses.replace(prediction, hypotheses=ways[:1], weights=np.ones((1, 4), np.float32))
+    alone = json.loads(figure_json(tracks, "/x.jpg", prediction=plain))["layout"]["meta"]["stillmotion"]
+    assert "hypotheses" not in alone
+    assert "interval" not in numbers_of(tracks)
+    assert not numbers_of(make(points))["is_prediction"]
+
+
+def test_a_file_of_a_prediction_holds_its_interval(tmp_path: Path) -> None:
+    points = drift(2, 2, (7.0, 0.0))
+    tracks = dataclasses.replace(make(points, step=7), method=Method("fcn"))
+    interval = np.stack([points - 2, points + 2]).astype(np.float32)
+    prediction = Prediction(tracks, tracks.points[None], np.ones((1, 4), np.float32), interval)
+    write_html(tmp_path / "motion.html", [np.zeros((*SIZE, 3), dtype=np.uint8)] * 2, tracks, prediction)
+    page = (tmp_path / "motion.html").read_text(encoding="utf-8")
+    coded = base64.b64encode(interval[0].tobytes()).decode()
+    assert "Motion predicted with fcn" in page
+    assert coded in page

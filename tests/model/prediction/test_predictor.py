@@ -1,0 +1,521 @@
+"""The predictor: all heads, mixtures against closed forms, images of all kinds, weights in and out."""
+
+import dataclasses
+import hashlib
+import math
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torchvision.models.segmentation import fcn_resnet50, lraspp_mobilenet_v3_large
+
+from model.__main__ import main
+from model.core.errors import BadInput
+from model.motion.grid import query_grid
+from model.motion.prediction import Prediction
+from model.motion.tracks import Tracks
+from model.overlay.arrows import class_colours, draw_classes
+from model.prediction import pretrained as published
+from model.prediction.config import BACKBONES, HEADS, unpooled_weights
+from model.prediction.heads import sample, with_coordinates
+from model.prediction.mixture import Mixture
+from model.prediction.network import MotionPredictor, build_predictor, normalise
+from model.prediction.predictor import Predictor, predict_file
+from model.prediction.pretrained import begin_with, initial_weights
+from model.prediction.release import PredictorRelease, PredictorUse, read_release
+from model.prediction.segment import CLASSES, Segmenter
+from model.weights.registry import WeightsEntry
+
+SMALL = "lraspp_mobilenet_v3_large"
+
+
+def small(head: str = "mixture", **options) -> MotionPredictor:
+    torch.manual_seed(1)
+    return build_predictor(SMALL, head, grid=4, **{"width": 16, "modes": 3, **options}).eval()
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_head_answers_for_every_point(backbone, head):
+    if backbone != SMALL and head == "deeplab":
+        return  # the largest; its small sister is tested
+    network = build_predictor(backbone, head, grid=3, width=16, pool=2).eval()
+    images = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        assert network(images).shape == (2, 9, 2)
+        assert network(images, 50 * torch.rand(2, 5, 2)).shape == (2, 5, 2)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_trajectories_begin_at_the_query(head):
+    network = small(head, trajectory=True, horizon=5)
+    with torch.no_grad():
+        path = network(torch.randn(1, 3, 64, 96))
+    assert path.shape == (1, 16, 5, 2)
+    assert (path[:, :, 0] == 0).all()
+
+
+def test_the_unpooled_linear_head_is_refused_with_its_size():
+    # 850 · 1280 · 21 logits times 2 · 16² outputs; four bytes each.
+    assert unpooled_weights(16) == 850 * 1280 * 21 * 512
+    with pytest.raises(BadInput, match=r"11\.7 billion weights \(47 GB\)"):
+        build_predictor(head="linear", pool=None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"backbone": "vgg"},
+        {"head": "tail"},
+        {"grid": 0},
+        {"horizon": 1},
+        {"modes": 0},
+        {"pool": 99},
+        {"width": 1},
+        {"strides": "v2"},
+    ],
+)
+def test_other_sizes_are_refused(wrong):
+    with pytest.raises(BadInput):
+        build_predictor(**wrong)
+
+
+def test_normalisation_is_imagenets():
+    white = normalise(torch.full((1, 3, 2, 2), 255, dtype=torch.uint8))
+    expected = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    assert white[0, :, 0, 0].tolist() == pytest.approx(expected)
+    assert torch.equal(normalise(torch.ones(1, 3, 2, 2)), white)
+
+
+def test_maps_are_read_where_the_points_are():
+    """Coordinate channels read at a point are that point's coordinates, up to half a cell at the border."""
+    maps = with_coordinates(torch.zeros(1, 1, 9, 16))[:, 1:]
+    points = torch.rand(1, 40, 2) * 0.8 + 0.1
+    assert torch.allclose(sample(maps, points), 2 * points - 1, atol=1e-6)
+
+
+def two_sided(weight: float = 0.7) -> Mixture:
+    """One point that goes 10 px left or right."""
+    return Mixture(
+        torch.tensor([-10.0, 0.0, 10.0, 0.0]).view(1, 1, 2, 1, 2),
+        torch.zeros(1, 1, 2, 1),
+        torch.tensor([weight, 1 - weight]).log().view(1, 1, 2),
+    )
+
+
+def test_the_median_of_two_hypotheses_is_the_likelier_one():
+    sure = two_sided(0.7)._replace(log_scale=torch.full((1, 1, 2, 1), -6.0))
+    assert torch.allclose(sure.median()[0, 0, 0], torch.tensor([-10.0, 0.0]), atol=0.1)
+    assert torch.equal(two_sided(0.2).best()[0, 0, 0], torch.tensor([10.0, 0.0]))
+
+
+def drawn(mixture: Mixture, count: int) -> torch.Tensor:
+    """Draw positions of the first point's last frame: `[count, 2]`."""
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.multinomial(mixture.weight[0, 0], count, replacement=True, generator=generator)
+    uniform = torch.rand(count, 2, generator=generator) - 0.5
+    noise = -uniform.sign() * (1 - 2 * uniform.abs()).clamp(min=1e-7).log()
+    return mixture.displacement[0, 0, chosen, -1] + mixture.log_scale[0, 0, chosen, -1, None].exp() * noise
+
+
+def lopsided() -> Mixture:
+    """Likelier than not to the right, but not sure how far; if not, it stays almost surely."""
+    return Mixture(
+        torch.tensor([[[[[8.0, 2.0]], [[0.0, 0.0]], [[3.0, -6.0]]]]]),
+        torch.tensor([[[[1.6], [-2.0], [1.0]]]]),
+        torch.tensor([[[0.5, 0.35, 0.15]]]).log(),
+    )
+
+
+def test_the_expected_distance_is_that_of_draws():
+    mixture, truth = lopsided(), drawn(lopsided(), 400_000)
+    for answer in ([0.0, 0.0], [8.0, 2.0], [3.0, 1.0], [-20.0, 5.0], [1.5, -2.0]):
+        mean = (truth - torch.tensor(answer)).norm(dim=1).mean()
+        expected = mixture.expected_distance(torch.tensor(answer)[None, None, None])
+        assert float(expected[0, 0, 0]) == pytest.approx(float(mean), rel=0.02)
+
+
+def test_the_median_has_the_least_distance_of_draws():
+    """Were all hypotheses sure, it would be the first one, (8, 2), which has half of the weight."""
+    truth = drawn(lopsided(), 20_000)
+    axis = torch.arange(-2, 10, 0.25)
+    tried = torch.cartesian_prod(axis, axis)
+    means = torch.stack([(truth - each).norm(dim=1).mean() for each in tried])
+    median = lopsided().median()[0, 0, 0]
+    assert (median - tried[means.argmin()]).norm() < 0.5
+    assert (truth - median).norm(dim=1).mean() < 1.01 * means.min()
+
+
+def test_the_quantiles_of_one_hypothesis_are_laplaces():
+    one = Mixture(
+        torch.tensor([[[[[3.0, -1.0]]]]]), torch.tensor([[[[math.log(2.0)]]]]), torch.zeros(1, 1, 1)
+    )
+    # Laplace: F(x) = exp((x - m) / b) / 2 below the middle m.
+    assert one.quantile(0.05)[0, 0, 0].tolist() == pytest.approx(
+        [3 + 2 * math.log(0.1), -1 + 2 * math.log(0.1)], abs=1e-4
+    )
+    assert one.widened(3.0).quantile(0.95)[0, 0, 0, 0] == pytest.approx(3 - 6 * math.log(0.1), abs=1e-4)
+
+
+@given(share=st.floats(0.01, 0.99), weight=st.floats(0.05, 0.95))
+@settings(deadline=None)
+def test_quantiles_and_the_cumulative_distribution_agree(share, weight):
+    mixture = two_sided(weight)
+    assert float(mixture.cumulative(mixture.quantile(share))[0, 0, 0, 1]) == pytest.approx(share, abs=1e-3)
+
+
+def test_the_likelihood_is_the_density():
+    """Integrated over the plane, it is 1."""
+    mixture = two_sided()
+    axis = torch.arange(-40, 40, 0.25)
+    x, y = torch.meshgrid(axis, axis, indexing="ij")
+    truth = torch.stack([x.flatten(), y.flatten()], dim=1)[None, :, None]
+    many = Mixture(*(part.expand(1, truth.shape[1], *part.shape[2:]) for part in mixture))
+    density = many.log_likelihood(truth, torch.ones(truth.shape[:3])).exp()
+    assert float(density.sum()) * 0.25**2 == pytest.approx(1.0, abs=0.02)
+    nearest = many.nearest(truth, torch.ones(truth.shape[:3]))
+    slow = (
+        torch.minimum((truth[..., 0, 0] + 10).abs(), (truth[..., 0, 0] - 10).abs()) + truth[..., 0, 1].abs()
+    )
+    assert torch.allclose(nearest, slow)
+
+
+def test_the_cameras_corners_move_the_corners():
+    network = small("fcn", camera=True, trajectory=False)
+    with torch.no_grad():
+        network.corners.bias.copy_(
+            torch.tensor([0.0, 0, 1, 0, 0, 1, 1, 1])
+        )  # x and y of each corner: its place
+        images = torch.zeros(1, 3, 64, 96)
+        points = torch.tensor([[[-0.5, -0.5], [95.5, -0.5], [47.5, 31.5]]])
+        camera = network.answer(network.features(images), points, (64, 96)).camera
+    assert torch.allclose(camera[0, :, 0] / 8, torch.tensor([[0.0, 0], [1, 0], [0.5, 0.5]]), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    network = small(trajectory=True)
+    with torch.no_grad():
+        network.head.answer[-1].weight.mul_(8)  # so that answers differ from place to place
+    return Predictor.of(network, PredictorRelease(network.config, PredictorUse(96, 160, mirror=True)))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 2048), (2048, 64), (100, 37), (480, 270), (1, 1)])
+def test_images_of_all_sizes_are_predicted(predictor, size):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    prediction = predictor.predict_all(image, 5, frame=7, fps=25.0)
+    tracks = prediction.tracks
+    assert tracks.points.shape == (8, 25, 2)
+    assert np.array_equal(tracks.points[0], query_grid(5, size))
+    assert tracks.frames.tolist() == list(range(7, 15))
+    assert prediction.hypotheses.shape == (6, 8, 25, 2)
+    assert np.allclose(prediction.weights.sum(axis=0), 1, atol=1e-5)
+    assert (np.diff(prediction.weights, axis=0) <= 0).all()
+    assert (prediction.interval[0] <= prediction.interval[1]).all()
+
+
+def test_twice_the_image_moves_twice_as_far(predictor):
+    y, x = np.mgrid[0:96, 0:160]
+    image = np.stack([x + y, 255 - x, 2 * y], axis=2).astype(np.uint8)
+    double = np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)
+    once, twice = (predictor.predict(picture, 4).points for picture in (image, double))
+    moved, farther = once - once[0], twice - twice[0]
+    assert np.abs(moved).max() > 1
+    assert np.abs(farther - 2 * moved).mean() < 0.1 * np.abs(farther).mean()
+
+
+def test_a_mirrored_image_has_the_mirrored_prediction(predictor):
+    image = np.random.default_rng(3).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    left = np.random.default_rng(4).uniform(10, 79, (9, 2)).astype(np.float32)
+    right = left * np.array([-1, 1], np.float32) + np.array([159, 0], np.float32)
+    straight = predictor.expect(image, left).mixture
+    mirrored = predictor.expect(image[:, ::-1].copy(), right).mixture
+    for share in (0.05, 0.4, 0.9):
+        there, back = straight.quantile(share), mirrored.mirrored().quantile(share)
+        assert (there - back).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_grid_is_answered_as_the_network_answers_it(head):
+    """To the bit of a look without the mirrored image; a linear head knows no other points."""
+    torch.manual_seed(3)
+    network = build_predictor("lraspp_mobilenet_v3_large", head, grid=4, modes=1, width=16, pool=2)
+    predictor = Predictor.of(network, PredictorRelease(network.config, PredictorUse(96, 160)))
+    image = np.random.default_rng(6).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        expected = network(normalise(torch.from_numpy(image).permute(2, 0, 1)[None]))[0].numpy()
+    points = predictor.predict(image).points
+    np.testing.assert_allclose(points[1] - points[0], expected, atol=1e-3)
+
+
+def test_the_gain_is_the_pictures_whatever_is_asked(predictor):
+    image = np.random.default_rng(6).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    told = predictor.predict_all(image, 2).gain
+    assert 0 < told < 1
+    assert predictor.predict_all(image, 7).gain == pytest.approx(told, abs=1e-5)
+    assert predictor.predict_all(image[:, ::-1].copy(), 7).gain == pytest.approx(told, abs=1e-4)
+
+
+def test_a_picture_that_tells_too_little_stays_and_keeps_its_hypotheses(predictor, tmp_path):
+    image = np.random.default_rng(6).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    free = predictor.predict_all(image, 4)
+    careful = dataclasses.replace(
+        predictor, use=dataclasses.replace(predictor.use, least_gain=free.gain + 0.01)
+    )
+    held = careful.predict_all(image, 4)
+    assert (free.withheld, held.withheld) == (False, True)
+    assert (held.tracks.points == held.tracks.points[0]).all()
+    assert np.ptp(free.tracks.points, axis=0).max() > 0
+    assert np.array_equal(held.hypotheses, free.hypotheses)
+    assert np.array_equal(held.interval, free.interval)
+    held.save(tmp_path / "held.npz")
+    read = Prediction.load(tmp_path / "held.npz")
+    assert (read.gain, read.withheld) == (held.gain, True)
+    # Files of earlier versions do not say.
+    free.tracks.save(
+        tmp_path / "old.npz",
+        {"hypotheses": free.hypotheses, "hypothesis_weights": free.weights, "interval": free.interval},
+    )
+    old = Prediction.load(tmp_path / "old.npz")
+    assert math.isnan(old.gain)
+    assert not old.withheld
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads(predictor):
+    image = np.random.default_rng(5).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(predictor.predict_all(image, 16))
+    finally:
+        torch.set_num_threads(before)
+    one, three = found
+    assert np.array_equal(one.tracks.points, three.tracks.points)
+    assert np.array_equal(one.hypotheses, three.hypotheses)
+    assert np.array_equal(one.interval, three.interval)
+
+
+def picture(path: Path, mode: str) -> Path:
+    grey = np.tile(np.linspace(0, 65_535, 120).astype(np.uint16), (80, 1))
+    image = (
+        Image.fromarray(grey)
+        if mode == "I;16"
+        else Image.fromarray((grey >> 8).astype(np.uint8)).convert(mode)
+    )
+    image.save(path)
+    return path
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16", "P"])
+def test_image_files_of_all_kinds_are_read(predictor, tmp_path, mode):
+    prediction, image = predict_file(picture(tmp_path / "image.png", mode), predictor, 3)
+    assert image.shape == (80, 120, 3)
+    prediction.save(tmp_path / "out.npz")
+    assert np.array_equal(Tracks.load(tmp_path / "out.npz").points, prediction.tracks.points)
+    with np.load(tmp_path / "out.npz") as arrays:
+        assert np.array_equal(arrays["interval"], prediction.interval)
+
+
+def test_a_file_that_is_no_image_is_one_sentence(predictor, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n not really")
+    for name in ("bad.png", "missing.png", "."):
+        with pytest.raises(BadInput):
+            predict_file(tmp_path / name, predictor)
+
+
+def test_weights_go_through_a_file(tmp_path):
+    network = small(trajectory=True, horizon=4)
+    release = PredictorRelease(network.config, PredictorUse(64, 96, spread=1.5))
+    path = tmp_path / "own.safetensors"
+    safetensors.torch.save_file(network.state_dict(), path, release.to_metadata())
+    loaded = Predictor.load(path, "cpu")
+    assert read_release(path) == release
+    assert loaded.use.spread == 1.5
+    assert loaded.method.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    image = np.zeros((64, 96, 3), np.uint8)
+    expected = Predictor.of(network, release).predict(image).points
+    assert np.array_equal(loaded.predict(image).points, expected)
+    tensors = network.state_dict()
+    tensors["extra"] = torch.zeros(1)
+    del tensors["head.globally.bias"]
+    safetensors.torch.save_file(tensors, path, release.to_metadata())
+    with pytest.raises(BadInput, match=r"head\.globally\.bias is missing, extra is unexpected"):
+        Predictor.load(path, "cpu")
+    safetensors.torch.save_file(network.state_dict(), path)
+    with pytest.raises(BadInput, match="holds no predictor"):
+        Predictor.load(path, "cpu")
+
+
+def test_a_whole_segmentation_network_fills_backbone_and_last_head(tmp_path):
+    given_network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None)
+    torch.save(given_network.state_dict(), tmp_path / "segmentation.pth")
+    initial = initial_weights(str(tmp_path / "segmentation.pth"), SMALL)
+    network = small("last")
+    begin_with(network, initial)
+    assert torch.equal(network.backbone.body["0"][0].weight, given_network.backbone["0"][0].weight)
+    assert torch.equal(network.head.cbr[0].weight, given_network.classifier.cbr[0].weight)
+
+
+def test_the_backbone_computes_what_torchvisions_does():
+    """And strides in the 1×1 convolutions give other features with the same weights."""
+    torch.manual_seed(2)
+    theirs = fcn_resnet50(weights=None, weights_backbone=None).backbone.eval()
+    images = torch.randn(1, 3, 64, 64)
+    outputs = {}
+    for strides in ("v1", "v1.5"):
+        network = build_predictor(head="linear", grid=1, pool=1, strides=strides)
+        network.backbone.body.load_state_dict(theirs.state_dict())
+        with torch.no_grad():
+            outputs[strides] = network.backbone(images)
+    with torch.no_grad():
+        expected = theirs(images)["out"]
+    assert torch.equal(outputs["v1.5"][-1], expected)
+    assert not torch.allclose(outputs["v1"][-1], expected)
+    assert outputs["v1"][1].shape == outputs["v1.5"][1].shape == (1, 512, 8, 8)
+
+
+def test_strides_are_a_property_of_the_registered_file(tmp_path, monkeypatch):
+    body = {"conv1.weight": torch.zeros(2)}
+    torch.save(body, tmp_path / "any-name.pth")
+    sha256 = hashlib.sha256((tmp_path / "any-name.pth").read_bytes()).hexdigest()
+    entry = published.published_entry(published.IMAGENET["fcn_resnet50"])
+    registered = dataclasses.replace(entry, sha256=sha256, architecture={"strides": "v1"})
+    assert initial_weights(str(tmp_path / "any-name.pth"), "fcn_resnet50").strides == "v1.5"
+    monkeypatch.setattr(published, "entry_of_file", lambda path: registered)
+    assert initial_weights(str(tmp_path / "any-name.pth"), "fcn_resnet50").strides == "v1"
+
+
+def test_weights_that_are_not_there_are_one_sentence(tmp_path):
+    with pytest.raises(BadInput, match="There are no weights “nowhere”"):
+        initial_weights("nowhere", SMALL)
+    assert initial_weights("none", SMALL) is None
+
+
+@pytest.fixture
+def mirror_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A web server on this machine that offers a folder; downloads go to a cache of their own."""
+    (tmp_path / "served").mkdir()
+    monkeypatch.setenv("STILLMOTION_CACHE", str(tmp_path / "cache"))
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "served")))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def serve(site: str, folder: Path, network: torch.nn.Module) -> WeightsEntry:
+    """Offer a network's weights under torchvision's name for them, with their own digits."""
+    torch.save(network.state_dict(), folder / "any.pth")
+    sha256 = hashlib.sha256((folder / "any.pth").read_bytes()).hexdigest()
+    name = f"network-{sha256[:8]}.pth"
+    (folder / "any.pth").rename(folder / name)
+    entry = published.published_entry(published.SEGMENTATION[SMALL])
+    return dataclasses.replace(entry, file=name, sha256=sha256[:8], url=f"{site}/{name}")
+
+
+def test_published_weights_are_described_by_torchvisions_enums():
+    entry = published.published_entry(published.SEGMENTATION["fcn_resnet50"])
+    assert entry.url == "https://download.pytorch.org/models/fcn_resnet50_coco-1167a1af.pth"
+    assert (entry.sha256, entry.kind) == ("1167a1af", "segmentation")
+    assert published.published_entry(published.IMAGENET["fcn_resnet50"]).kind == "backbone"
+    assert tuple(_torchvisions_classes()) == CLASSES
+
+
+def _torchvisions_classes() -> list[str]:
+    names = published.SEGMENTATION["fcn_resnet50"].meta["categories"]
+    return ["background" if name == "__background__" else name for name in names]
+
+
+def test_segmentation_is_torchvisions_with_downloaded_weights(mirror_site, tmp_path):
+    torch.manual_seed(3)
+    theirs = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).eval()
+    with torch.no_grad():
+        theirs.classifier.high_classifier.bias.copy_(torch.linspace(0, 0.001, 21))
+    entry = serve(mirror_site, tmp_path / "served", theirs)
+    stages = []
+    segmenter = Segmenter.load(SMALL, "cpu", entry=entry, progress=lambda report: stages.append(report.stage))
+    assert "downloading" in stages
+    image = np.random.default_rng(0).integers(0, 256, (520, 600, 3), dtype=np.uint8)
+    found = segmenter.segment(image)
+    with torch.no_grad():
+        logits = theirs(normalise(torch.from_numpy(image).permute(2, 0, 1)[None]))["out"]
+    assert np.array_equal(found.labels, logits[0].argmax(dim=0).numpy())
+    assert sum(found.shares.values()) == pytest.approx(1)
+    offline = dataclasses.replace(entry, url="http://127.0.0.1:9/gone.pth")
+    again = Segmenter.load(SMALL, "cpu", entry=offline)  # from the cache
+    assert np.array_equal(again.segment(image[:64, :64]).labels.shape, (64, 64))
+
+
+def test_published_weights_that_cannot_be_had_are_one_sentence(mirror_site, tmp_path):
+    entry = serve(mirror_site, tmp_path / "served", torch.nn.Linear(2, 2))
+    with pytest.raises(BadInput, match="could not be downloaded"):
+        Segmenter.load(SMALL, "cpu", entry=dataclasses.replace(entry, url="http://127.0.0.1:9/gone.pth"))
+    with pytest.raises(BadInput, match="has the sha256"):
+        Segmenter.load(SMALL, "cpu", entry=dataclasses.replace(entry, sha256="00000000"))
+    with pytest.raises(BadInput, match="does not fit this network"):
+        Segmenter.load(SMALL, "cpu", entry=entry)
+    with pytest.raises(BadInput, match="There is no network"):
+        Segmenter.load("unet", "cpu")
+
+
+def test_classes_have_pascals_colours_and_a_legend():
+    # As published with the challenge: aeroplane, person, tvmonitor.
+    colours = class_colours(21)
+    assert colours[[1, 15, 20]].tolist() == [[128, 0, 0], [192, 128, 128], [0, 64, 128]]
+    labels = np.zeros((480, 500), np.uint8)
+    labels[:, 250:] = 15
+    image = np.full((480, 500, 3), 200, np.uint8)
+    page = draw_classes(image, labels, CLASSES, {"background": 0.5, "person": 0.5})
+    assert page.shape[0] == 480
+    assert page.shape[1] > 700
+    assert page[100, 100].tolist() == [200, 200, 200]
+    expected = 0.45 * 200 + 0.55 * np.array([192, 128, 128])
+    assert page[100, 400] == pytest.approx(expected, abs=1)
+
+
+def test_one_command_predicts_and_draws(predictor, tmp_path):
+    weights = tmp_path / "weights.safetensors"
+    metadata = PredictorRelease(predictor.network.config, predictor.use).to_metadata()
+    safetensors.torch.save_file(predictor.network.state_dict(), weights, metadata)
+    image = picture(tmp_path / "image.png", "RGBA")
+    names = {ending: tmp_path / f"out{ending}" for ending in (".npz", ".png", ".html")}
+    arguments = ["predict", str(image), "--weights", str(weights), "--grid", "6", "--out", str(names[".npz"])]
+    arguments += ["--overlay", str(names[".png"]), "--overlay", str(names[".html"]), "--device", "cpu"]
+    assert main(arguments) == 0
+    assert Tracks.load(names[".npz"]).grid == (6, 6)
+    with Image.open(names[".png"]) as drawn:
+        assert drawn.size == (720, 480)
+        assert np.ptp(np.asarray(drawn)[..., 0].astype(int) - np.asarray(drawn)[..., 1]) > 60  # coloured
+    assert "Motion predicted" in names[".html"].read_text(encoding="utf-8")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_bad_prediction_is_one_sentence(tmp_path, capsys):
+    for arguments in (
+        ["predict", "missing.png", "--out", str(tmp_path / "a.npz"), "--weights", "nowhere"],
+        ["predict", "missing.png"],
+        ["predict", "missing.png", "--out", str(tmp_path / "a.txt")],
+        ["predict", "missing.png", "--overlay", str(tmp_path / "a.mp4")],
+        ["segment", str(tmp_path / "missing.png")],
+        ["track", "clip.mp4", "--method", "fcn", "--out", str(tmp_path / "a.npz")],
+        ["segment", "image.png", "--out", "image.jpg"],
+    ):
+        assert main(arguments) == 2
+        assert capsys.readouterr().err.startswith("Error: ")

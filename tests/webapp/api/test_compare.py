@@ -1,0 +1,155 @@
+"""GET /compare: the figures are those of stored tracks, and what cannot be compared is said."""
+
+import dataclasses
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from model.motion.grid import query_grid
+from model.motion.prediction import Prediction
+from model.motion.tracks import Method, Tracks
+from tests.media import moving_clip
+from webapp.records import Run, RunState
+
+SIZE = (96, 128)
+
+
+def moved(velocity: tuple[float, float], method: str, start: int = 2, side: int = 3) -> Tracks:
+    """A grid that moves steadily over 8 frames; all visible."""
+    steps = np.arange(8, dtype=np.float32)[:, None, None]
+    points = query_grid(side, SIZE) + steps * np.float32(velocity)
+    frames = np.arange(start, start + 8, dtype=np.int32)
+    visibility = np.ones(points.shape[:2], np.float32)
+    return Tracks(points, visibility, frames, SIZE, 25.0, (side, side), Method(method))
+
+
+def stored(app: Flask, clip: str, result: Tracks | Prediction, folder: Path) -> str:
+    """Make a run that is done, with these tracks."""
+    tracks = result.tracks if isinstance(result, Prediction) else result
+    backend = app.extensions["stillmotion"]
+    run = Run(
+        clip_id=clip,
+        method=tracks.method.name,
+        grid=tracks.grid[0],
+        start=int(tracks.frames[0]),
+        frames=len(tracks.frames),
+        frame_step=1,
+        state=RunState.DONE,
+    )
+    with backend.database.session() as session:
+        session.add(run)
+    result.save(folder / "tracks.npz")
+    backend.storage.move_in(folder / "tracks.npz", run.result_key)
+    return run.id
+
+
+@pytest.fixture
+def clip(client: FlaskClient, small_clip: Path) -> str:
+    answer = client.post("/api/v1/clips", data={"file": (io.BytesIO(small_clip.read_bytes()), "small.mp4")})
+    return str(answer.json["id"])
+
+
+def compared(client: FlaskClient, reference: str, candidate: str):
+    return client.get(f"/api/v1/compare?reference={reference}&candidate={candidate}")
+
+
+def test_a_prediction_is_measured_against_tracks(
+    client: FlaskClient, app: Flask, clip: str, tmp_path: Path
+) -> None:
+    truth = moved((3.0, 4.0), "pips")
+    truth.visibility[-1, 4] = 0.1
+    still = moved((0.0, 0.0), "fcn")
+    reach = np.float32([[[[30.0]]], [[[30.0]]]]) * np.float32([-1, 1])[:, None, None, None]
+    prediction = Prediction(
+        still,
+        np.stack([still.points, truth.points]),
+        np.float32([[0.75] * 9, [0.25] * 9]),
+        (still.points + reach).astype(np.float32),
+    )
+    reference, candidate = (stored(app, clip, result, tmp_path) for result in (truth, prediction))
+    answer = compared(client, reference, candidate)
+    assert answer.status_code == 200, answer.text
+    found = answer.json
+    assert (found["reference"], found["candidate"], found["grid"]) == (reference, candidate, 3)
+    assert found["frames"] == list(range(2, 10))
+    assert found["size"] == [96, 128]
+    # 5 px a frame over 7 frames; on the way 5, 10, ... 35, on average 20.
+    assert found["final_error"] == [None if k == 4 else pytest.approx(35, abs=1e-3) for k in range(9)]
+    assert found["path_error"][0] == pytest.approx(20, abs=1e-3)
+    assert found["path_error"][4] is None
+    assert found["pixels"] == pytest.approx(
+        {"mean_final": 35, "median_final": 35, "mean_path": 20, "median_path": 20}, abs=1e-3
+    )
+    assert found["zero_pixels"] == pytest.approx(found["pixels"], abs=1e-3)  # it predicted no motion
+    assert found["metrics"]["epe"] == pytest.approx(35 * 256 / 96, abs=1e-2)
+    assert found["metrics"]["min_ade"] == pytest.approx(0, abs=1e-3)
+    assert found["metrics"]["points"] == 8
+    # The ends lie 21 px in x and 28 px in y away, within 30.
+    assert found["metrics"]["coverage"] == 1.0
+    assert found["zero_metrics"]["coverage"] is None
+    assert len(found["starts"]) == 9
+
+    numbers = client.get(f"/api/v1/runs/{candidate}/figure.json?until=5&lines=false").json["layout"]["meta"]
+    assert numbers["stillmotion"]["frames"] == [2, 3, 4, 5]
+    assert numbers["stillmotion"]["position"] == 3
+    figure = client.get(f"/api/v1/runs/{reference}/figure.json?until=5").json
+    heads = next(trace for trace in figure["data"] if trace["meta"]["role"] == "heads")
+    assert heads["x"]["dtype"] == "f4"
+    answer = client.get(f"/api/v1/runs/{reference}/figure.json?until=1")
+    assert answer.status_code == 422
+    assert "at least 2" in answer.json["detail"]
+
+
+def test_what_cannot_be_compared_is_said(
+    client: FlaskClient, app: Flask, clip: str, tmp_path: Path, settings
+) -> None:
+    run = stored(app, clip, moved((1.0, 0.0), "lk"), tmp_path)
+    later = stored(app, clip, moved((1.0, 0.0), "lk", start=3), tmp_path)
+    finer = stored(app, clip, moved((1.0, 0.0), "lk", side=4), tmp_path)
+    other = moving_clip(tmp_path / "other.mp4", frames=5)
+    answer = client.post("/api/v1/clips", data={"file": (io.BytesIO(other.read_bytes()), "other.mp4")})
+    elsewhere = stored(app, answer.json["id"], moved((1.0, 0.0), "lk"), tmp_path)
+    gone = stored(app, clip, moved((1.0, 0.0), "lk"), tmp_path)
+    (settings.instance / "storage" / "runs" / gone / "tracks.npz").unlink()
+    for reference, word in (
+        (later, "same frame"),
+        (finer, "same points"),
+        (elsewhere, "different clips"),
+        (gone, "gone from the storage"),
+    ):
+        answer = compared(client, reference, run)
+        assert answer.status_code == 422, answer.text
+        assert answer.content_type == "application/problem+json"
+        assert word in answer.json["detail"]
+    waiting = client.post("/api/v1/runs", json={"clip": clip, "method": "lk"}).json["id"]
+    assert compared(client, run, waiting).status_code == 409
+    assert compared(client, "none", run).status_code == 404
+    answer = client.get(f"/api/v1/compare?candidate={run}")
+    assert (answer.status_code, answer.json["detail"]) == (422, "The reference is missing.")
+    answer = client.get(f"/api/v1/compare?reference={run}")
+    assert (answer.status_code, answer.json["detail"]) == (422, "The candidate is missing.")
+
+
+def test_a_prediction_whose_file_holds_tracks_alone_is_said(
+    client: FlaskClient, app: Flask, clip: str, tmp_path: Path
+) -> None:
+    reference = stored(app, clip, moved((1.0, 0.0), "lk"), tmp_path)
+    candidate = stored(app, clip, dataclasses.replace(moved((1.0, 0.0), "fcn")), tmp_path)
+    answer = compared(client, reference, candidate)
+    assert answer.status_code == 422
+    assert "no prediction" in answer.json["detail"]
+
+
+def test_the_page_names_both_and_refuses_what_is_not_there(
+    client: FlaskClient, app: Flask, clip: str, tmp_path: Path
+) -> None:
+    run = stored(app, clip, moved((1.0, 0.0), "lk"), tmp_path)
+    page = client.get(f"/compare?candidate={run}")
+    assert page.status_code == 200
+    assert "small.mp4" in page.text
+    assert client.get("/compare").status_code == 422
+    assert client.get("/compare?candidate=none").status_code == 404

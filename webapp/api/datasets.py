@@ -1,0 +1,127 @@
+"""/api/v1/datasets: the training sets in the instance's folder, and their samples."""
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+from flask import Response, abort, send_file, url_for
+from flask_smorest import Blueprint
+
+from model.datasets.index import DatasetIndex, SampleFilter
+from model.datasets.sample import Sample
+from model.overlay.figure import figure_json
+from webapp.api.dataset_schemas import (
+    DatasetDetailSchema,
+    DatasetListSchema,
+    DatasetSampleDetailSchema,
+    DatasetSampleListSchema,
+    DatasetSampleQuery,
+    detail_json,
+    listing_json,
+    row_json,
+    sample_detail_json,
+)
+from webapp.api.problems import problem_of
+from webapp.api.schemas import FigureQuery, ListQuery
+from webapp.backend import backend
+from webapp.datasets import choose, number_of, read
+
+PICTURE_SECONDS = 24 * 3600
+"""How long a browser may keep a sample's picture; a set of the same name may be made anew."""
+
+Json = dict[str, Any]
+
+datasets = Blueprint(
+    "datasets", __name__, url_prefix="/api/v1/datasets", description="Training sets in the instance's folder"
+)
+
+
+@datasets.route("", methods=["GET"])
+@datasets.arguments(ListQuery, location="query")
+@datasets.response(200, DatasetListSchema)
+def list_datasets(query: Mapping[str, int]) -> Json:
+    """List the training sets, by name."""
+    listings = backend().datasets.list()
+    shown = listings[query["offset"] : query["offset"] + query["limit"]]
+    return {"items": [listing_json(listing) for listing in shown], "total": len(listings)}
+
+
+@datasets.route("/<name>", methods=["GET"])
+@datasets.response(200, DatasetDetailSchema)
+@datasets.alt_response(404, problem_of(404))
+@datasets.alt_response(422, problem_of(422))
+def dataset(name: str) -> Json:
+    """Show a training set: how it was made, and its videos."""
+    return detail_json(name, _index(name))
+
+
+@datasets.route("/<name>/samples", methods=["GET"])
+@datasets.arguments(DatasetSampleQuery, location="query")
+@datasets.response(200, DatasetSampleListSchema)
+@datasets.alt_response(404, problem_of(404))
+def list_dataset_samples(query: Mapping[str, Any], name: str) -> Json:
+    """List the samples that a filter lets through."""
+    index = _index(name)
+    most = query["max_motion"]
+    wanted = SampleFilter(
+        split=query["split"],
+        source=query["source"],
+        min_motion=query["min_motion"],
+        max_motion=float("inf") if most is None else most,
+        min_moving=query["min_moving"],
+        min_quality=query["min_quality"],
+    )
+    numbers = choose(index, wanted, query["order"])
+    shown = numbers[query["offset"] : query["offset"] + query["limit"]]
+    return {"items": [row_json(name, index, int(number)) for number in shown], "total": len(numbers)}
+
+
+@datasets.route("/<name>/samples/<key>", methods=["GET"])
+@datasets.response(200, DatasetSampleDetailSchema)
+@datasets.alt_response(404, problem_of(404))
+@datasets.alt_response(422, problem_of(422))
+def dataset_sample(name: str, key: str) -> Json:
+    """Show everything that is known of a sample."""
+    index = _index(name)
+    number = _number(index, key)
+    return sample_detail_json(name, index, number, read(index, number))
+
+
+@datasets.route("/<name>/samples/<key>/picture.jpg", methods=["GET"])
+@datasets.response(200, {"type": "string", "format": "binary"}, content_type="image/jpeg")
+@datasets.alt_response(404, problem_of(404))
+@datasets.alt_response(422, problem_of(422))
+def dataset_sample_picture(name: str, key: str) -> Response:
+    """Show a sample's first frame, as the set holds it."""
+    return send_file(BytesIO(_sample(name, key).image), "image/jpeg", max_age=PICTURE_SECONDS)
+
+
+@datasets.route("/<name>/samples/<key>/figure.json", methods=["GET"])
+@datasets.arguments(FigureQuery, location="query")
+@datasets.response(200, {"type": "object"})
+@datasets.alt_response(404, problem_of(404))
+@datasets.alt_response(422, problem_of(422))
+def dataset_sample_figure(query: Mapping[str, bool], name: str, key: str) -> Response:
+    """Show a sample's trajectories as a Plotly figure."""
+    picture = url_for("datasets.dataset_sample_picture", name=name, key=key)
+    text = figure_json(_sample(name, key).tracks(), picture, lines=query["lines"])
+    return Response(text, content_type="application/json")
+
+
+def _index(name: str) -> DatasetIndex:
+    found = backend().datasets.find(name)
+    if found is None:
+        abort(404, description=f"There is no data set “{name[:60]}”.")
+    return found
+
+
+def _number(index: DatasetIndex, key: str) -> int:
+    number = number_of(index, key)
+    if number is None:
+        abort(404, description=f"The data set has no sample “{key[:60]}”.")
+    return number
+
+
+def _sample(name: str, key: str) -> Sample:
+    index = _index(name)
+    return read(index, _number(index, key))

@@ -1,0 +1,47 @@
+"""A run's tracks drawn over its clip: made when first asked for, then kept beside the tracks."""
+
+import tempfile
+from itertools import repeat
+from pathlib import Path
+
+from model.clips.video import read_frame, read_frames
+from model.core.errors import BadInput
+from model.motion.tracks import Tracks
+from model.overlay.render import write_overlay
+from webapp.records import Run
+from webapp.settings import Settings
+from webapp.storage import Storage
+
+PREDICTED_FPS = 4.0
+"""Positions a second in the overlay of a prediction, which has few."""
+
+
+def stored_overlay(settings: Settings, storage: Storage, run: Run, kind: str) -> str:
+    """Return the storage key of an overlay of a run that has tracks, drawn now if it is not there yet.
+
+    kind: "mp4" or "gif".
+    Raises BadInput when the clip or the tracks are gone from the storage.
+    """
+    key = f"{run.folder}/overlay.{kind}"
+    if storage.exists(key):
+        return key
+    try:
+        with (
+            storage.local_copy(str(run.tracks_key)) as tracks_file,
+            storage.local_copy(run.clip.key) as clip,
+            tempfile.TemporaryDirectory(dir=settings.temporary_folder, prefix="overlay-") as folder,
+        ):
+            drawn = Path(folder) / f"overlay.{kind}"
+            tracks = Tracks.load(tracks_file)
+            if run.is_prediction:
+                still = repeat(read_frame(clip, run.start), len(tracks.frames))
+                write_overlay(drawn, still, tracks, fps=PREDICTED_FPS)
+            else:
+                frames = read_frames(clip, start=run.start, step=run.frame_step, count=run.frames_in_tracks)
+                write_overlay(drawn, frames, tracks)
+            storage.move_in(drawn, key)
+    except FileNotFoundError as error:
+        raise BadInput(
+            "The run's clip or tracks are gone from the storage; upload and track it again."
+        ) from error
+    return key

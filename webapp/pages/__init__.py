@@ -1,0 +1,1 @@
+"""The pages for people, and whether the service is well."""

@@ -1,0 +1,92 @@
+"""The pages for people. They show what /api/v1 says; their scripts are ES modules in static/."""
+
+from flask import Blueprint, Response, abort, render_template, request, send_file
+
+from model.core.errors import BadInput
+from model.datasets.summary import SPLITS
+from model.motion.grid import LARGEST_GRID, query_grid
+from model.overlay.html import VIEWER_FOLDER
+from webapp.backend import backend
+from webapp.records import Clip, Run
+
+SMALLEST_GRID_OFFERED = 4
+
+blueprint = Blueprint("pages", __name__)
+
+
+@blueprint.get("/")
+def home() -> str:
+    """Upload a clip; see the clips and runs that are there."""
+    return render_template("home.html", max_upload_bytes=backend().settings.max_upload_bytes)
+
+
+@blueprint.get("/clips/<clip_id>")
+def clip(clip_id: str) -> str:
+    """Look at a clip, choose how to track it, and start."""
+    found = backend().database.find(Clip, clip_id)
+    if found is None:
+        abort(404, description="This clip does not exist, or it was deleted.")
+    # Any grid lies evenly between the corners of the 2×2 one.
+    corners = query_grid(2, (found.height, found.width)).tolist()
+    return render_template(
+        "clip.html",
+        clip=found,
+        first=corners[0],
+        last=corners[-1],
+        smallest_grid=SMALLEST_GRID_OFFERED,
+        largest_grid=LARGEST_GRID,
+    )
+
+
+@blueprint.get("/runs/<run_id>")
+def run(run_id: str) -> str:
+    """Follow a run, then look at its tracks."""
+    found = _run(run_id)
+    return render_template("run.html", run=found, clip=found.clip)
+
+
+@blueprint.get("/compare")
+def compare() -> str:
+    """Look at a run beside another one of the same clip."""
+    candidate = request.args.get("candidate")
+    if not candidate:
+        raise BadInput("Say which run to compare: choose “Compare …” on a run's page.")
+    found = _run(candidate)
+    return render_template("compare.html", run=found, clip=found.clip)
+
+
+@blueprint.get("/datasets")
+def datasets() -> str:
+    """List the training sets."""
+    return render_template("datasets.html")
+
+
+@blueprint.get("/datasets/<name>")
+def dataset(name: str) -> str:
+    """Go through a training set, sample by sample."""
+    if name not in backend().datasets.names():
+        abort(404, description="There is no such data set here.")
+    return render_template("dataset.html", name=name, splits=SPLITS)
+
+
+@blueprint.get("/static/viewer.js")
+def viewer_script() -> Response:
+    """Serve the viewer, which the self-contained HTML files hold too."""
+    return _viewer_file("viewer.js", "text/javascript")
+
+
+@blueprint.get("/static/viewer.css")
+def viewer_style() -> Response:
+    """Serve the theme and the viewer's style."""
+    return _viewer_file("viewer.css", "text/css")
+
+
+def _run(run_id: str) -> Run:
+    found = backend().database.find(Run, run_id)
+    if found is None:
+        abort(404, description="This run does not exist, or its clip was deleted.")
+    return found
+
+
+def _viewer_file(name: str, content_type: str) -> Response:
+    return send_file(VIEWER_FOLDER / name, content_type)
