@@ -143,8 +143,8 @@ async function show(reference) {
     const other = await request(`/runs/${reference}`, { signal });
     const until = found.frames.at(-1);
     const [ours, theirs] = await Promise.all([
-      request(`/runs/${id}/figure.json?until=${until}&lines=false`, { signal }),
-      request(`/runs/${reference}/figure.json?until=${until}&lines=false`, { signal }),
+      request(`/runs/${id}/figure.json?until=${until}`, { signal }),
+      request(`/runs/${reference}/figure.json?until=${until}`, { signal }),
       scriptsLoaded(),
     ]);
     signal.throwIfAborted();

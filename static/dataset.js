@@ -119,7 +119,7 @@ async function showSample(sample, signal) {
   const path = sample.links.self.replace("/api/v1", "");
   const [detail, figure] = await Promise.all([
     request(path, { signal }),
-    request(`${path}/figure.json?lines=false`, { signal }),
+    request(`${path}/figure.json`, { signal }),
     scriptsLoaded(),
   ]);
   signal.throwIfAborted();

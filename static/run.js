@@ -95,7 +95,7 @@ async function showTracks(run) {
   byId("get-json").href = links.json;
   byId("downloads").hidden = false;
   try {
-    const figure = await request(`/runs/${id}/figure.json?lines=false`);
+    const figure = await request(`/runs/${id}/figure.json`);
     await scriptsLoaded();
     await showViewer(byId("viewer"), figure, (position) => links.frames.replace("{position}", position));
     if (run.state === "done") announce(`Done. ${figure.layout.meta.stillmotion.summary}`);

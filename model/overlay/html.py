@@ -66,7 +66,7 @@ def write_html(
         summary=escape(summary(tracks)),
         style=(VIEWER_FOLDER / "viewer.css").read_text(encoding="utf-8"),
         figure=_in_script(
-            figure_json(tracks, pictures[0], position=shown_first(tracks), prediction=prediction, lines=False)
+            figure_json(tracks, pictures[0], position=shown_first(tracks), prediction=prediction)
         ),
         frames=_in_script(json.dumps(pictures)),
         plotly=get_plotlyjs(),

@@ -18,18 +18,6 @@ def mean_speed(tracks: Tracks) -> NDArray[np.float32]:
     return np.asarray(length / max(1, int(tracks.frames[-1] - tracks.frames[0])), dtype=np.float32)
 
 
-def speed_at(tracks: Tracks, position: int) -> NDArray[np.float32]:
-    """Speed of each point on its way into the frame at `position` (out of it, for the first).
-
-    Returns float32 `[N]`, pixels per source frame; 0 where there is only one frame.
-    """
-    if len(tracks.frames) < 2:
-        return np.zeros(tracks.points.shape[1], dtype=np.float32)
-    end = max(1, position)
-    step = np.linalg.norm(tracks.points[end] - tracks.points[end - 1], axis=1)
-    return np.asarray(step / float(tracks.frames[end] - tracks.frames[end - 1]), dtype=np.float32)
-
-
 def summary(tracks: Tracks) -> str:
     """Say in one line what the tracks hold, for people who cannot or need not see the picture."""
     count = tracks.points.shape[1]

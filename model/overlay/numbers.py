@@ -1,6 +1,6 @@
-"""The raw numbers of a figure, from which the viewer draws by itself (`layout.meta`, read by viewer.js)."""
+"""The numbers of a figure, from which viewer.js draws its traces (`layout.meta`), ready for JSON."""
 
-from collections.abc import Mapping
+import base64
 from typing import Any
 
 import numpy as np
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from model.motion.prediction import Prediction
 from model.motion.tracks import Tracks
-from model.overlay.colourings import ColourBins, Colouring
+from model.overlay.colourings import colourings
 from model.overlay.motion import summary
 from model.overlay.truth import TrueMotion
 from model.tracking.methods import is_prediction
 
 LARGEST_EXACT = 1 << 19
-"""Points times frames up to which positions travel as float32 and every step is a vertex of a line."""
+"""Points times frames up to which positions travel as float32."""
 
 _WHOLE = 32_000
 """Positions of more travel as whole numbers of this size at most (int16), in steps of a power of two."""
@@ -26,15 +26,11 @@ def shown_first(tracks: Tracks) -> int:
 
 
 def viewer_numbers(
-    tracks: Tracks,
-    ways: Mapping[Colouring, ColourBins],
-    position: int,
-    truth: TrueMotion | None,
-    prediction: Prediction | None,
+    tracks: Tracks, position: int, truth: TrueMotion | None, prediction: Prediction | None
 ) -> dict[str, Any]:
-    """Return everything the viewer needs, once; Plotly writes the arrays as base64 typed arrays.
+    """Return everything that the viewer needs, as JSON values; arrays as in `_coded`.
 
-    ways: the colourings that the viewer offers. position: the row of `tracks` that it shows first.
+    position: the row of `tracks` that it shows first.
     truth: the true motion, if it is known. prediction: whose answer `tracks` are, if they are one's.
     """
     # Eight bits are enough to show; 128 and above reads as visible, as above 0.5 does.
@@ -42,22 +38,19 @@ def viewer_numbers(
     visibility = np.where(tracks.visible, np.maximum(visibility, 128), np.minimum(visibility, 127))
     seams = np.zeros(0) if tracks.handovers is None else np.flatnonzero(tracks.handovers)
     return {
-        "version": 2,
-        "size": list(tracks.size),
+        "size": tracks.size,
         "frames": tracks.frames.tolist(),
         "fps": tracks.fps,
-        "grid": None if tracks.grid is None else list(tracks.grid),
-        "method": tracks.method.name,
         "is_prediction": is_prediction(tracks.method.name),
         "position": position,
         "summary": summary(tracks),
         **_positions(tracks.points, tracks.size),
-        "visibility": visibility.astype(np.uint8),
+        "visibility": _coded(visibility.astype(np.uint8)),
         # Where points were handed on: frame's row times number of points, plus the point.
-        "handovers": seams.astype(np.int32),
+        "handovers": _coded(seams.astype(np.int32)),
         "colourings": {
-            name: {"bins": way.bins, "colours": list(way.colours), "top": way.top}
-            for name, way in ways.items()
+            name: {"bins": _coded(way.bins), "colours": way.colours, "top": way.top}
+            for name, way in colourings(tracks).items()
         },
         **_truth_numbers(truth, tracks.size),
         **_prediction_numbers(prediction, tracks.size),
@@ -70,7 +63,7 @@ def _truth_numbers(truth: TrueMotion | None, size: tuple[int, int]) -> dict[str,
         return {}
     numbers = {
         **_positions(truth.points, size),
-        "visible": truth.visible.astype(np.uint8),
+        "visible": _coded(truth.visible.astype(np.uint8)),
         "summary": truth.summary,
     }
     return {"truth": numbers}
@@ -89,7 +82,7 @@ def _prediction_numbers(prediction: Prediction | None, size: tuple[int, int]) ->
         # All frames of the likeliest, then all of the next, and so on.
         ways = prediction.hypotheses.reshape(-1, *prediction.hypotheses.shape[2:])
         weights = np.round(prediction.weights * 255).astype(np.uint8)
-        numbers["hypotheses"] = {**_positions(ways, size), "weights": weights}
+        numbers["hypotheses"] = {**_positions(ways, size), "weights": _coded(weights)}
     return numbers
 
 
@@ -100,12 +93,17 @@ def _positions(points: NDArray[np.float32], size: tuple[int, int]) -> dict[str, 
     outside the frame, where nobody looks, is then moved to there.
     """
     if points.shape[0] * points.shape[1] <= LARGEST_EXACT:
-        return {"points": points, "scale": None}
+        return {"points": _coded(points), "scale": None}
     extent = np.array([size[1], size[0]])
     origin = (extent - 1) / 2
     offset = np.clip(points - origin, -1.5 * extent, 1.5 * extent)
     step = 2.0 ** max(-5, int(np.ceil(np.log2(max(1.0, np.abs(offset).max()) / _WHOLE))))
     return {
-        "points": np.round(offset / step).astype(np.int16),
+        "points": _coded(np.round(offset / step).astype(np.int16)),
         "scale": {"step": step, "origin": origin.tolist()},
     }
+
+
+def _coded(array: NDArray[Any]) -> dict[str, str]:
+    """Write an array as a type ("f4", "i2", "u1", ...) and base64, row by row, as Plotly does."""
+    return {"dtype": array.dtype.str[1:], "bdata": base64.b64encode(array.tobytes()).decode("ascii")}

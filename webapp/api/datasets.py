@@ -22,7 +22,7 @@ from webapp.api.dataset_schemas import (
     sample_detail_json,
 )
 from webapp.api.problems import problem_of
-from webapp.api.schemas import FigureQuery, ListQuery
+from webapp.api.schemas import ListQuery
 from webapp.backend import backend
 from webapp.datasets import choose, number_of, read
 
@@ -97,14 +97,13 @@ def dataset_sample_picture(name: str, key: str) -> Response:
 
 
 @datasets.route("/<name>/samples/<key>/figure.json", methods=["GET"])
-@datasets.arguments(FigureQuery, location="query")
 @datasets.response(200, {"type": "object"})
 @datasets.alt_response(404, problem_of(404))
 @datasets.alt_response(422, problem_of(422))
-def dataset_sample_figure(query: Mapping[str, bool], name: str, key: str) -> Response:
+def dataset_sample_figure(name: str, key: str) -> Response:
     """Show a sample's trajectories as a Plotly figure."""
     picture = url_for("datasets.dataset_sample_picture", name=name, key=key)
-    text = figure_json(_sample(name, key).tracks(), picture, lines=query["lines"])
+    text = figure_json(_sample(name, key).tracks(), picture)
     return Response(text, content_type="application/json")
 
 

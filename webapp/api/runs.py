@@ -167,9 +167,7 @@ def figure_json(query: Mapping[str, Any], run_id: str) -> Response:
         prediction = None if prediction is None else prediction.until(query["until"])
     truth = true_tracks(backend().settings.samples, found.clip)
     compared = None if truth is None else true_motion(tracks, truth)
-    text = figure_as_json(
-        tracks, first, position=position, truth=compared, prediction=prediction, lines=query["lines"]
-    )
+    text = figure_as_json(tracks, first, position=position, truth=compared, prediction=prediction)
     return Response(text, content_type="application/json")
 
 

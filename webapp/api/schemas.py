@@ -75,22 +75,7 @@ class RunListQuery(ListQuery):
     clip = text_field("clip", load_default=None, metadata={"description": "only runs of this clip"})
 
 
-class FigureQuery(Schema):
-    """What a figure should hold."""
-
-    lines = fields.Boolean(
-        load_default=True,
-        error_messages={"invalid": "The value of “lines” must be true or false, not “{input}”."},
-        metadata={"description": "false: only the numbers, for a viewer that draws them itself"},
-    )
-
-    class Meta:
-        """As in the other queries."""
-
-        unknown = "exclude"
-
-
-class RunFigureQuery(FigureQuery):
+class RunFigureQuery(Schema):
     """What a run's figure should hold."""
 
     until = _whole_number(
@@ -100,6 +85,11 @@ class RunFigureQuery(FigureQuery):
         load_default=None,
         metadata={"description": "the clip's frame to end with; the points are then marked where they end"},
     )
+
+    class Meta:
+        """As in the other queries."""
+
+        unknown = "exclude"
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         """Accept digits: in a query everything is text."""

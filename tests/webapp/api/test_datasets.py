@@ -134,7 +134,7 @@ def test_a_sample_is_shown_with_all_its_facts(
     points = np.frombuffer(base64.b64decode(numbers["points"]["bdata"]), np.float32)
     np.testing.assert_array_equal(points.reshape(FRAMES, GRID**2, 2), sample.tracks().points)
     assert figure["layout"]["images"][0]["source"] == shown["links"]["picture"]
-    assert client.get(shown["links"]["figure"] + "?lines=false").json["data"] == []
+    assert client.get(shown["links"]["figure"]).json["data"] == []
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_a_single_image_is_predicted(predicting_stack: Stack, weights: Path, tmp
     listed = stack.get(f"/runs/{run['id']}/tracks.json").json()
     assert listed["frames"] == list(range(HORIZON))
     assert len(stack.get(f"/runs/{run['id']}/tracks.csv").text.splitlines()) == 1 + HORIZON * 25
-    numbers = stack.get(f"/runs/{run['id']}/figure.json?lines=false").json()["layout"]["meta"]["stillmotion"]
+    numbers = stack.get(f"/runs/{run['id']}/figure.json").json()["layout"]["meta"]["stillmotion"]
     assert (numbers["is_prediction"], numbers["position"]) == (True, HORIZON - 1)
     assert "predicted 7 frames ahead" in numbers["summary"]
     assert set(numbers["interval"]) == {"low", "high"}

@@ -104,7 +104,7 @@ def test_a_cancelled_run_keeps_what_it_had_tracked(stack: Stack, long_clip: Path
     np.testing.assert_array_equal(partial.visibility, whole.visibility[:kept])
 
     assert len(stack.get(f"/runs/{run_id}/tracks.json").json()["frames"]) == kept
-    numbers = stack.get(f"/runs/{run_id}/figure.json?lines=false").json()["layout"]["meta"]["stillmotion"]
+    numbers = stack.get(f"/runs/{run_id}/figure.json").json()["layout"]["meta"]["stillmotion"]
     assert len(numbers["frames"]) == kept
     assert stack.get(f"/runs/{run_id}/frames/{kept - 1}.jpg").status_code == 200
     with av.open(io.BytesIO(stack.get(f"/runs/{run_id}/overlay.mp4").content)) as video:
