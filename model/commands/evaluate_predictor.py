@@ -60,11 +60,9 @@ def command(
     predictors = {}
     for name in weights or ("predictor",):
         predictor = Predictor.load(name, device)
-        config = predictor.network.config
         path = Path(name)
         seed = path.parent.name if path.is_file() else name
-        plain = " (one mode, L1)" if config.head == "mixture" and config.hypotheses == 1 else ""
-        predictors[f"{config.backbone} {config.head}{plain}", seed] = predictor
+        predictors[predictor.network.title, seed] = predictor
     if len(predictors) < len(weights):
         raise BadInput("Two of the weights have the same network and the same folder's name; rename one.")
     with stop_on_interrupt() as should_stop, progress_bar("samples") as bar:

@@ -5,11 +5,17 @@ from dataclasses import dataclass
 from typing import cast
 
 from torch import Tensor, nn
+from torchvision.models import MobileNet_V3_Large_Weights, ResNet50_Weights, WeightsEnum
 from torchvision.models.segmentation import (
+    DeepLabV3_ResNet50_Weights,
+    FCN_ResNet50_Weights,
+    LRASPP_MobileNet_V3_Large_Weights,
     deeplabv3_resnet50,
     fcn_resnet50,
     lraspp_mobilenet_v3_large,
 )
+
+from model.core.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -26,20 +32,43 @@ class BackboneSpec:
     """A segmentation network of torchvision.
 
     levels: fine, middle and deep; the classifier reads the deep one.
+    segmentation, imagenet: published weights of the whole network, and of its backbone as a classifier.
     """
 
     build: Callable[..., nn.Module]
     levels: tuple[Level, Level, Level]
+    segmentation: WeightsEnum
+    imagenet: WeightsEnum
 
 
 _RESNET = (Level("layer1", 256, 4), Level("layer2", 512, 8), Level("layer4", 2048, 8))
-SPECS: Mapping[str, BackboneSpec] = {
-    "fcn_resnet50": BackboneSpec(fcn_resnet50, _RESNET),
-    "deeplabv3_resnet50": BackboneSpec(deeplabv3_resnet50, _RESNET),
+BACKBONES: Mapping[str, BackboneSpec] = {
+    "fcn_resnet50": BackboneSpec(
+        fcn_resnet50,
+        _RESNET,
+        FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
+        ResNet50_Weights.IMAGENET1K_V1,
+    ),
+    "deeplabv3_resnet50": BackboneSpec(
+        deeplabv3_resnet50,
+        _RESNET,
+        DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
+        ResNet50_Weights.IMAGENET1K_V1,
+    ),
     "lraspp_mobilenet_v3_large": BackboneSpec(
-        lraspp_mobilenet_v3_large, (Level("3", 24, 4), Level("4", 40, 8), Level("16", 960, 16))
+        lraspp_mobilenet_v3_large,
+        (Level("3", 24, 4), Level("4", 40, 8), Level("16", 960, 16)),
+        LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1,
+        MobileNet_V3_Large_Weights.IMAGENET1K_V1,
     ),
 }
+
+
+def find_backbone(name: str) -> BackboneSpec:
+    """Return the backbone of that name. Raises BadInput for another one."""
+    if name not in BACKBONES:
+        raise BadInput(f"There is no network “{name[:60]}”; choose one of {', '.join(BACKBONES)}.")
+    return BACKBONES[name]
 
 
 class Backbone(nn.Module):
@@ -75,7 +104,7 @@ def build_segmentation(name: str, strides: str = "v1.5") -> nn.Module:
     strides: "v1" has a ResNet's strides in the bottlenecks' 1×1 convolutions (He et al. 2016), "v1.5" in the
         3×3 ones, as torchvision's own weights expect.
     """
-    network = SPECS[name].build(weights=None, weights_backbone=None, num_classes=21)
+    network = find_backbone(name).build(weights=None, weights_backbone=None, num_classes=21)
     if strides == "v1":
         _move_strides(network.get_submodule("backbone"))
     return network

@@ -1,13 +1,17 @@
 """Heads: from a backbone's features to numbers at the query points.
 
+A new head is a class here and a line in `HEADS`, at the end; networks, training and commands find it there.
+
 Every head first reduces the backbone's maps by `prepare`, which has no weights that training changes, so
 that its result can be kept while the backbone is frozen; `forward` does the rest. Displacements are read at
 the points, by bilinear sampling of maps, so a convolutional head answers for any points; the linear head
 answers for its own grid, between whose points is interpolated.
 """
 
-from collections.abc import Sequence
-from typing import cast
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,34 +19,54 @@ from torch import Tensor, nn
 from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 from torchvision.models.segmentation.fcn import FCNHead
 
+from model.core.errors import BadInput
 from model.prediction.backbones import Level
 from model.prediction.config import PredictorConfig
+from model.prediction.outputs import MixtureOutput, Output, PlainOutput
 
 ATROUS_RATES = (12, 24, 36)
+LOGITS = 21
+"""Channels that torchvision's segmentation classifiers end in."""
+
 _DEEP_STRIDE = 16
 _FINE_STRIDE = 8
 
 
-class Head(nn.Module):
-    """What all heads have in common."""
+class Head(nn.Module, ABC):
+    """What all heads have in common.
+
+    published: submodules that the weights of a segmentation network fill (`take_published`). They learn as
+        the backbone does: not while it is frozen, then at its rate.
+    reads: names what `prepare` returns; heads with the same name share features that are kept.
+    """
+
+    published: ClassVar[tuple[str, ...]] = ()
+    reads: str = "deep"
+
+    def take_published(self, classifier: nn.Module) -> None:
+        """Copy the weights of torchvision's classifier into the `published` submodules."""
+        for name in self.published:
+            self.get_submodule(name).load_state_dict(classifier.get_submodule(name).state_dict())
 
     def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Reduce normalised images and the backbone's maps, fine to deep, to what `forward` reads."""
         del images
         return (levels[-1],)
 
+    @abstractmethod
     def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
         """Answer for points.
 
         features: from `prepare`, `[B, C, h, w]` each.
         points: float32 `[B, P, 2]`, (x, y) as shares of the image: 0 is its left or top border.
-        Returns `[B, P, outputs]`, without a unit.
+        Returns `[B, P, numbers]`, without a unit.
         """
-        raise NotImplementedError
 
 
 class LastHead(Head):
     """torchvision's classifier with only its last layer replaced; the rest stays as it was given."""
+
+    published = ("given",)
 
     def __init__(self, classifier: nn.Module, outputs: int) -> None:
         super().__init__()
@@ -50,6 +74,11 @@ class LastHead(Head):
         self.given = nn.Sequential(*layers[:-1])
         self.last = nn.Conv2d(cast(nn.Conv2d, layers[-1]).in_channels + 2, outputs, 1)
         _start_small(self.last)
+
+    def take_published(self, classifier: nn.Module) -> None:
+        """See `Head`."""
+        layers = list(cast(nn.Sequential, classifier))[:-1]
+        self.given.load_state_dict(nn.Sequential(*layers).state_dict())
 
     def train(self, mode: bool = True) -> "LastHead":
         """Leave the batch statistics of the given layers as they are."""
@@ -64,6 +93,9 @@ class LastHead(Head):
 
 class LastLrasppHead(Head):
     """The same for the small network, whose last layer consists of two."""
+
+    published = ("cbr", "scale")
+    reads = "last"
 
     def __init__(self, classifier: nn.Module, outputs: int) -> None:
         super().__init__()
@@ -94,26 +126,13 @@ class LastLrasppHead(Head):
         )
 
 
-class FcnHead(Head):
-    """A new FCN head: 3×3 convolution to a quarter of the channels, then 1×1 (Long et al. 2015)."""
+class DeepHead(Head):
+    """New layers of torchvision's on the deepest features and two coordinate channels."""
 
-    def __init__(self, levels: Sequence[Level], outputs: int) -> None:
+    def __init__(self, layers: nn.Sequential) -> None:
         super().__init__()
-        self.layers = FCNHead(levels[-1].channels + 2, outputs)
-        _start_small(self.layers[-1])
-
-    def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
-        """See `Head`."""
-        return sample(self.layers(with_coordinates(features[0])), points)
-
-
-class DeepLabMotionHead(Head):
-    """A new DeepLabv3 head: atrous spatial pyramid pooling at 12, 24 and 36 (Chen et al. 2017)."""
-
-    def __init__(self, levels: Sequence[Level], outputs: int) -> None:
-        super().__init__()
-        self.layers = DeepLabHead(levels[-1].channels + 2, outputs, ATROUS_RATES)
-        _start_small(self.layers[-1])
+        self.layers = layers
+        _start_small(layers[-1])
 
     def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
         """See `Head`."""
@@ -129,6 +148,7 @@ class LinearHead(Head):
 
     def __init__(self, levels: Sequence[Level], outputs: int, pool: int, grid: int) -> None:
         super().__init__()
+        self.reads = f"pooled to {pool}"
         self.pool, self.grid, self.outputs = pool, grid, outputs
         self.linear = nn.Linear(levels[-1].channels * pool**2, grid**2 * outputs)
         _start_small(self.linear)
@@ -157,6 +177,8 @@ class MixtureHead(Head):
     context beside its own fine features. To which side something trails is what a backbone trained to name
     things has no use for; a few small convolutions of the head's own look at the image for it.
     """
+
+    reads = "mixture"
 
     def __init__(self, levels: Sequence[Level], outputs: int, width: int) -> None:
         super().__init__()
@@ -259,19 +281,84 @@ def sample(maps: Tensor, points: Tensor) -> Tensor:
     return read[:, :, 0].transpose(1, 2)
 
 
-def build_head(config: PredictorConfig, levels: Sequence[Level], classifier: nn.Module, outputs: int) -> Head:
-    """Build the head that a config names.
+@dataclass(frozen=True)
+class HeadParts:
+    """What a head is built of.
 
-    classifier: torchvision's; only `last` keeps it.
+    config: the network's. levels: of the backbone, fine to deep. classifier: torchvision's. outputs: numbers
+    for each point.
     """
-    if config.head == "last":
-        kind = LastLrasppHead if config.backbone.startswith("lraspp") else LastHead
-        return kind(classifier, outputs)
-    if config.head == "fcn":
-        return FcnHead(levels, outputs)
-    if config.head == "deeplab":
-        return DeepLabMotionHead(levels, outputs)
-    if config.head == "linear":
-        assert config.pool is not None  # the config refuses it
-        return LinearHead(levels, outputs, config.pool, config.grid)
-    return MixtureHead(levels, outputs, config.width)
+
+    config: PredictorConfig
+    levels: Sequence[Level]
+    classifier: nn.Module
+    outputs: int
+
+    @property
+    def deep_channels(self) -> int:
+        """Channels of the deepest features and of the coordinates."""
+        return self.levels[-1].channels + 2
+
+
+@dataclass(frozen=True)
+class HeadKind:
+    """A head that a config can name.
+
+    build: raises BadInput for parts that cannot be built of.
+    output: what the numbers mean; a mixture of several hypotheses learns by its likelihood, all else by L1.
+    """
+
+    build: Callable[[HeadParts], Head]
+    output: type[Output] = PlainOutput
+
+
+def _last(parts: HeadParts) -> Head:
+    kind = LastLrasppHead if hasattr(parts.classifier, "cbr") else LastHead
+    return kind(parts.classifier, parts.outputs)
+
+
+def _fcn(parts: HeadParts) -> Head:
+    """3×3 convolution to a quarter of the channels, then 1×1 (Long et al. 2015)."""
+    return DeepHead(FCNHead(parts.deep_channels, parts.outputs))
+
+
+def _deeplab(parts: HeadParts) -> Head:
+    """Atrous spatial pyramid pooling at 12, 24 and 36 (Chen et al. 2017)."""
+    return DeepHead(DeepLabHead(parts.deep_channels, parts.outputs, ATROUS_RATES))
+
+
+def _linear(parts: HeadParts) -> Head:
+    config = parts.config
+    if config.pool is None:
+        weights = unpooled_weights(config.grid)
+        raise BadInput(
+            f"Flatten + Linear on the unpooled 850×1280×{LOGITS} logits would need {weights / 1e9:.1f} "
+            f"billion weights ({weights * 4 / 1e9:.0f} GB) for a grid of {config.grid}×{config.grid}; give "
+            "pool=4, say, to read features pooled to 4×4."
+        )
+    return LinearHead(parts.levels, parts.outputs, config.pool, config.grid)
+
+
+def unpooled_weights(grid: int, size: tuple[int, int] = (850, 1280)) -> int:
+    """Count the weights of flatten + Linear on the segmentation network's logits for images of a size."""
+    return size[0] * size[1] * LOGITS * grid**2 * 2
+
+
+def _mixture(parts: HeadParts) -> Head:
+    return MixtureHead(parts.levels, parts.outputs, parts.config.width)
+
+
+HEADS: dict[str, HeadKind] = {
+    "last": HeadKind(_last),
+    "fcn": HeadKind(_fcn),
+    "deeplab": HeadKind(_deeplab),
+    "linear": HeadKind(_linear),
+    "mixture": HeadKind(_mixture, MixtureOutput),
+}
+
+
+def find_head(name: str) -> HeadKind:
+    """Return the head of that name. Raises BadInput for another one."""
+    if name not in HEADS:
+        raise BadInput(f"There is no head “{name[:60]}”; choose one of {', '.join(HEADS)}.")
+    return HEADS[name]

@@ -3,25 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.core.errors import BadInput
 from model.motion.grid import query_grid
-from model.prediction.backbones import SPECS, Backbone, build_segmentation
+from model.prediction.backbones import Backbone, build_segmentation, find_backbone
 from model.prediction.config import PredictorConfig
-from model.prediction.heads import build_head, sample
+from model.prediction.heads import HeadParts, find_head, sample
 from model.prediction.mixture import Mixture
+from model.prediction.outputs import PIXELS, MixtureOutput
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-
-PIXELS = 8.0
-"""Pixels of the network's image for an answer of 1: about what things move by."""
-
-_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE = -3.5, 5.0  # of Laplace scales in pixels: 0.03 to 150
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -58,27 +53,40 @@ class Answer(NamedTuple):
 class MotionPredictor(nn.Module):
     """A backbone and a head.
 
-    Where the config has no mixture, K is 1, and the scale is one number for each position, the same for all
-    points and images.
+    output: how the head's numbers are read; its parameter is one of the network's.
     """
 
     def __init__(self, config: PredictorConfig) -> None:
         super().__init__()
         self.config = config
-        spec = SPECS[config.backbone]
+        kind = find_head(config.head)
+        spec = find_backbone(config.backbone)
         segmentation = build_segmentation(config.backbone, config.strides)
-        steps, modes = config.steps, config.modes
-        outputs = modes * (3 * steps + 1) + 2 if config.head == "mixture" else 2 * steps
+        classifier = segmentation.get_submodule("classifier")
+        steps = config.steps
+        self.output = kind.output(steps, config.modes)
         self.backbone = Backbone(segmentation.get_submodule("backbone"), spec.levels)
-        self.head = build_head(config, spec.levels, segmentation.get_submodule("classifier"), outputs)
-        if config.head == "mixture":
-            self.spread_out = nn.Parameter(_fan(modes, steps))
-        else:
-            self.log_spread = nn.Parameter(torch.zeros(steps))
+        self.head = kind.build(HeadParts(config, spec.levels, classifier, self.output.numbers))
+        self.register_parameter(self.output.parameter, nn.Parameter(self.output.initial()))
         if config.camera:
             self.corners = nn.Linear(spec.levels[-1].channels, 4 * steps * 2)
             nn.init.zeros_(self.corners.weight)
             nn.init.zeros_(self.corners.bias)
+
+    @property
+    def hypotheses(self) -> int:
+        """K, the number of answers for each point."""
+        return self.output.hypotheses
+
+    @property
+    def title(self) -> str:
+        """Name the network in a table."""
+        is_plain = isinstance(self.output, MixtureOutput) and self.hypotheses == 1
+        return f"{self.config.backbone} {self.config.head}{' (one mode, L1)' if is_plain else ''}"
+
+    def is_published(self, name: str) -> bool:
+        """Whether a parameter is of the backbone, or of those parts of the head that learn as it does."""
+        return name.startswith(("backbone.", *(f"head.{part}." for part in self.head.published)))
 
     def features(self, images: Tensor) -> tuple[Tensor, ...]:
         """Map normalised images `[B, 3, H, W]` to what `answer` reads.
@@ -101,9 +109,8 @@ class MotionPredictor(nn.Module):
             *features, pooled = features
             camera = self._camera(pooled, shares)
         raw = self.head(features, shares).float()
-        if self.config.head != "mixture":
-            return Answer(self._mixture(raw), camera)
-        return Answer(self._mixture(raw[..., :-2]), camera, raw[..., -2:])
+        own, direction = self.output.read(raw, self.get_parameter(self.output.parameter))
+        return Answer(own, camera, direction)
 
     def forward(self, images: Tensor, points: Tensor | None = None) -> Tensor:
         """Predict displacements.
@@ -118,27 +125,8 @@ class MotionPredictor(nn.Module):
             grid = torch.from_numpy(query_grid(self.config.grid, (height, width)))
             points = grid.to(images.device).expand(len(images), -1, -1)
         mixture = self.answer(self.features(images), points, (height, width)).total
-        path = mixture.median() if self.config.hypotheses > 1 else mixture.displacement[:, :, 0]
+        path = mixture.median() if self.hypotheses > 1 else mixture.displacement[:, :, 0]
         return F.pad(path, (0, 0, 1, 0)) if self.config.trajectory else path[:, :, 0]
-
-    def _mixture(self, raw: Tensor) -> Mixture:
-        steps, modes = self.config.steps, self.config.hypotheses
-        if self.config.head != "mixture":
-            displacement = PIXELS * raw.view(*raw.shape[:2], 1, steps, 2)
-            log_scale = self.log_spread.clamp(_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE)
-            return Mixture(
-                displacement,
-                log_scale.expand(*displacement.shape[:-1]),
-                displacement.new_zeros(displacement.shape[:3]),
-            )
-        shape = (*raw.shape[:2], modes, steps)
-        scales, weights = raw[..., 2 * modes * steps : -modes], raw[..., -modes:]
-        log_scale = scales.reshape(shape) + 1.0
-        return Mixture(
-            PIXELS * (raw[..., : 2 * modes * steps].reshape(*shape, 2) + self.spread_out),
-            log_scale.clamp(_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE),
-            weights.log_softmax(dim=2),
-        )
 
     def _camera(self, pooled: Tensor, shares: Tensor) -> Tensor:
         """Interpolate the predicted motion of the image's corners: `[B, P, T, 2]`."""
@@ -186,12 +174,3 @@ def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise BadInput(f"{what} does not fit this network: {', '.join(problems[:3])}{more}.")
     module.load_state_dict(dict(tensors))
-
-
-def _fan(modes: int, steps: int) -> Tensor:
-    """Paths in all directions at a steady pace, for hypotheses to start from: `[K, T, 2]`."""
-    angles = 2 * np.pi * np.arange(modes) / modes
-    ends = torch.from_numpy(np.stack([np.cos(angles), np.sin(angles)], axis=1)).float()
-    if modes == 1:
-        ends = torch.zeros(1, 2)
-    return ends[:, None] * (torch.arange(1, steps + 1) / steps)[:, None]

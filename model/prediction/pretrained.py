@@ -5,36 +5,21 @@ and verified as all other weights are (`model.weights.registry`).
 """
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from torch import Tensor, nn
-from torchvision.models import MobileNet_V3_Large_Weights, ResNet50_Weights, WeightsEnum
-from torchvision.models.segmentation import (
-    DeepLabV3_ResNet50_Weights,
-    FCN_ResNet50_Weights,
-    LRASPP_MobileNet_V3_Large_Weights,
-)
+from torch import Tensor
+from torchvision.models import WeightsEnum
 
 from model.core.errors import BadInput
 from model.core.progress import ReportProgress, ignore_progress
-from model.prediction.backbones import build_segmentation
+from model.prediction.backbones import build_segmentation, find_backbone
 from model.prediction.network import MotionPredictor, load_strictly
 from model.prediction.release import as_float32
 from model.weights.checkpoints import read_state_dict
 from model.weights.registry import WeightsEntry, entry_of_file, file_sha256, find_entry, weights_file
-
-SEGMENTATION: dict[str, WeightsEnum] = {
-    "fcn_resnet50": FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
-    "deeplabv3_resnet50": DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
-    "lraspp_mobilenet_v3_large": LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1,
-}
-IMAGENET: dict[str, WeightsEnum] = {
-    "fcn_resnet50": ResNet50_Weights.IMAGENET1K_V1,
-    "deeplabv3_resnet50": ResNet50_Weights.IMAGENET1K_V1,
-    "lraspp_mobilenet_v3_large": MobileNet_V3_Large_Weights.IMAGENET1K_V1,
-}
 
 
 @dataclass(frozen=True)
@@ -84,8 +69,9 @@ def initial_weights(
     if name_or_path == "none":
         return None
     if name_or_path in ("imagenet", "segmentation"):
-        table = IMAGENET if name_or_path == "imagenet" else SEGMENTATION
-        entry: WeightsEntry | None = published_entry(table[backbone])
+        spec = find_backbone(backbone)
+        weights = spec.imagenet if name_or_path == "imagenet" else spec.segmentation
+        entry: WeightsEntry | None = published_entry(weights)
     else:
         entry = find_entry(name_or_path)
     if entry is not None:
@@ -105,23 +91,19 @@ def initial_weights(
 
 
 def begin_with(network: MotionPredictor, initial: Initial) -> None:
-    """Put weights into the backbone and, where they are a whole segmentation network's, into the `last` head.
+    """Put weights into the backbone and, of a whole segmentation network, into the head's published parts.
 
     network: built with the strides of the weights.
     Raises BadInput when they do not fit.
     """
-    segmentation = build_segmentation(network.config.backbone)
-    body = network.backbone.body
-    tensors = dict(initial.tensors)
+    body, tensors = network.backbone.body, initial.tensors
     if any(name.startswith("backbone.") for name in tensors):
-        own = {k.removeprefix("backbone."): v for k, v in tensors.items() if k.startswith("backbone.")}
-        load_strictly(body, own, initial.what)
-        classifier = {
-            k.removeprefix("classifier."): v for k, v in tensors.items() if k.startswith("classifier.")
-        }
-        if network.config.head == "last" and classifier:
-            load_strictly(segmentation.get_submodule("classifier"), classifier, initial.what)
-            _keep_given(network.head, segmentation.get_submodule("classifier"))
+        load_strictly(body, _under("backbone.", tensors), initial.what)
+        classifier = _under("classifier.", tensors)
+        if network.head.published and classifier:
+            published = build_segmentation(network.config.backbone).get_submodule("classifier")
+            load_strictly(published, classifier, initial.what)
+            network.head.take_published(published)
         return
     # A classification network: its backbone, without what turns features into classes.
     own = {
@@ -132,16 +114,6 @@ def begin_with(network: MotionPredictor, initial: Initial) -> None:
     load_strictly(body, own, initial.what)
 
 
-def _keep_given(head: nn.Module, classifier: nn.Module) -> None:
-    """Copy all layers of torchvision's classifier but the replaced one into a `last` head."""
-    if hasattr(classifier, "cbr"):
-        for name in ("cbr", "scale"):
-            head.get_submodule(name).load_state_dict(classifier.get_submodule(name).state_dict())
-        return
-    given = nn.Sequential(*list(cast(nn.Sequential, classifier))[:-1])
-    head.get_submodule("given").load_state_dict(given.state_dict())
-
-
-def offered_at(weights: WeightsEnum, url: str) -> WeightsEntry:
-    """Return published weights as a mirror offers them: the same file and digits, another place."""
-    return replace(published_entry(weights), url=url)
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a submodule, by their names in it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from model.core.devices import find_device
-from model.core.errors import BadInput
 from model.core.progress import ReportProgress, ignore_progress
-from model.prediction.backbones import SPECS
-from model.prediction.config import BACKBONES
+from model.prediction.backbones import find_backbone
 from model.prediction.network import load_strictly, normalise
 from model.prediction.predictor import resized
-from model.prediction.pretrained import SEGMENTATION, published_entry
+from model.prediction.pretrained import published_entry
 from model.weights.checkpoints import read_state_dict
 from model.weights.registry import WeightsEntry, weights_file
 
@@ -73,13 +71,11 @@ class Segmenter:
         elsewhere. progress: told the stage "downloading".
         Raises BadInput for another name, or when the weights cannot be had.
         """
-        if name not in BACKBONES:
-            raise BadInput(f"There is no network “{name[:60]}”; choose one of {', '.join(BACKBONES)}.")
-        place = find_device(device)
-        path = weights_file(entry or published_entry(SEGMENTATION[name]), progress=progress)
+        spec, place = find_backbone(name), find_device(device)
+        path = weights_file(entry or published_entry(spec.segmentation), progress=progress)
         tensors = read_state_dict(path)
         options = {"aux_loss": True} if any(key.startswith("aux_classifier.") for key in tensors) else {}
-        network = SPECS[name].build(weights=None, weights_backbone=None, num_classes=len(CLASSES), **options)
+        network = spec.build(weights=None, weights_backbone=None, num_classes=len(CLASSES), **options)
         load_strictly(network, tensors, path.name)
         return cls(network.requires_grad_(False).eval().to(place))
 

@@ -19,7 +19,8 @@ from model.core.devices import find_device
 from model.core.errors import BadInput
 from model.core.files import save_whole
 from model.core.progress import Progress, ReportProgress, ShouldStop, ignore_progress, never_stop
-from model.prediction.config import PredictorConfig
+from model.prediction.backbones import find_backbone
+from model.prediction.heads import find_head
 from model.prediction.pretrained import Initial, initial_weights
 from model.training.log import TrainingLog, write_rows
 from model.training.plot import write_plot
@@ -83,6 +84,7 @@ def fit_predictor(
     state = torch.load(checkpoint, map_location=fabric.device, weights_only=True) if resume else None
     if state is not None:
         settings = PredictorTraining.from_json(state["settings"])
+    find_backbone(settings.config.backbone), find_head(settings.config.head)  # before anything is downloaded
     initial = initial_weights(settings.start_from, settings.config.backbone, progress=progress)
     if initial is not None:
         settings = replace(settings, config=replace(settings.config, strides=initial.strides))
@@ -126,7 +128,7 @@ def _train(
             else PredictorScore.unknown()
         )
         # Not by the error of the single answer: "nothing moves" is hard to beat while little is learned.
-        fit = score.held_out_likelihood if settings.config.hypotheses > 1 else -score.epe
+        fit = score.held_out_likelihood if learner.network.hypotheses > 1 else -score.epe
         if fit > learner.best:
             learner.best, learner.best_step, learner.worse = fit, learner.step, 0
             if fabric.is_global_zero:
@@ -183,13 +185,13 @@ def _keep_features(
     should_stop: ShouldStop,
 ) -> FeatureCache:
     """Compute the features that are missing, set by set: another set beside them leaves them as they are."""
-    settings = learner.settings
+    settings, config = learner.settings, learner.settings.config
     parts = []
     for part, views in enumerate(examples.views):
         description = {
-            "config": _what_features_depend_on(settings.config),
+            "network": [config.backbone, config.strides, config.camera, learner.network.head.reads],
             "weights": "random" if initial is None else initial.sha256,
-            "seed": settings.seed if initial is None or settings.config.head == "last" else 0,
+            "seed": settings.seed if initial is None else 0,
             "size": settings.size,
             "views": views,
             "keys": examples.keys(part),
@@ -225,16 +227,6 @@ def _batch(
             targets[number] = train.view(number)._replace(picture=torch.zeros(0))
     batch = stack([targets[number] for number in numbers])
     return Example(*(part.to(device) for part in batch)), kept.read(numbers, device)
-
-
-def _what_features_depend_on(config: PredictorConfig) -> dict[str, Any]:
-    """The part of a config that decides which features are kept, so that runs can share them."""
-    named = {"backbone": config.backbone, "strides": config.strides, "camera": config.camera}
-    # The fcn and deeplab heads read the same maps.
-    kind = {"fcn": "deep", "deeplab": "deep", "last": "deep"}.get(config.head, config.head)
-    if config.backbone.startswith("lraspp") and config.head == "last":
-        kind = "last"
-    return {**named, "kind": kind, "pool": config.pool if config.head == "linear" else None}
 
 
 def _fabric(device: torch.device) -> Fabric:

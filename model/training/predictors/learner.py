@@ -22,7 +22,7 @@ class NetworkWithLoss(nn.Module):
     def __init__(self, network: MotionPredictor, settings: PredictorTraining) -> None:
         super().__init__()
         self.network = network
-        self.is_mixture = settings.config.hypotheses > 1
+        self.is_mixture = network.hypotheses > 1
         self.size = settings.size
         self.weights = PredictorLossWeights(nearest=settings.nearest, direction=settings.direction)
 
@@ -83,13 +83,12 @@ class PredictorLearner:
 
     def _set_up(self) -> None:
         """Choose what learns: the head alone, or all weights. Begins the optimizer anew."""
-        given = "given" if self.settings.config.head == "last" else None
+        published = self.network.is_published
         for name, value in self.network.named_parameters():
-            is_given = name.startswith("backbone.") or (given is not None and _is_given(name))
-            value.requires_grad_(not (self.is_frozen and is_given))
+            value.requires_grad_(not (self.is_frozen and published(name)))
         learning = [(n, p) for n, p in self.network.named_parameters() if p.requires_grad]
-        backbone = [p for n, p in learning if n.startswith("backbone.") or _is_given(n)]
-        head = [p for n, p in learning if not (n.startswith("backbone.") or _is_given(n))]
+        backbone = [p for n, p in learning if published(n)]
+        head = [p for n, p in learning if not published(n)]
         groups = [dict[str, Any](params=head, share=1.0)]
         if backbone:
             groups.append(dict[str, Any](params=backbone, share=self.settings.backbone_rate))
@@ -157,8 +156,3 @@ class PredictorLearner:
             setattr(self, name, value)
         self._set_up()
         self.optimizer.load_state_dict(state["optimizer"])
-
-
-def _is_given(name: str) -> bool:
-    """Whether a weight of a `last` head came with torchvision's classifier."""
-    return name.startswith(("head.given.", "head.cbr.", "head.scale."))

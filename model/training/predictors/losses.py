@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from model.prediction.mixture import Mixture
-from model.prediction.network import PIXELS, Answer
+from model.prediction.network import Answer
+from model.prediction.outputs import PIXELS
 from model.training.predictors.examples import Example
 
 _MOVING = 0.5

@@ -23,7 +23,7 @@ from model.core.progress import (
     raise_if_stopped,
 )
 from model.evaluation.predictors.run import evaluate_predictors
-from model.prediction.config import HEADS
+from model.prediction.heads import HEADS
 from model.prediction.predictor import Predictor
 from model.training.predictors.fit import WEIGHTS, fit_predictor
 from model.training.predictors.settings import PredictorTraining

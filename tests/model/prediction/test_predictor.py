@@ -25,8 +25,8 @@ from model.motion.prediction import Prediction
 from model.motion.tracks import Tracks
 from model.overlay.arrows import class_colours, draw_classes
 from model.prediction import pretrained as published
-from model.prediction.config import BACKBONES, HEADS, unpooled_weights
-from model.prediction.heads import sample, with_coordinates
+from model.prediction.backbones import BACKBONES
+from model.prediction.heads import HEADS, sample, unpooled_weights, with_coordinates
 from model.prediction.mixture import Mixture
 from model.prediction.network import MotionPredictor, build_predictor, normalise
 from model.prediction.predictor import Predictor, predict_file
@@ -388,7 +388,7 @@ def test_strides_are_a_property_of_the_registered_file(tmp_path, monkeypatch):
     body = {"conv1.weight": torch.zeros(2)}
     torch.save(body, tmp_path / "any-name.pth")
     sha256 = hashlib.sha256((tmp_path / "any-name.pth").read_bytes()).hexdigest()
-    entry = published.published_entry(published.IMAGENET["fcn_resnet50"])
+    entry = published.published_entry(BACKBONES["fcn_resnet50"].imagenet)
     registered = dataclasses.replace(entry, sha256=sha256, architecture={"strides": "v1"})
     assert initial_weights(str(tmp_path / "any-name.pth"), "fcn_resnet50").strides == "v1.5"
     monkeypatch.setattr(published, "entry_of_file", lambda path: registered)
@@ -426,20 +426,20 @@ def serve(site: str, folder: Path, network: torch.nn.Module) -> WeightsEntry:
     sha256 = hashlib.sha256((folder / "any.pth").read_bytes()).hexdigest()
     name = f"network-{sha256[:8]}.pth"
     (folder / "any.pth").rename(folder / name)
-    entry = published.published_entry(published.SEGMENTATION[SMALL])
+    entry = published.published_entry(BACKBONES[SMALL].segmentation)
     return dataclasses.replace(entry, file=name, sha256=sha256[:8], url=f"{site}/{name}")
 
 
 def test_published_weights_are_described_by_torchvisions_enums():
-    entry = published.published_entry(published.SEGMENTATION["fcn_resnet50"])
+    entry = published.published_entry(BACKBONES["fcn_resnet50"].segmentation)
     assert entry.url == "https://download.pytorch.org/models/fcn_resnet50_coco-1167a1af.pth"
     assert (entry.sha256, entry.kind) == ("1167a1af", "segmentation")
-    assert published.published_entry(published.IMAGENET["fcn_resnet50"]).kind == "backbone"
+    assert published.published_entry(BACKBONES["fcn_resnet50"].imagenet).kind == "backbone"
     assert tuple(_torchvisions_classes()) == CLASSES
 
 
 def _torchvisions_classes() -> list[str]:
-    names = published.SEGMENTATION["fcn_resnet50"].meta["categories"]
+    names = BACKBONES["fcn_resnet50"].segmentation.meta["categories"]
     return ["background" if name == "__background__" else name for name in names]
 
 

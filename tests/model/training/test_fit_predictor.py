@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from model.commands.train_predictor import command
 from model.core.errors import BadInput
 from model.core.progress import ignore_progress, never_stop
-from model.prediction.config import HEADS, PredictorConfig
+from model.prediction.config import PredictorConfig
+from model.prediction.heads import HEADS, Head, HeadKind, HeadParts, sample
 from model.prediction.mixture import Mixture
 from model.prediction.network import Answer, MotionPredictor
+from model.prediction.outputs import MixtureOutput, PlainOutput
 from model.prediction.predictor import Predictor
 from model.synthetic.stills.cues import StillCueSettings, write_still_cues
 from model.training.predictors.data import PredictorSet, chosen
@@ -37,7 +39,7 @@ from model.training.predictors.examples import (
 from model.training.predictors.fit import fit_predictor
 from model.training.predictors.losses import PredictorLossWeights, predictor_losses
 from model.training.predictors.settings import PredictorTraining
-from model.training.predictors.study import StudyRun, answer, markdown, run_study
+from model.training.predictors.study import StudyRun, answer, markdown, run_study, with_head
 from model.training.predictors.validation import coverage, fit_spread
 
 BACKBONE = "lraspp_mobilenet_v3_large"
@@ -236,6 +238,33 @@ def test_each_head_trains_for_a_step_and_is_used(data, tmp_path, head):
     assert predictor.predict(np.zeros((64, 96, 3), np.uint8)).points.shape == (8, 16, 2)
     with (tmp_path / "runs.csv").open(newline="") as file:
         assert next(csv.DictReader(file))["head"] == head
+
+
+class NearestHead(Head):
+    """Reads the deepest features at each point, without more layers."""
+
+    def __init__(self, parts: HeadParts) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(parts.levels[-1].channels, parts.outputs)
+
+    def forward(self, features, points):
+        return self.layer(sample(features[0], points))
+
+
+@pytest.mark.parametrize("output", [PlainOutput, MixtureOutput])
+def test_a_new_head_is_one_entry(data, tmp_path, monkeypatch, output):
+    """It trains frozen and thawed, is studied, and predicts."""
+    monkeypatch.setitem(HEADS, "nearest", HeadKind(NearestHead, output))
+    fit(tmp_path / "run", small(data, "nearest", frozen=0.5))
+    predictor = Predictor.load(tmp_path / "run" / "weights.safetensors", "cpu")
+    prediction = predictor.predict_all(np.zeros((64, 96, 3), np.uint8))
+    assert len(prediction.hypotheses) == (3 if output is MixtureOutput else 1)
+    assert with_head(small(data), "nearest").config.head == "nearest"
+
+
+def test_a_head_that_does_not_exist_is_refused_before_the_work(data, tmp_path):
+    with pytest.raises(BadInput, match="There is no head “tail”; choose one of last, fcn"):
+        fit(tmp_path, small(data, "tail", start_from="imagenet"))
 
 
 @pytest.mark.parametrize("head", HEADS)
