@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from model.evaluation.annotations import AnnotatedClip, read_annotated
 from model.motion.grid import WORKING_SIZE, rescale_points
 from model.tracking.pips.network import Pips
+from model.tracking.pips.release import read_weights
 from model.tracking.pips.sizes import find_size
 from model.tracking.pips.tracker import resize
-from model.tracking.pips.visibility import split_weights
-from model.weights.checkpoints import read_state_dict
 
 ITERATIONS = 6
 THRESHOLDS = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -67,6 +66,6 @@ def report(network: Pips, clips: list[AnnotatedClip]) -> None:
 if __name__ == "__main__":
     _, size, weights, folder, *most = sys.argv
     report(
-        Pips.from_state_dict(split_weights(read_state_dict(Path(weights)))[0], config=find_size(size)),
+        Pips.from_state_dict(read_weights(weights), config=find_size(size)),
         read_annotated(Path(folder))[: int(most[0]) if most else None],
     )

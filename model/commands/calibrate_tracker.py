@@ -1,4 +1,4 @@
-"""`python -m model calibrate-tracker`: teach trained weights to weigh what refinement sees."""
+"""`python -m model calibrate-tracker`: fit the visibility rule of trained weights."""
 
 from pathlib import Path
 
@@ -37,12 +37,12 @@ def command(
     textures: Path | None,
     cutouts: Path | None,
 ) -> None:
-    """Fit how visibility is told, and write WEIGHTS with the result to --out."""
+    """Fit the rule that tells whether a point is visible, and write WEIGHTS with it to --out."""
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.training.trackers.calibrate import calibrate_tracker
 
     with progress_bar("clips") as report:
-        fitted = calibrate_tracker(
+        rule = calibrate_tracker(
             weights,
             out,
             clips=clips,
@@ -52,6 +52,5 @@ def command(
             cutouts=cutouts,
             progress=report,
         )
-    assert fitted.refinement is not None
-    click.echo(f"Visibility without companions: {fitted.refinement.visibility}")
+    click.echo(f"Visibility rule: {rule}")
     click.echo(f"Wrote {out}")

@@ -18,11 +18,8 @@ from torch import Tensor
 
 from model.core.errors import BadInput
 from model.tracking.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
-from model.tracking.pips.correlation import sample
-from model.tracking.pips.finish import UNTOUCHED, ChunkAnswer, Finishing, finish
-from model.tracking.pips.network import Pips
-from model.tracking.pips.refinement import RefinementSettings, grey_image
-from model.tracking.pips.support import SupportSettings, support_points
+from model.tracking.pips.network import Pips, PipsOutput
+from model.tracking.pips.refinement import RefinementSettings, grey_image, probabilities, refine, seen_logit
 from model.tracking.pips.work import PipsWork
 
 EARLIEST_START = 2
@@ -223,7 +220,7 @@ def follow(
     report: Report,
     keep: KeepPartial = keep_nothing,
     state: State | None = None,
-    finishing: Finishing = UNTOUCHED,
+    refinement: RefinementSettings | None = None,
 ) -> Trajectories:
     """Follow points through a clip.
 
@@ -233,14 +230,14 @@ def follow(
         chunk; what it raises ends the work.
     keep: called after each chunk but the last; see `Engine.follow`.
     state: to go on from, as in a `Partial` that `keep` was given.
-    finishing: what is made of the network's answer for each chunk; by default nothing.
+    refinement: of the network's answer for each chunk; None leaves the answer as it is.
     Returns positions in pixels of the given frames, probabilities of being visible, and handovers: the frames
     in which a later chunk took a point over. A clip of up to 8 frames is one chunk. Raises BadInput when the
     weights give numbers that are not finite.
     """
     length = network.config.frames
     paths = _Paths.begin(queries) if state is None else _Paths.restore(state)
-    encoded = _Window(network, frames, int(paths.current.min()), finishing.refinement)
+    encoded = _Window(network, frames, int(paths.current.min()), refinement)
     count = len(queries)
     work = PipsWork.of(asdict(network.config), iterations)
 
@@ -265,32 +262,17 @@ def follow(
         if start > 0 and real == 1:  # taken up again where the last point had reached the last frame
             return paths.trajectories()
         chunk += chunk[-1:] * (length - real)
-        size = _size(chunk[0], network.config.stride)
-        asked = _with_support(paths.position[chosen], start, size, finishing.support, length)
-        features = torch.stack([frame.features for frame in chunk])
+        positions = paths.position[chosen]
         output = network.track_features(
-            features,
-            torch.from_numpy(asked),
+            torch.stack([frame.features for frame in chunk]),
+            torch.from_numpy(positions),
             iterations,
-            None if paths.feature is None else _with_own(paths.feature, chosen, features[0], asked, network),
+            None if paths.feature is None else paths.feature[torch.from_numpy(chosen)],
             progress.on_batch,
         )
         if paths.feature is None:
-            paths.feature = output.feature[: len(chosen)]
-        answer = ChunkAnswer(
-            asked,
-            output.trajectories[-1].cpu().numpy(),
-            output.visibility_logits.double().cpu().numpy(),
-            [frame.image for frame in chunk if frame.image is not None],
-            size,
-            len(chosen),
-        )
-        if not (np.isfinite(answer.points).all() and np.isfinite(answer.logits).all()):
-            raise BadInput(
-                "PIPs computed positions that are not finite numbers, so its weights are damaged or diverged "
-                "in training; use others."
-            )
-        tracked, visible = finish(answer, finishing)
+            paths.feature = output.feature
+        tracked, visible = _answer(output, positions, chunk, refinement)
         paths.add_chunk(start, chosen, tracked[:real], visible[:real])
         if is_whole_clip:
             return paths.trajectories()
@@ -300,36 +282,28 @@ def follow(
         keep(paths.partial)
 
 
-def _with_support(
-    positions: NDArray[np.float32],
-    start: int,
-    size: tuple[int, int],
-    support: SupportSettings | None,
-    length: int,
-) -> NDArray[np.float32]:
-    """Append the support points of a chunk to its queries.
-
-    Points that were always seen go on from every (S - 1)th frame. Chunks that begin between those are of
-    points that were lost for a while; most hold few, and support for each would cost more than they do.
-    """
-    if support is None or start % (length - 1):
-        return positions
-    return np.concatenate([positions, support_points(size, support)])
-
-
-def _size(frame: EncodedFrame, stride: int) -> tuple[int, int]:
-    """Return a frame's (height, width); without its image, of the part that the features cover."""
-    if frame.image is not None:
-        return frame.image.shape[0], frame.image.shape[1]
-    return frame.features.shape[-2] * stride, frame.features.shape[-1] * stride
-
-
-def _with_own(
-    known: Tensor, chosen: NDArray[np.intp], first: Tensor, queries: NDArray[np.float32], network: Pips
-) -> Tensor:
-    """Return the chosen points' appearance in the clip's first frame, and the others' in the chunk's."""
-    own = torch.from_numpy(queries[len(chosen) :]).to(network.device)
-    return torch.cat([known[torch.from_numpy(chosen)], sample(first, own / network.config.stride)])
+def _answer(
+    output: PipsOutput,
+    queries: NDArray[np.float32],
+    chunk: Sequence[EncodedFrame],
+    refinement: RefinementSettings | None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return a chunk's positions, float32 `[S, n, 2]`, and visibility, float32 `[S, n]` in [0, 1]."""
+    points = output.trajectories[-1].cpu().numpy()
+    logits = output.visibility_logits.double().cpu().numpy()
+    if not (np.isfinite(points).all() and np.isfinite(logits).all()):
+        raise BadInput(
+            "PIPs computed positions that are not finite numbers, so its weights are damaged or diverged "
+            "in training; use others."
+        )
+    if refinement is None:
+        return points, probabilities(logits)
+    images = [frame.image for frame in chunk if frame.image is not None]
+    refined = refine(images, queries, points, logits < 0, refinement)
+    if refinement.visibility is not None:
+        height, width = images[0].shape
+        logits = seen_logit(logits, refined, (height, width), refinement.visibility)
+    return refined.points, probabilities(logits)
 
 
 def next_start(visible: NDArray[np.float32]) -> NDArray[np.int64]:

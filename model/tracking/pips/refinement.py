@@ -35,7 +35,7 @@ class RefinementSettings:
     least_correlation: with the first frame's patch, for an aligned position to be taken;
     least_correlation_hidden: the same where the network holds the point for hidden.
     preference: how much more correlation the Lucas-Kanade proposal needs than the network's.
-    visibility: weights of what tells whether a point is visible, see `seen_logit`; None: the network's word.
+    visibility: the weights of `seen_logit`, which then tells visibility; None: the network's logit does.
     """
 
     radius: int = 10
@@ -104,25 +104,35 @@ def refine(
 def seen_logit(
     logits: NDArray[np.float64], refined: Refined, size: tuple[int, int], weights: tuple[float, ...]
 ) -> NDArray[np.float64]:
-    """Weigh what tells whether a point is visible: float64 `[S, N]`, above 0 for visible.
-
-    logits: float64 `[S, N]`, the network's. size: (height, width) of the images.
-    weights: of 1, the logit (limited to ±8), the correlation (not below 0), their product, and of lying in
-        the image; fitted by logistic regression (`model.training.trackers.fit_visibility`).
-    """
-    weighed: NDArray[np.float64] = visibility_evidence(logits, refined, size) @ np.asarray(weights)
+    """Return the logit of being visible, float64 `[S, N]`: `visibility_features` times `weights`."""
+    weighed: NDArray[np.float64] = visibility_features(logits, refined, size) @ np.asarray(weights)
     return weighed
 
 
-def visibility_evidence(
+def visibility_features(
     logits: NDArray[np.float64], refined: Refined, size: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Return what `seen_logit` weighs: float64 `[S, N, 5]`."""
+    """Return the five numbers that `seen_logit` weighs, float64 `[S, N, 5]`.
+
+    They are 1, l, c, l * c and i, where l is the network's logit clipped to ±8, c the correlation with the
+    first frame's patch clipped to 0..1, and i whether the point lies in the image (0 or 1).
+    logits: float64 `[S, N]`, the network's. size: (height, width) of the images.
+    """
     x, y = refined.points[..., 0], refined.points[..., 1]
     inside = (x >= 0) & (y >= 0) & (x <= size[1] - 1) & (y <= size[0] - 1)
     logit = logits.clip(-8, 8)
     correlation = refined.correlation.astype(np.float64).clip(0, 1)
     return np.stack([np.ones_like(logit), logit, correlation, logit * correlation, inside], axis=-1)
+
+
+def probabilities(logits: NDArray[np.float64] | Tensor) -> NDArray[np.float32]:
+    """Return the sigmoid of logits as float32.
+
+    It is taken in float64: torch's float32 sigmoid rounds the last few elements of an array differently, so
+    that a point's bits would depend on how many points there are.
+    """
+    result: NDArray[np.float32] = torch.sigmoid(torch.as_tensor(logits).double()).float().cpu().numpy()
+    return result
 
 
 def _follow(

@@ -3,18 +3,22 @@
 import json
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+import cattrs
+from torch import Tensor
 
 from model.core.errors import BadInput
 from model.motion.grid import WORKING_SIZE
 from model.tracking.pips.network import LEVELS, PipsConfig
 from model.tracking.pips.refinement import RefinementSettings
-from model.tracking.pips.support import SupportSettings
+from model.weights.checkpoints import read_state_dict
 from model.weights.metadata import read_metadata
 
 METADATA_KEY = "stillmotion-pips"
+
+_CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 
 
 @dataclass(frozen=True)
@@ -23,15 +27,14 @@ class PipsUse:
 
     iterations: of the network. resize: "fixed" brings every frame to 360×640, whatever its shape; "area"
     keeps the shape and reduces larger frames to as many pixels as 360×640 has; smaller ones stay as they are.
-    antialias: smooth what is made smaller. refinement, support: see `model.tracking.pips.refinement` and
-    `model.tracking.pips.support`; None leaves it out.
+    antialias: smooth what is made smaller. refinement: see `model.tracking.pips.refinement`; None leaves it
+    out.
     """
 
     iterations: int = 6
     resize: Literal["fixed", "area"] = "fixed"
     antialias: bool = False
     refinement: RefinementSettings | None = None
-    support: SupportSettings | None = None
 
     def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the (height, width) at which frames of a size are tracked."""
@@ -58,28 +61,28 @@ class PipsRelease:
 def read_release(path: str | os.PathLike[str]) -> PipsRelease:
     """Read what a file of weights says of itself; one that says nothing is taken for the authors'.
 
-    Raises BadInput when it says what this version does not understand.
+    Settings named `support` are ignored: files from before 2027 have them, for support points, which were
+    given up because they pull points of moving objects to the background (docs/decisions/0009-support.md).
+    Raises BadInput when the file says what this version does not understand.
     """
     text = read_metadata(path).get(METADATA_KEY)
     if text is None:
         return PipsRelease()
     try:
         said = json.loads(text)
-        use = dict(said["use"])
-        for name, kind in (("refinement", RefinementSettings), ("support", SupportSettings)):
-            if use.get(name) is not None:
-                use[name] = _made(kind, use[name])
-        return PipsRelease(_made(PipsConfig, said["config"]), _made(PipsUse, use))
-    except (ValueError, KeyError, TypeError) as error:
+        said["use"].pop("support", None)
+        return _CONVERTER.structure({"config": said["config"], "use": said["use"]}, PipsRelease)
+    except (ValueError, KeyError, TypeError, AttributeError, cattrs.BaseValidationError) as error:
         raise BadInput(
             f"{os.path.basename(path)} describes its network in a way that this version does not "
             "understand; use a newer version of Stillmotion, or other weights."
         ) from error
 
 
-def _made(kind: Any, values: Mapping[str, Any]) -> Any:
-    """Make a frozen dataclass of JSON values; unknown names are a TypeError."""
-    unknown = values.keys() - {known.name for known in fields(kind)}
-    if unknown:
-        raise TypeError(f"unknown settings: {sorted(unknown)}")
-    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Read the network's tensors; see `read_state_dict`.
+
+    Tensors named `visibility.*` are left out: they belong to a network that weighed support points.
+    """
+    tensors = read_state_dict(path)
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith("visibility.")}

@@ -14,33 +14,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.core.devices import find_device, find_precision
-from model.core.errors import BadInput
 from model.core.progress import Progress, ReportProgress, ShouldStop, ignore_progress, raise_if_stopped
 from model.motion.grid import WORKING_SIZE, rescale_points
 from model.motion.tracks import Method
 from model.tracking.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
 from model.tracking.pips import chain
 from model.tracking.pips.chain import EncodedFrame
-from model.tracking.pips.evidence import COUNT
-from model.tracking.pips.finish import Finishing
 from model.tracking.pips.network import Pips
-from model.tracking.pips.release import PipsUse, read_release
-from model.tracking.pips.visibility import VisibilityNetwork, split_weights
-from model.weights.checkpoints import read_state_dict
+from model.tracking.pips.release import PipsUse, read_release, read_weights
 from model.weights.registry import file_sha256, find_weights, weights_file
 
 
 @dataclass(frozen=True)
 class PipsEngine:
-    """PIPs with its weights, on a device; `use` says how frames go in and what is made of the answers.
-
-    visibility: where the weights have one, see `model.tracking.pips.finish`.
-    """
+    """PIPs with its weights, on a device; `use` says how frames go in and what is made of the answers."""
 
     network: Pips
     weights_sha256: str
     use: PipsUse = field(default_factory=PipsUse)
-    visibility: VisibilityNetwork | None = None
 
     @classmethod
     def load(cls, name_or_path: str, device: str = "auto", precision: str = "auto") -> "PipsEngine":
@@ -54,15 +45,9 @@ class PipsEngine:
         found = find_weights(name_or_path)
         path = found if isinstance(found, Path) else weights_file(found)
         release = read_release(path)
-        weights, visibility = split_weights(read_state_dict(path))
-        if visibility is not None and visibility.inputs != COUNT:
-            raise BadInput(
-                f"{path.name} weighs {visibility.inputs} numbers for visibility, but this Stillmotion knows "
-                f"{COUNT}; calibrate it again, or use another version of Stillmotion."
-            )
-        network = Pips.from_state_dict(weights, config=release.config)
+        network = Pips.from_state_dict(read_weights(path), config=release.config)
         ready = network.with_precision(chosen_precision).to(place)
-        return cls(ready, file_sha256(path), release.use, visibility)
+        return cls(ready, file_sha256(path), release.use)
 
     @property
     def method(self) -> Method:
@@ -156,7 +141,7 @@ class PipsEngine:
             report,
             lambda partial: keep(lambda: original_partial(partial)),
             state,
-            Finishing(self.use.refinement, self.use.support, self.visibility),
+            self.use.refinement,
         )
         return original(followed)
 

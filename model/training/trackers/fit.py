@@ -20,16 +20,15 @@ from model.synthetic.clips.scene import SyntheticSettings
 from model.synthetic.clips.textures import TextureBank, load_bank
 from model.tracking.pips.network import Pips
 from model.tracking.pips.refinement import RefinementSettings
-from model.tracking.pips.release import PipsRelease, PipsUse
+from model.tracking.pips.release import PipsRelease, PipsUse, read_weights
 from model.tracking.pips.sizes import find_size
-from model.tracking.pips.visibility import split_weights
 from model.training.log import TrainingLog
 from model.training.plot import write_plot
 from model.training.schedule import Schedule
 from model.training.trackers.losses import Losses, LossWeights, tracker_losses
 from model.training.trackers.pips_forward import autocast, forward
 from model.training.trackers.validation import ValidationScore, validate
-from model.weights.checkpoints import read_state_dict, write_state_dict
+from model.weights.checkpoints import write_state_dict
 
 CHECKPOINT, WEIGHTS, LOG, PLOT = "checkpoint.pt", "weights.safetensors", "log.csv", "log.html"
 VALIDATION_SEED = 2_000_000_000
@@ -101,7 +100,7 @@ class _Learner:
         torch.manual_seed(settings.seed)
         network = Pips(find_size(settings.size))
         if settings.start_from is not None:
-            weights, _ = split_weights(read_state_dict(settings.start_from))
+            weights = read_weights(settings.start_from)
             network = Pips.from_state_dict(weights, config=network.config).requires_grad_(True)
         self.settings = settings
         self.schedule = Schedule(settings.minutes, settings.steps, settings.learning_rate)

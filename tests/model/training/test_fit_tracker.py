@@ -3,7 +3,6 @@
 import csv
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -16,14 +15,13 @@ from model.synthetic.clips.batches import SyntheticClips, synthesize
 from model.synthetic.clips.scene import SyntheticSettings
 from model.synthetic.clips.textures import TextureBank, procedural_bank
 from model.tracking.pips import sizes
-from model.tracking.pips.evidence import COUNT
 from model.tracking.pips.network import Pips, PipsConfig
+from model.tracking.pips.refinement import RefinementSettings
 from model.tracking.pips.release import read_release
 from model.tracking.pips.tracker import PipsEngine
 from model.training.schedule import Schedule
-from model.training.trackers.calibrate import calibrate_tracker
+from model.training.trackers.calibrate import calibrate_tracker, logistic_regression
 from model.training.trackers.fit import TrackerTraining, fit_tracker
-from model.training.trackers.fit_visibility import fit_network, logistic_regression
 from model.training.trackers.losses import LossWeights, tracker_losses
 from model.training.trackers.pips_forward import TrainingOutput, forward
 
@@ -156,27 +154,18 @@ def test_weights_are_exported_calibrated_and_say_what_they_are(tmp_path) -> None
     fit(tmp_path / "run", replace(SETTINGS, steps=1))
     weights, out = tmp_path / "run" / "weights.safetensors", tmp_path / "released.safetensors"
     assert read_release(weights).config == TINY
-    fitted = calibrate_tracker(
+    rule = calibrate_tracker(
         weights, out, clips=4, iterations=2, seed=0, textures=None, cutouts=None, progress=ignore_progress
     )
     release = read_release(out)
     assert release.config == TINY
     assert release.use.iterations == 2
-    assert (release.use.refinement, release.use.support) == (fitted.refinement, fitted.support)
-    assert len(fitted.refinement.visibility) == 5
+    assert release.use.refinement == RefinementSettings(visibility=rule)
+    assert len(rule) == 5
     before, after = (safetensors.torch.load_file(path) for path in (weights, out))
+    assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    engine = PipsEngine.load(str(out), "cpu")
-    evidence = np.random.default_rng(0).normal(size=(3, COUNT))
-    assert np.array_equal(engine.visibility.logits(evidence), fitted.visibility.logits(evidence))
-
-    name = "visibility.0.weight"
-    with safetensors.safe_open(out, "pt") as file:
-        metadata = file.metadata()
-    other = tmp_path / "other.safetensors"
-    safetensors.torch.save_file({**after, name: after[name][:7].contiguous()}, other, metadata)
-    with pytest.raises(BadInput, match="weighs 7 numbers for visibility"):
-        PipsEngine.load(str(other), "cpu")
+    assert PipsEngine.load(str(out), "cpu").use == release.use
 
 
 @pytest.mark.usefixtures("_tiny_size")
@@ -191,17 +180,6 @@ def test_nothing_is_overwritten_or_begun_by_mistake(tmp_path) -> None:
         fit(tmp_path / "old")
     with pytest.raises(BadInput, match="no size “huge”"):
         fit(tmp_path / "new", replace(SETTINGS, size="huge"))
-
-
-def test_a_network_for_visibility_learns_what_no_line_tells() -> None:
-    """Visible where two coordinates have the same sign, which are given with other middles and spreads."""
-    dice = np.random.default_rng(0)
-    values = dice.normal(size=(6000, 2))
-    visible = values.prod(axis=1) > 0
-    network = fit_network(values * [3.0, 0.2] + [10.0, -1.0], visible)
-    others = dice.normal(size=(2000, 2))
-    told = network.logits(others * [3.0, 0.2] + [10.0, -1.0]) > 0
-    assert (told == (others.prod(axis=1) > 0)).mean() > 0.95
 
 
 def test_logistic_regression_finds_the_fair_threshold() -> None:

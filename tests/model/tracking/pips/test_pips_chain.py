@@ -11,8 +11,8 @@ from torch import Tensor
 from model.core.errors import BadInput
 from model.tracking.engine import Partial
 from model.tracking.pips import chain
-from model.tracking.pips.finish import probabilities
 from model.tracking.pips.network import Pips
+from model.tracking.pips.refinement import probabilities
 
 
 def authors_way(network: Pips, frames: Tensor, query: Tensor) -> tuple[np.ndarray, list[int]]:

@@ -13,11 +13,9 @@ from model.core.errors import BadInput
 from model.motion.grid import WORKING_SIZE
 from model.tracking.pips import chain
 from model.tracking.pips.alignment import Templates, Window
-from model.tracking.pips.finish import Finishing
 from model.tracking.pips.network import Pips, PipsConfig
 from model.tracking.pips.refinement import RefinementSettings, grey_image, refine, seen_logit
 from model.tracking.pips.release import PipsRelease, PipsUse, read_release
-from model.tracking.pips.support import SupportSettings
 from model.tracking.tracker import Tracker
 
 SETTINGS = RefinementSettings()
@@ -178,7 +176,7 @@ def test_a_refined_chain_does_not_depend_on_the_other_points_either(tiny_network
     queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(0)) * 80 + 10
     use = RefinementSettings(visibility=(0.0, 0.3, 3.0, 0.0, 0.0))
     whole, part, plain = (
-        chain.follow(tiny_network, iter(frames), chosen, 2, lambda *_: None, finishing=Finishing(how))
+        chain.follow(tiny_network, iter(frames), chosen, 2, lambda *_: None, refinement=how)
         for chosen, how in ((queries, use), (queries[[4, 1]], use), (queries, None))
     )
     assert (part.points == whole.points[:, [4, 1]]).all()
@@ -189,9 +187,7 @@ def test_a_refined_chain_does_not_depend_on_the_other_points_either(tiny_network
 def test_weights_say_how_they_are_used(tmp_path, tiny_network: Pips):
     release = PipsRelease(
         PipsConfig(channels=16, width=32, depth=2),
-        PipsUse(
-            3, "area", True, RefinementSettings(visibility=(1.0, 2.0, 3.0, 4.0, 5.0)), SupportSettings(rows=3)
-        ),
+        PipsUse(3, "area", True, RefinementSettings(visibility=(1.0, 2.0, 3.0, 4.0, 5.0))),
     )
     path = tmp_path / "small.safetensors"
     safetensors.torch.save_file(tiny_network.state_dict(), path, release.to_metadata())
@@ -201,9 +197,28 @@ def test_weights_say_how_they_are_used(tmp_path, tiny_network: Pips):
     tracks = tracker.track(frames, np.array([[30.0, 30.0]], np.float32))
     assert tracks.method.settings["iterations"] == 3
     assert tracks.method.settings["refinement"]["radius"] == 10
-    assert tracks.method.settings["support"]["rows"] == 3
     assert np.abs(tracks.points - (30, 30)).max() < 0.2  # nothing moves, and refinement sees that
     json.dumps(asdict(release))
+
+
+def test_weights_with_support_points_and_a_visibility_network_load_without_them(tmp_path, tiny_network: Pips):
+    """As `calibrate-tracker` wrote them in November 2026."""
+    release = PipsRelease(
+        PipsConfig(channels=16, width=32, depth=2), PipsUse(refinement=RefinementSettings(radius=8))
+    )
+    said = {**asdict(release), "use": {**asdict(release.use), "support": {"rows": 12, "likeness": 2.0}}}
+    tensors = {**tiny_network.state_dict(), "visibility.0.weight": torch.ones(18, 1)}
+    path, plain = tmp_path / "old.safetensors", tmp_path / "new.safetensors"
+    safetensors.torch.save_file(tensors, path, {"stillmotion-pips": json.dumps(said)})
+    safetensors.torch.save_file(tiny_network.state_dict(), plain, release.to_metadata())
+    assert read_release(path) == release
+    frames = np.stack([np.repeat(textured(60, 90, seed)[..., None], 3, axis=2) for seed in range(3)])
+    old, new = (
+        Tracker.load(name, device="cpu").track(frames, np.array([[30.0, 30.0]], np.float32))
+        for name in (path, plain)
+    )
+    assert (old.points == new.points).all()
+    assert (old.visibility == new.visibility).all()
 
 
 def test_weights_without_a_word_are_the_authors(tmp_path, pseudo_state_dict):
