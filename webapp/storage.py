@@ -12,6 +12,7 @@ from typing import IO, Any, cast
 import fsspec
 
 from model.core.errors import BadInput
+from model.core.files import atomic_path
 
 
 class Storage:
@@ -48,19 +49,13 @@ class Storage:
         target = Path(self._path(key))
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.replace(source, target)
+            source.replace(target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
             # The storage is on another disk than the temporary folder.
-            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as copy:
-                try:
-                    with source.open("rb") as file:
-                        shutil.copyfileobj(file, copy, 1 << 20)
-                    copy.flush()
-                    os.replace(copy.name, target)
-                finally:
-                    Path(copy.name).unlink(missing_ok=True)
+            with atomic_path(target) as copy:
+                shutil.copyfile(source, copy)
             source.unlink()
 
     def write(self, key: str, content: bytes) -> None:

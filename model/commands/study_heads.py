@@ -1,6 +1,5 @@
 """`python -m model study-heads`: which layers of a segmentation network to replace."""
 
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import click
 from model.commands.console import progress_bar
 from model.commands.partial import stop_on_interrupt
 from model.core.errors import BadInput
+from model.core.files import write_whole
 
 
 @click.command("study-heads")
@@ -92,10 +92,7 @@ def command(
             should_stop=should_stop,
         )
     target = page or out / "study.md"
-    temporary = target.with_name(f".{target.name}.part")
     given = [part for part in sys.argv[1:] if part]
-    temporary.write_text(
-        markdown(runs, base, f"python -m model {shlex.join(given)}", machine) + "\n", encoding="utf-8"
-    )
-    os.replace(temporary, target)
-    click.echo(target.read_text(encoding="utf-8"))
+    page_text = markdown(runs, base, f"python -m model {shlex.join(given)}", machine) + "\n"
+    write_whole(target, page_text.encode())
+    click.echo(page_text)

@@ -11,6 +11,7 @@ import click
 
 from model.commands.console import progress_bar
 from model.core.errors import BadInput
+from model.core.files import atomic_path
 
 
 @click.command("train-predictor")
@@ -162,12 +163,10 @@ def _write_table(target: Path, parts: list[Path]) -> None:
                 rows += list(csv.DictReader(file))
     if not rows:
         return
-    temporary = target.with_name(f".{target.name}.part")
-    with temporary.open("w", newline="") as file:
+    with atomic_path(target) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(temporary, target)
     errors = [float(row["epe_moving"]) for row in rows]
     mean = sum(errors) / len(errors)
     spread = (sum((error - mean) ** 2 for error in errors) / max(1, len(errors) - 1)) ** 0.5

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from model.core.errors import BadInput
+from model.core.files import atomic_path
 from model.core.remote import open_files, reaching
 
 TEMPORARY_PREFIX = ".writing-"
@@ -125,15 +126,8 @@ class DataFolder:
                 return
             target = Path(self.path(name))
             target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f"{_our_prefix()}{os.getpid()}-")
-            os.close(handle)
-            try:
-                yield Path(temporary)
-                _bring_to_disk(temporary)
-                os.chmod(temporary, 0o644)  # mkstemp makes it private
-                os.replace(temporary, target)
-            finally:
-                Path(temporary).unlink(missing_ok=True)
+            with atomic_path(target, prefix=f"{_our_prefix()}{os.getpid()}-", durable=True) as temporary:
+                yield temporary
 
     def _upload(self, path: Path, name: str) -> None:
         try:
@@ -178,9 +172,3 @@ class DataFolder:
 def _our_prefix() -> str:
     """What this machine's temporary files begin with: other machines may write to the same folder."""
     return f"{TEMPORARY_PREFIX}{socket.gethostname()}-"
-
-
-def _bring_to_disk(path: str) -> None:
-    """Have the system write a file out: after a power cut a renamed file must not be empty."""
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from model.core.arrays import read_arrays
 from model.core.errors import BadInput
+from model.core.files import atomic_path
 
 FORMAT_VERSION = 1
 
@@ -129,18 +129,8 @@ class Tracks:
                 "settings": dict(self.method.settings),
             },
         }
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(
-                    file,
-                    header=np.array(json.dumps(header, sort_keys=True)),
-                    **arrays,
-                )
-            os.chmod(temporary, 0o644)  # mkstemp makes it private
-            os.replace(temporary, target)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        with atomic_path(target) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, header=np.array(json.dumps(header, sort_keys=True)), **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Tracks":

@@ -1,6 +1,5 @@
 """Predicted motion drawn on its image, and classes drawn over theirs, as pictures."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from model.core.files import atomic_path
 from model.motion.grid import rescale_points
 from model.motion.prediction import Prediction
 from model.overlay.colours import STILL, direction_colour
@@ -98,9 +98,8 @@ def draw_classes(
 
 def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
     """Write uint8 `[h, w, 3]` as PNG; the file appears whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    Image.fromarray(picture).save(temporary, "PNG")
-    os.replace(temporary, path)
+    with atomic_path(path) as temporary:
+        Image.fromarray(picture).save(temporary, "PNG")
 
 
 def _drawn_size(size: tuple[int, int]) -> tuple[int, int]:

@@ -1,7 +1,6 @@
 """Trajectories drawn over the frames, as an MP4 or a GIF."""
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +18,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from model.core.errors import BadInput
+from model.core.files import atomic_path
 from model.core.progress import Progress, ReportProgress, ignore_progress
 from model.motion.grid import rescale_points
 from model.motion.tracks import Tracks
@@ -69,17 +69,10 @@ def write_overlay(
     rate = Fraction(min(_rate(tracks, fps), _FASTEST[kind])).limit_denominator(1001)
     write = write_mp4 if kind == ".mp4" else _write_gif
     pictures = _drawn(frames, tracks, LONGEST_SIDE[kind], trail, progress)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    except OSError as error:
-        raise BadInput(f"The folder of {target.name} cannot be written to ({error.strerror}).") from error
-    os.close(handle)
-    try:
-        write(temporary, pictures, rate)
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    if not os.access(target.parent, os.W_OK):
+        raise BadInput(f"The folder {target.parent} is not there or cannot be written to.")
+    with atomic_path(target) as temporary:
+        write(str(temporary), pictures, rate)
 
 
 def draw_trajectories(picture: NDArray[np.uint8], tracks: Tracks) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from model.core.files import save_whole
+from model.core.files import atomic_path
 from model.training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class TrainingLog:
         self._path = path
         self._names = ["step", "seconds", "rate", *losses, *(field.name for field in fields(score))]
         kept = _rows_before(path, step)
-        save_whole(path, lambda temporary: write_rows(temporary, self._names, kept))
+        with atomic_path(path) as temporary:
+            write_rows(temporary, self._names, kept)
         self._sums, self._count = torch.zeros(len(losses)), 0
 
     def step(self, learning: Learning, losses: Sequence[Tensor]) -> None:

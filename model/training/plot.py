@@ -1,12 +1,13 @@
 """The course of a training as one HTML page."""
 
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
+
+from model.core.files import write_whole
 
 PANELS = {
     "Training losses": ("position", "visibility", "score"),
@@ -43,6 +44,4 @@ def write_plot(log: Path, out: Path, panels: Mapping[str, tuple[str, ...]] = PAN
     figure.update_layout(height=900, title="Training", legend_tracegroupgap=180)
     figure.update_yaxes(rangemode="tozero")
     figure.update_xaxes(title="step", row=len(panels), col=1)
-    temporary = out.with_name(f".{out.name}.part")
-    figure.write_html(temporary, include_plotlyjs=True)
-    os.replace(temporary, out)
+    write_whole(out, figure.to_html(include_plotlyjs=True).encode())

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from model.core.errors import BadInput
-from model.core.files import save_whole
+from model.core.files import atomic_path
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -50,4 +50,5 @@ def check_name(path: Path) -> None:
 def write_state_dict(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write tensors with what a release says of itself; the file appears whole. Raises as `check_name`."""
     check_name(path)
-    save_whole(path, lambda target: safetensors.torch.save_file(dict(tensors), target, dict(metadata)))
+    with atomic_path(path) as temporary:
+        safetensors.torch.save_file(dict(tensors), temporary, dict(metadata))

@@ -5,7 +5,6 @@ Needs no torch; `model.weights.checkpoints` reads the files.
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import platformdirs
 import requests
 
 from model.core.errors import BadInput
+from model.core.files import atomic_path
 from model.core.progress import Progress, ReportProgress, ignore_progress
 
 BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled"
@@ -168,10 +168,10 @@ def _download(entry: WeightsEntry, target: Path, progress: ReportProgress, timeo
     """Fetch to a temporary name, verify, then rename: the target is whole or absent."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     try:
         with (
-            os.fdopen(handle, "wb") as file,
+            atomic_path(target) as temporary,
+            temporary.open("wb") as file,
             requests.get(str(entry.url), stream=True, timeout=timeout) as answer,
         ):
             answer.raise_for_status()
@@ -180,19 +180,16 @@ def _download(entry: WeightsEntry, target: Path, progress: ReportProgress, timeo
                 file.write(block)
                 digest.update(block)
                 progress(Progress("downloading", file.tell(), total))
-        if not digest.hexdigest().startswith(entry.sha256):
-            raise BadInput(
-                f"The download of {entry.name} has the sha256 {digest.hexdigest()[:16]}… instead of "
-                f"{entry.sha256[:16]}…; it was thrown away, try again or fetch {entry.url} by hand."
-            )
-        os.replace(temporary, target)
+            if not digest.hexdigest().startswith(entry.sha256):
+                raise BadInput(
+                    f"The download of {entry.name} has the sha256 {digest.hexdigest()[:16]}… instead of "
+                    f"{entry.sha256[:16]}…; it was thrown away, try again or fetch {entry.url} by hand."
+                )
     except requests.RequestException as error:
         raise BadInput(
             f"{entry.name} could not be downloaded from {entry.url} ({type(error).__name__}); check the "
             f"connection, or put the file at {target}."
         ) from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def entry_of_file(

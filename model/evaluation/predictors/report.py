@@ -1,6 +1,5 @@
 """One HTML page that shows an evaluation: figures, error maps, calibration, and pictures, bad ones too."""
 
-import os
 import textwrap
 from collections.abc import Sequence
 from html import escape
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
+from model.core.files import write_whole
 from model.evaluation.predictors.run import BASELINES, LEVELS, DomainResult, MethodOutcome
 from model.evaluation.predictors.samples import Judged
 from model.evaluation.predictors.table import HEADS, Row, cells, rows
@@ -53,9 +53,7 @@ def write_report(
         "than that nothing moves.</p>"
         f"{sections}</body></html>\n"
     )
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, page.encode())
 
 
 def _section(result: DomainResult) -> str:

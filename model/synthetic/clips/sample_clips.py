@@ -1,8 +1,5 @@
 """The product's own sample clips: procedural, with their true motion."""
 
-import json
-import os
-import tempfile
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from model.core.files import atomic_path, write_json
 from model.core.progress import Progress, ReportProgress
 from model.motion.grid import query_grid
 from model.motion.tracks import Method, Tracks
@@ -83,9 +81,7 @@ def write_sample_clips(out: Path, *, progress: ReportProgress) -> None:
         }
         for sample in SAMPLE_CLIPS
     ]
-    temporary = out / ".samples.json.part"
-    temporary.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, out / "samples.json")
+    write_json(out / "samples.json", listed)
 
 
 def _write_sample(out: Path, sample: _SampleClip) -> None:
@@ -102,12 +98,6 @@ def _write_sample(out: Path, sample: _SampleClip) -> None:
         grid=(GRID, GRID),
         method=Method("truth", settings={"seed": sample.seed}),
     )
-    handle, temporary = tempfile.mkstemp(dir=out, prefix=f".{sample.name}.", suffix=".mp4")
-    os.close(handle)
-    try:
-        write_mp4(temporary, iter(frames), Fraction(FRAMES_PER_SECOND))
-        os.chmod(temporary, 0o644)  # mkstemp's files are private
-        os.replace(temporary, out / f"{sample.name}.mp4")
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with atomic_path(out / f"{sample.name}.mp4") as temporary:
+        write_mp4(str(temporary), iter(frames), Fraction(FRAMES_PER_SECOND))
     truth.save(out / f"{sample.name}.tracks.npz")

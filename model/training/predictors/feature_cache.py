@@ -17,6 +17,7 @@ from torch import Tensor
 
 from model.core.devices import has_fast_bfloat16
 from model.core.errors import BadInput
+from model.core.files import write_json
 from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 from model.prediction.network import MotionPredictor, normalise
 from model.training.predictors.examples import Example
@@ -100,8 +101,6 @@ def open_features(
         if (number + 1) % FLUSH_EVERY == 0 or number + 1 == count:
             for target in maps:
                 target.flush()
-            temporary = done_file.with_suffix(".part")
-            temporary.write_text(json.dumps(number + 1))
-            os.replace(temporary, done_file)
+            write_json(done_file, number + 1)
         progress(Progress("computing features", number + 1, count))
     return maps

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from model.core.devices import find_device
 from model.core.errors import BadInput
-from model.core.files import save_whole
+from model.core.files import atomic_path
 from model.core.progress import Progress, ReportProgress, ShouldStop, ignore_progress, never_stop
 from model.prediction.backbones import find_backbone
 from model.prediction.heads import find_head
@@ -139,7 +139,8 @@ def _train(
         if log is not None:
             log.validation(learner, score)
             write_plot(out / LOG, out / PLOT, PANELS)
-            save_whole(out / CHECKPOINT, lambda target: torch.save(learner.state(), target))
+            with atomic_path(out / CHECKPOINT) as temporary:
+                torch.save(learner.state(), temporary)
         return score
 
     saved_at, last = learner.seconds, time.perf_counter()
@@ -274,4 +275,5 @@ def _write_run(path: Path, learner: PredictorLearner, score: PredictorScore) -> 
         "best": round(learner.best, 4),
         **{name: round(value, 4) for name, value in asdict(score).items()},
     }
-    save_whole(path, lambda target: write_rows(target, list(row), [row]))
+    with atomic_path(path) as temporary:
+        write_rows(temporary, list(row), [row])

@@ -3,7 +3,6 @@
 import csv
 import json
 import multiprocessing
-import os
 import resource
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from textwrap import fill
 
 import torch
 
+from model.core.files import write_whole
 from model.core.progress import (
     Progress,
     ReportProgress,
@@ -99,9 +99,7 @@ def run_study(
             training = replace(with_head(base, head), frozen=TUNED_FROM if tuned else 1.0)
             arguments = (head, folder, training, out / "features", samples, device)
             run = _run_apart(arguments) if apart else _run(*arguments)
-            temporary = finished.with_suffix(".part")
-            temporary.write_text(json.dumps(asdict(run)))
-            os.replace(temporary, finished)
+            write_whole(finished, json.dumps(asdict(run)).encode())
         runs.append(StudyRun(**json.loads(finished.read_text())))
     progress(Progress("finished", len(wanted), len(wanted)))
     return runs

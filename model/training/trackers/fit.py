@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from model.core.devices import find_device
 from model.core.errors import BadInput
-from model.core.files import save_whole
+from model.core.files import atomic_path
 from model.core.progress import Progress, ReportProgress, ShouldStop
 from model.synthetic.clips.batches import SyntheticClips, synthesize
 from model.synthetic.clips.scene import SyntheticSettings
@@ -230,7 +230,8 @@ def fit_tracker(
         if score.visible < learner.best:
             learner.best = score.visible
             _write_weights(out / WEIGHTS, learner.averaged)
-        save_whole(checkpoint, lambda target: torch.save(learner.state(), target))
+        with atomic_path(checkpoint) as temporary:
+            torch.save(learner.state(), temporary)
         return score
 
     saved_at = learner.seconds
