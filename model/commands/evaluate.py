@@ -10,10 +10,18 @@ from model.commands.console import progress_bar
 from model.commands.evaluate_predictor import command as predictor
 from model.core.errors import BadInput
 from model.evaluation.annotations import AnnotatedClip, read_annotated, reduce_clip
-from model.evaluation.badja import read_badja
+from model.evaluation.badja import from_first_frame, has_areas, read_badja
+from model.evaluation.objects import evaluate_objects, read_masked
 from model.evaluation.trackers.compare import EvaluationProtocol
-from model.evaluation.trackers.report import table, write_json
-from model.evaluation.trackers.run import evaluate
+from model.evaluation.trackers.report import (
+    object_table,
+    objects_to_json,
+    pck_table,
+    results_to_json,
+    table,
+    write_json,
+)
+from model.evaluation.trackers.run import MethodResult, evaluate
 from model.tracking.methods import check_method, tracker_name
 from model.tracking.tracker import Tracker
 
@@ -54,7 +62,15 @@ command.add_command(predictor)
     help="In place of CLIPS: a BADJA sequence's JSON, or a folder of them; from annotation to annotation.",
 )
 @click.option(
-    "--frames-folder", type=click.Path(path_type=Path), help="For --badja: a folder of frames per sequence."
+    "--masks",
+    type=click.Path(path_type=Path),
+    help="In place of CLIPS: real footage without tracks; a folder of object masks per sequence.",
+)
+@click.option("--chunk-step", type=click.IntRange(1), help="For --masks: take every k-th chunk only.")
+@click.option(
+    "--frames-folder",
+    type=click.Path(path_type=Path),
+    help="For --badja and --masks: a folder of frames per sequence.",
 )
 @click.option(
     "--annotated-size", metavar="WIDTHxHEIGHT", help="For --badja: of the images that were annotated."
@@ -73,6 +89,8 @@ def tracker(
     raft_weights: str | None,
     queries: Literal["first", "strided"] | None,
     badja: Path | None,
+    masks: Path | None,
+    chunk_step: int | None,
     frames_folder: Path | None,
     annotated_size: str | None,
     max_side: int | None,
@@ -80,31 +98,49 @@ def tracker(
     precision: str,
     out: Path | None,
 ) -> None:
-    """Measure trackers on CLIPS with true tracks, or folders of them; docs/evaluation.md has the formats."""
+    """Measure trackers on real footage (--masks, --badja), or on CLIPS with true tracks.
+
+    docs/evaluation.md has the formats and what the figures mean.
+    """
     _check_output(out)
-    _check_combination(clips, badja, frames_folder, annotated_size, queries)
-    _check_max_side(max_side)
-    protocol: EvaluationProtocol = "chained" if badja else queries or "first"
+    _check_options(clips, badja, masks, chunk_step, frames_folder, annotated_size, queries, max_side)
     names = _tracker_names(methods, weights, raft_weights)
-    opened = (
-        _open_badja(badja, frames_folder, annotated_size)
-        if badja
-        else [clip for path in clips for clip in read_annotated(path)]
-    )
-    if max_side is not None:
-        opened = [reduce_clip(clip, max_side) for clip in opened]
-    trackers = {label: Tracker.load(name, device, precision) for label, name in names.items()}
-    with progress_bar("runs") as report:
-        results = evaluate(opened, trackers, protocol, progress=report)
+    settings: dict[str, Any]
+    to_the_end: list[MethodResult] = []
+    if masks is not None and frames_folder is not None:
+        sequences = read_masked(masks, frames_folder)
+        settings = {"masks": [sequence.name for sequence in sequences], "chunk_step": chunk_step or 1}
+        trackers = _load(names, device, precision)
+        with progress_bar("runs") as report:
+            on_objects = evaluate_objects(sequences, trackers, chunk_step or 1, progress=report)
+        said, content = object_table(on_objects), objects_to_json(on_objects)
+    else:
+        protocol: EvaluationProtocol = "chained" if badja else queries or "first"
+        if badja is not None and frames_folder is not None:
+            opened = _open_badja(badja, frames_folder, annotated_size)
+        else:
+            opened = [clip for path in clips for clip in read_annotated(path)]
+        if max_side is not None:
+            opened = [reduce_clip(clip, max_side) for clip in opened]
+        settings = {"clips": [clip.name for clip in opened], "protocol": protocol, "max_side": max_side}
+        trackers = _load(names, device, precision)
+        followed = [from_first_frame(clip) for clip in opened if has_areas(clip)]
+        with progress_bar("runs") as report:
+            results = evaluate(opened, trackers, protocol, progress=report)
+            if followed:
+                to_the_end = evaluate(followed, trackers, "first", progress=report)
+        said = table(results, each_clip=badja is not None)
+        content = results_to_json(results)
+        if to_the_end:
+            said += f"\n\n{pck_table(to_the_end)}"
     if out is not None:
-        settings: dict[str, Any] = {
-            "clips": [clip.name for clip in opened],
-            "protocol": protocol,
-            "max_side": max_side,
-        }
-        write_json(out, results, settings)
+        write_json(out, settings, content, results_to_json(to_the_end))
         click.echo(f"Wrote {out}", err=True)
-    click.echo(table(results, each_clip=badja is not None))
+    click.echo(said)
+
+
+def _load(names: dict[str, str], device: str, precision: str) -> dict[str, Tracker]:
+    return {label: Tracker.load(name, device, precision) for label, name in names.items()}
 
 
 def _check_output(out: Path | None) -> None:
@@ -114,24 +150,34 @@ def _check_output(out: Path | None) -> None:
         raise BadInput(f"There is no folder {out.parent} for {out.name}; make it first.")
 
 
-def _check_combination(
+def _check_options(
     clips: tuple[Path, ...],
     badja: Path | None,
+    masks: Path | None,
+    chunk_step: int | None,
     frames_folder: Path | None,
     annotated_size: str | None,
     queries: str | None,
+    max_side: int | None,
 ) -> None:
-    if not clips and badja is None:
+    if not clips and badja is None and masks is None:
         raise BadInput(
-            "Name at least one clip with true tracks or a folder of them, or BADJA's JSON with --badja."
+            "Name at least one clip with true tracks or a folder of them, BADJA's JSON with --badja, or "
+            "object masks with --masks."
         )
-    if badja is not None and (clips or queries):
-        raise BadInput("--badja stands alone: without CLIPS, and without --queries.")
-    if badja is None and (frames_folder or annotated_size):
-        raise BadInput("--frames-folder and --annotated-size belong to --badja.")
-
-
-def _check_max_side(max_side: int | None) -> None:
+    for option, folder in (("--badja", badja), ("--masks", masks)):
+        if folder is not None and (clips or queries or (badja and masks)):
+            raise BadInput(f"{option} stands alone: without CLIPS, and without --queries.")
+        if folder is not None and frames_folder is None:
+            raise BadInput(f"{option} needs --frames-folder DIR, with a folder of frames for each sequence.")
+    if frames_folder is not None and badja is None and masks is None:
+        raise BadInput("--frames-folder belongs to --badja and --masks.")
+    if annotated_size is not None and badja is None:
+        raise BadInput("--annotated-size belongs to --badja.")
+    if masks is None and chunk_step is not None:
+        raise BadInput("--chunk-step belongs to --masks.")
+    if masks is not None and max_side is not None:
+        raise BadInput("--masks measures at 512×288, without --max-side.")
     if max_side is not None and max_side < SMALLEST_MAX_SIDE:
         raise BadInput(f"--max-side must be at least {SMALLEST_MAX_SIDE}, not {max_side}.")
 
@@ -155,17 +201,7 @@ def _tracker_names(
     return names
 
 
-def _open_clips(paths: tuple[Path, ...]) -> list[AnnotatedClip]:
-    if not paths:
-        raise BadInput(
-            "Name at least one clip with true tracks or a folder of them, or BADJA's JSON with --badja."
-        )
-    return [clip for path in paths for clip in read_annotated(path)]
-
-
-def _open_badja(badja: Path, frames_folder: Path | None, annotated_size: str | None) -> list[AnnotatedClip]:
-    if frames_folder is None:
-        raise BadInput("--badja needs --frames-folder DIR, with a folder of frames for each sequence.")
+def _open_badja(badja: Path, frames_folder: Path, annotated_size: str | None) -> list[AnnotatedClip]:
     size = None
     if annotated_size is not None:
         match = re.fullmatch(r"([1-9]\d{0,5})[x×]([1-9]\d{0,5})", annotated_size)

@@ -67,19 +67,21 @@ class AnnotatedClip:
 
 
 def reduce_clip(clip: AnnotatedClip, max_side: int) -> AnnotatedClip:
-    """Reduce a clip whose longer side is over `max_side` pixels to it: frames, points and areas.
-
-    Frames are averaged over areas; a smaller clip is returned as it is.
-    """
-    height, width = clip.size
-    if max(height, width) <= max_side:
+    """Reduce a clip whose longer side is over `max_side` pixels to it; a smaller one is returned as it is."""
+    scale = max_side / max(clip.size)
+    if scale >= 1:
         return clip
-    scale = max_side / max(height, width)
-    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return resize_clip(clip, (max(1, round(clip.size[0] * scale)), max(1, round(clip.size[1] * scale))))
+
+
+def resize_clip(clip: AnnotatedClip, size: tuple[int, int]) -> AnnotatedClip:
+    """Resize a clip's frames, points and areas to (height, width); what gets smaller is averaged."""
+    is_smaller = size[0] * size[1] < clip.size[0] * clip.size[1]
+    interpolation = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
 
     def read() -> Iterator[NDArray[np.uint8]]:
         for frame in clip.read():
-            yield np.asarray(cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+            yield np.asarray(cv2.resize(frame, size[::-1], interpolation=interpolation), np.uint8)
 
     areas = clip.object_areas
     return dataclasses.replace(
@@ -87,7 +89,7 @@ def reduce_clip(clip: AnnotatedClip, max_side: int) -> AnnotatedClip:
         read=read,
         size=size,
         points=rescale_points(clip.points, clip.size, size),
-        object_areas=None if areas is None else areas * (size[0] * size[1]) / (height * width),
+        object_areas=None if areas is None else areas * (size[0] * size[1]) / (clip.size[0] * clip.size[1]),
     )
 
 

@@ -6,6 +6,7 @@ each joint). A joint at (0, 0) was not annotated. One that is marked as not visi
 counts as hidden there: the position is the annotator's guess.
 """
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -20,11 +21,14 @@ from numpy.typing import NDArray
 from model.clips.images import SUFFIXES, image_size, read_image
 from model.clips.limits import Limits
 from model.core.errors import BadInput
-from model.evaluation.annotations import AnnotatedClip
+from model.evaluation.annotations import AnnotatedClip, resize_clip
 from model.motion.grid import inside_frame, rescale_points
 
 LARGEST_SHARE_OUTSIDE = 0.05
 """More visible joints outside the annotated image mean that its size is a wrong one."""
+
+PCK_SIZE = (320, 512)
+"""(height, width) of the frames in which PCK-T of joints is published (PIPs, Harley et al. 2022)."""
 
 _LIMITS = Limits()
 
@@ -68,6 +72,23 @@ def read_badja(annotations: Path, frames_folder: Path, annotated_size: Size | No
     return BadjaSet(
         [_open(file, frames_folder / file.stem, annotated_size) for file in with_frames],
         [file.stem for file in files if file not in with_frames],
+    )
+
+
+def has_areas(clip: AnnotatedClip) -> bool:
+    """Whether the object's area is known in any frame, as PCK-T needs it."""
+    return clip.object_areas is not None and bool(np.isfinite(clip.object_areas).any())
+
+
+def from_first_frame(clip: AnnotatedClip) -> AnnotatedClip:
+    """Keep the joints that the first annotated frame shows, in frames of 512×320, as published PCK-T does."""
+    chosen = clip.visible[0]
+    resized = resize_clip(clip, PCK_SIZE)
+    return dataclasses.replace(
+        resized,
+        points=resized.points[:, chosen],
+        visible=clip.visible[:, chosen],
+        annotated=clip.annotated[:, chosen],
     )
 
 

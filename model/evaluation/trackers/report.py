@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from model.core import files
 from model.evaluation.metrics import TrackingMetrics
+from model.evaluation.objects import ObjectResult, ObjectShares
 from model.evaluation.trackers.run import MethodResult
 
 FORMAT_VERSION = 1
@@ -38,26 +39,83 @@ def table(results: Sequence[MethodResult], each_clip: bool = False) -> str:
         for number, entry in enumerate(_entries(result, each_clip)):
             still = None if reference is None else _entries(reference, each_clip)[number].metrics
             rows.append([entry.label, *_cells(entry, still)])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return _lay_out(rows)
+
+
+def pck_table(results: Sequence[MethodResult]) -> str:
+    """Lay out PCK-T, in per cent: a row for each clip and the mean, a column for each method."""
+    rows = [["PCK-T, from the first frame to the end", *(result.name for result in results)]]
+    for number, clip in enumerate(results[0].clips):
+        found = [result.clips[number].metrics for result in results]
+        rows.append([clip.name, *("–" if one is None else _cell(100 * one.pck_t, 1) for one in found)])
+    rows.append(["mean", *(_cell(100 * result.mean.pck_t, 1) for result in results)])
+    return _lay_out(rows)
+
+
+def object_table(results: Sequence[ObjectResult]) -> str:
+    """Lay out the shares of points, in per cent: a row for each sequence and the mean, columns by method."""
+    rows = [["inside the object, there and back", *(result.name for result in results)]]
+    for number, sequence in enumerate(results[0].sequences):
+        rows.append([sequence.name, *(_shares(result.sequences[number].shares) for result in results)])
+    rows.append(["mean", *(_shares(result.mean) for result in results)])
+    rows.append(["seconds", *(f"{result.seconds:.1f}" for result in results)])
+    return _lay_out(rows)
+
+
+def _shares(shares: ObjectShares) -> str:
+    return f"{100 * shares.inside:5.1f} {100 * shares.there_and_back:5.1f}"
+
+
+def _lay_out(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need, the first one to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
     )
 
 
-def write_json(path: Path, results: Sequence[MethodResult], settings: Mapping[str, Any]) -> None:
-    """Write every metric, per clip, in the mean and pooled; the file appears whole or not at all.
+def write_json(
+    path: Path,
+    settings: Mapping[str, Any],
+    methods: Sequence[Mapping[str, Any]],
+    followed: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write what was measured; the file appears whole or not at all.
 
-    settings: what the evaluation was asked for; JSON values only.
+    settings: what was asked for; JSON values only. methods: of `results_to_json` or `objects_to_json`.
+    followed: the same of BADJA's joints, followed from the first frame to the end.
     """
-    reference = next((result for result in results if result.name == REFERENCE), None)
     content = {
         "format": "stillmotion-evaluation",
         "version": FORMAT_VERSION,
-        "settings": dict(settings),
+        "settings": settings,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
-        "methods": [_as_json(result, reference) for result in results],
+        "methods": methods,
+        **({"followed": followed} if followed else {}),
     }
     files.write_json(path, content)
+
+
+def objects_to_json(results: Sequence[ObjectResult]) -> list[dict[str, Any]]:
+    """Return the shares of each sequence and their mean."""
+    return [
+        {
+            **_method_to_json(result),
+            "mean": result.mean._asdict(),
+            "sequences": [
+                {"name": one.name, "points": one.points, "seconds": round(one.seconds, 3)}
+                | one.shares._asdict()
+                for one in result.sequences
+            ],
+        }
+        for result in results
+    ]
+
+
+def results_to_json(results: Sequence[MethodResult]) -> list[dict[str, Any]]:
+    """Return every metric, per clip, in the mean and pooled."""
+    reference = next((result for result in results if result.name == REFERENCE), None)
+    return [_as_json(result, reference) for result in results]
 
 
 class _Entry(NamedTuple):
@@ -107,14 +165,20 @@ def _ratio(metrics: TrackingMetrics, still: TrackingMetrics | None) -> float:
     return math.nan if still is None or not still.ate_visible else metrics.ate_visible / still.ate_visible
 
 
-def _as_json(result: MethodResult, reference: MethodResult | None) -> dict[str, Any]:
-    ratio = _ratio(result.mean, None if reference is None else reference.mean)
+def _method_to_json(result: MethodResult | ObjectResult) -> dict[str, Any]:
     return {
         "name": result.name,
         "method": result.method.name,
         "weights_sha256": result.method.weights_sha256,
         "settings": dict(result.method.settings),
         "seconds": round(result.seconds, 3),
+    }
+
+
+def _as_json(result: MethodResult, reference: MethodResult | None) -> dict[str, Any]:
+    ratio = _ratio(result.mean, None if reference is None else reference.mean)
+    return {
+        **_method_to_json(result),
         "ratio_to_zero": None if math.isnan(ratio) else ratio,
         "mean": result.mean.to_json(),
         "pooled": result.pooled.to_json(),

@@ -19,7 +19,7 @@ from model.motion.tracks import Method, Tracks
 from model.tracking.engine import Trajectories
 from model.tracking.tracker import Tracker
 from model.weights.registry import file_sha256
-from tests.media import moving_frames
+from tests.media import moving_frames, write_image
 from tests.model.evaluation.annotated import moving_folder, moving_truth, write_badja, write_frames
 
 VELOCITY = (2.0, 1.0)
@@ -221,6 +221,30 @@ def test_badja_is_evaluated_from_annotation_to_annotation(tmp_path, capsys):
     ]
 
 
+def test_joints_are_followed_to_the_end_where_the_area_is_known(tmp_path, capsys):
+    """A joint counts within 0.2·sqrt(area), in frames of 512×320; one that comes into view later does not."""
+    write_frames(tmp_path / "frames" / "dog", moving_frames(10, (160, 256), VELOCITY))
+    positions = np.array([(30.0, 30.0), (60.0, 40.0)]) + np.array([0, 2, 8])[:, None, None] * np.array(
+        VELOCITY
+    )
+    visible = np.array([[1, 0], [1, 1], [1, 1]], bool)
+    write_badja(tmp_path / "badja" / "dog.json", positions, visible, [0, 2, 8])
+    mask = np.zeros((160, 256, 3), np.uint8)
+    mask[:20, :20] = 255  # 0.2 · sqrt(400) = 4 px: more than 2 steps of 2.24 px are too many
+    folder = tmp_path / "badja" / "DAVIS" / "Annotations" / "Full-Resolution" / "dog"
+    folder.mkdir(parents=True)
+    for frame in (0, 2, 8):
+        write_image(folder / f"{frame:05d}.png", mask)
+    out = tmp_path / "result.json"
+    arguments = ["--badja", str(tmp_path / "badja"), "--frames-folder", str(tmp_path / "frames")]
+    assert main(["evaluate", "tracker", *arguments, "--out", str(out)]) == 0
+    zero, lk = json.loads(out.read_text())["followed"]
+    assert zero["mean"]["visible_samples"] == 2  # joint 0, in frames 2 and 8
+    assert zero["mean"]["ate_visible"] == pytest.approx(2 * 5 * math.hypot(*VELOCITY), abs=1e-3)
+    assert (zero["mean"]["pck_t"], lk["mean"]["pck_t"]) == (0, 1)
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["mean", "0.0", "100.0"]
+
+
 def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, capsys):
     moving_folder(tmp_path / "clip", frames=3)
     clip, out = str(tmp_path / "clip"), str(tmp_path / "result.json")
@@ -239,7 +263,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, capsys):
         ([clip, *badja], "--badja stands alone"),
         ([*badja, "--queries", "first"], "--badja stands alone"),
         (badja, "--badja needs --frames-folder"),
-        ([clip, "--annotated-size", "9x9"], "belong to --badja"),
+        ([clip, "--annotated-size", "9x9"], "belongs to --badja"),
         ([*badja, "--frames-folder", clip, "--annotated-size", "big"], "must be WIDTHxHEIGHT"),
     ):
         assert main(["evaluate", "tracker", "--out", out, *arguments]) == 2, arguments
