@@ -1,5 +1,5 @@
 """gunicorn's entry: `gunicorn wsgi:app`; `python -m webapp` starts everything at once instead."""
 
-from webapp import create_app
+from webapp.app import create_app
 
 app = create_app()

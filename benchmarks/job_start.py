@@ -25,7 +25,7 @@ from flask.testing import FlaskClient
 from rq import SpawnWorker
 from rq.serializers import JSONSerializer
 
-from webapp import create_app
+from webapp.app import create_app
 from webapp.jobs.queue import QUEUE, TrackingWorker, connect
 from webapp.services import redis_command
 from webapp.settings import Settings

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from tests.media import moving_clip
 from tests.webapp.stack import Stack
-from webapp import create_app
+from webapp.app import create_app
 from webapp.services import redis_command
 from webapp.settings import Settings
 

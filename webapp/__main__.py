@@ -3,43 +3,38 @@
 import logging
 import os
 import sys
-from importlib import import_module
 
 import click
 
-from model.core.errors import BadInput, Stopped
+from model.commands.group import LazyGroup, run_command
 from webapp.settings import Settings
 
-CONVERSION_COMMANDS = {"convert": "convert", "convert-status": "status"}
+CONVERSION_COMMANDS = {
+    "convert": "webapp.conversion.commands:convert",
+    "convert-status": "webapp.conversion.commands:status",
+}
 
 
-class _LazyGroup(click.Group):
-    """Imports the commands of conversions only when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), *CONVERSION_COMMANDS]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in CONVERSION_COMMANDS:
-            return super().get_command(ctx, cmd_name)
-        commands = import_module("webapp.conversion.commands")
-        command: click.Command = getattr(commands, CONVERSION_COMMANDS[cmd_name])
-        return command
-
-
-@click.group(
-    cls=_LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=LazyGroup, places=CONVERSION_COMMANDS, invoke_without_command=True)
 @click.pass_context
-def main(context: click.Context) -> None:
+def cli(context: click.Context) -> None:
     """Start Stillmotion: Redis, workers and the web server. The settings are environment variables."""
+    logging.basicConfig(level=os.environ.get("STILLMOTION_LOG", "WARNING"), format="%(name)s: %(message)s")
     if context.invoked_subcommand is None:
         from webapp.services import Supervisor  # noqa: PLC0415 - a worker does not need it
 
         Supervisor(Settings.from_environment()).run()
 
 
-@main.command()
+@cli.command()
+def web() -> None:
+    """Start the web server only, for the Redis in REDIS_URL and the storage in STORAGE_URL."""
+    from webapp.web_server import WebServer  # noqa: PLC0415 - a worker does not need it
+
+    WebServer(Settings.from_environment()).run()
+
+
+@cli.command()
 def worker() -> None:
     """Start one worker only, for the Redis in REDIS_URL and the storage in STORAGE_URL."""
     from webapp.worker import run_worker  # noqa: PLC0415 - it imports all that jobs need
@@ -47,7 +42,7 @@ def worker() -> None:
     run_worker(Settings.from_environment())
 
 
-@main.command("convert-worker")
+@cli.command("convert-worker")
 @click.option(
     "--queue",
     required=True,
@@ -62,21 +57,5 @@ def convert_worker(queue: str) -> None:
     run_conversion_worker(queue)
 
 
-def run() -> int:
-    """Run the command; bad input is one sentence and exit status 2."""
-    logging.basicConfig(level=os.environ.get("STILLMOTION_LOG", "WARNING"), format="%(name)s: %(message)s")
-    try:
-        main.main(prog_name="python -m webapp", standalone_mode=False)
-    except BadInput as error:
-        click.echo(str(error), err=True)
-        return 2
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (Stopped, click.Abort):
-        return 130
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(run_command(cli, "python -m webapp"))

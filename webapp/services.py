@@ -44,9 +44,6 @@ QUICK_DEATH_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 10.0
 """A child that dies right after its start is started again after pauses that grow to this."""
 
-UPLOAD_SECONDS = 600
-"""How long gunicorn lets the web process be silent; its threads send signs of life during long uploads."""
-
 log = logging.getLogger("stillmotion")
 
 
@@ -144,6 +141,8 @@ class Supervisor:
             **os.environ,
             **settings.to_environment(),
             "REDIS_URL": settings.redis,
+            # The children import the code that this process runs, wherever it was started.
+            "PYTHONSAFEPATH": "1",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         }
         redis = connect(settings, patience=0)
@@ -154,17 +153,18 @@ class Supervisor:
             # The instance's workers ended with the supervisor before this one.
             with suppress(RedisError):
                 Jobs(settings, Database(settings.database), redis).abandon_all()
+        program = [sys.executable, "-m", "webapp"]
         for number in range(settings.workers):
             self._start(
                 Child(
                     f"worker {number + 1}",
-                    [sys.executable, "-m", "webapp", "worker"],
+                    [*program, "worker"],
                     environment,
                     # Its jobs could not be stopped any more, so nothing is gained by waiting for them.
                     signal.SIGKILL,
                 )
             )
-        self._start(Child("web server", gunicorn_command(settings), environment, signal.SIGTERM))
+        self._start(Child("web server", [*program, "web"], environment, signal.SIGTERM))
         self._wait_for_web()
         print(f"Stillmotion is at {address(settings)}", flush=True)  # noqa: T201 - the command's answer
         self._look_after(redis)
@@ -309,30 +309,6 @@ def redis_command(folder: Path, unix_socket: Path) -> list[str]:
         "--save": "",
     }
     return [redis_program(), *(part for option in options.items() for part in option)]
-
-
-def gunicorn_command(settings: Settings) -> list[str]:
-    """Return the web server's command: one process with threads, so that an upload blocks nobody."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    options = {
-        "--bind": f"{host}:{settings.port}",
-        "--worker-class": "gthread",
-        "--workers": "1",
-        "--threads": str(settings.web_threads),
-        "--timeout": str(UPLOAD_SECONDS),
-        "--graceful-timeout": "2",
-        "--keep-alive": "5",
-        "--log-level": "warning",
-        "--chdir": str(ROOT),
-    }
-    return [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        *(part for option in options.items() for part in option),
-        "--no-control-socket",
-        "wsgi:app",
-    ]
 
 
 def _how(status: int) -> str:

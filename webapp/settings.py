@@ -10,10 +10,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from platformdirs import user_data_path
+
 from model.core.errors import BadInput
 
-ROOT = Path(__file__).resolve().parent.parent
-"""The folder that holds webapp/, static/ and templates/."""
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent
+"""The folder that holds webapp/ and model/."""
+
+IS_INSTALLED = (PACKAGE / "static").is_dir()
+FRONTEND = PACKAGE if IS_INSTALLED else ROOT
+"""The folder that holds static/ and templates/: a wheel has them inside webapp/, a checkout beside it."""
 
 LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel takes 107, and Redis adds a little for its temporary name."""
@@ -36,7 +43,7 @@ class Settings:
         default=5000, metadata=_from("STILLMOTION_PORT", "Port to listen on, 1 to 65535.")
     )
     instance: Path = dataclasses.field(
-        default=ROOT / "instance",
+        default=user_data_path("stillmotion") if IS_INSTALLED else ROOT / "instance",
         metadata=_from(
             "STILLMOTION_INSTANCE",
             "Folder for the database, clips, results, temporary files and the embedded Redis.",
@@ -76,7 +83,7 @@ class Settings:
         ),
     )
     samples: Path = dataclasses.field(
-        default=ROOT / "static" / "samples",
+        default=FRONTEND / "static" / "samples",
         metadata=_from("STILLMOTION_SAMPLES", "Folder of the sample clips that the start page offers."),
     )
     device: str = dataclasses.field(

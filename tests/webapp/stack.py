@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,8 +52,16 @@ def wait_for(look: Callable[[], Value], seconds: float = 30.0, pause: float = 0.
 class Stack:
     """The app's processes and a program's view of its API."""
 
-    def __init__(self, instance: Path, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        instance: Path,
+        variables: Mapping[str, str],
+        command: Sequence[str | Path] = (sys.executable, "-m", "webapp"),
+        folder: Path = ROOT,
+    ) -> None:
         self.instance = instance
+        self.command = command
+        self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.output = ""
@@ -70,8 +78,8 @@ class Stack:
         }
         self.output = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "webapp"],
-            cwd=ROOT,
+            self.command,
+            cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from model.overlay.truth import true_motion
 from tests.webapp.sample_clips import FRAMES, SIZE, make_samples, true_motion_of_sample
-from webapp import create_app
+from webapp.app import create_app
 from webapp.records import Run, RunState
 from webapp.settings import Settings
 

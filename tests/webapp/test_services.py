@@ -43,7 +43,7 @@ def test_an_instance_in_use_is_one_sentence(stack: Stack) -> None:
 
 def test_a_bad_setting_is_one_sentence(tmp_path: Path) -> None:
     status, output = ended(Stack(tmp_path, {"STILLMOTION_WORKERS": "many"}))
-    assert (status, output) == (2, "STILLMOTION_WORKERS must be a whole number, not “many”.\n")
+    assert (status, output) == (2, "Error: STILLMOTION_WORKERS must be a whole number, not “many”.\n")
 
 
 def test_an_instance_with_a_long_path_serves_quickly_and_ends_cleanly(tmp_path: Path) -> None:

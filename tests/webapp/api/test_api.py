@@ -236,7 +236,7 @@ def test_the_web_process_never_imports_torch(tmp_path: Path, small_clip: Path) -
     code = f"""
 import sys
 from pathlib import Path
-from webapp import create_app
+from webapp.app import create_app
 from webapp.settings import Settings
 client = create_app(Settings(instance=Path({str(tmp_path)!r}), redis_url="unix:///nowhere")).test_client()
 with open({str(small_clip)!r}, "rb") as file:

@@ -23,7 +23,7 @@ from model.motion.prediction import Prediction
 from tests.media import encoded, texture, write_image
 from tests.predictors import HORIZON, tiny_predictor
 from tests.webapp.stack import Stack, wait_for
-from webapp import create_app
+from webapp.app import create_app
 from webapp.jobs import tasks
 from webapp.jobs.queue import PREDICT, TRACK
 from webapp.jobs.running import SECONDS_BETWEEN_REPORTS
@@ -218,7 +218,7 @@ def test_asking_for_a_prediction_imports_no_torch(offering: Flask, tmp_path: Pat
     weights = offering.extensions["stillmotion"].settings.predictor_weights
     code = f"""
 import sys
-from webapp import create_app
+from webapp.app import create_app
 client = create_app().test_client()
 with open({str(picture)!r}, "rb") as file:
     clip = client.post("/api/v1/clips", data={{"file": (file, "a.png")}}).json["id"]

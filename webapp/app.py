@@ -1,0 +1,51 @@
+"""The WSGI app, put together from its pages and its API."""
+
+from typing import cast
+
+from flask import Flask, request
+
+from webapp.api.problems import register_problems
+from webapp.api.register import register_api
+from webapp.backend import EXTENSION, Backend
+from webapp.pages.health import blueprint as health
+from webapp.pages.views import blueprint as pages
+from webapp.records import migrate
+from webapp.security import register_security
+from webapp.settings import FRONTEND, Settings
+from webapp.uploads import StreamingRequest, sweep
+
+LARGEST_BODY = 1024 * 1024
+"""Bytes of a request other than an upload, which has its own limit."""
+
+
+class StillmotionFlask(Flask):
+    """Flask with requests that stream their uploads."""
+
+    request_class = StreamingRequest
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Make the WSGI app.
+
+    settings: from the environment where they are not given.
+    Raises BadInput when a setting cannot be used.
+    """
+    settings = settings or Settings.from_environment()
+    migrate(settings)
+    app = StillmotionFlask(__name__, root_path=str(FRONTEND))
+    # Flask's default for static files stays: browsers ask whether they changed, so an update shows at once.
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.extensions[EXTENSION] = Backend.open(settings)
+    sweep(settings.temporary_folder)
+    register_security(app)
+    register_problems(app)
+    register_api(app)
+    app.register_blueprint(health)
+    app.register_blueprint(pages)
+
+    @app.teardown_request
+    def discard_uploads(_error: BaseException | None) -> None:
+        for file in cast(StreamingRequest, request).received:
+            file.discard()
+
+    return app
