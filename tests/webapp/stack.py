@@ -88,7 +88,7 @@ class Stack:
         self._collector = threading.Thread(target=self._collect, daemon=True)
         self._collector.start()
         if is_awaited:
-            wait_for(lambda: "Stillmotion is at" in self.output or self.process.poll() is not None)
+            wait_for(lambda: "Stillmotion is at" in self.output or self.process.poll() is not None, 120)
             assert "Stillmotion is at" in self.output, self.output
 
     def _collect(self) -> None:
