@@ -9,7 +9,6 @@ from model.commands.partial import stop_on_interrupt
 from model.datasets.folder import DataFolder
 from model.datasets.summary import SPLITS
 from model.inspection.inspect import Inspection, inspect
-from model.inspection.report import write_report
 from model.inspection.statistics import pixels
 
 
@@ -34,6 +33,9 @@ from model.inspection.statistics import pixels
 )
 def command(*, dataset: str, out: Path, pictures: Path | None, samples: int | None) -> None:
     """Show what is in the training set DATASET, a folder or a URL such as s3://bucket/name."""
+    from model.inspection.paper import write_pictures
+    from model.inspection.report import write_report
+
     folder = DataFolder.open(dataset)
     with progress_bar("parts") as report, stop_on_interrupt() as should_stop:
         found = inspect(folder, most_samples=samples, progress=report, should_stop=should_stop)
@@ -41,9 +43,6 @@ def command(*, dataset: str, out: Path, pictures: Path | None, samples: int | No
     click.echo(describe(found))
     click.echo(f"Wrote {out}")
     if pictures is not None:
-        # Here, not above: matplotlib takes a second to import, and most calls do without.
-        from model.inspection.paper import write_pictures
-
         for path in write_pictures(pictures, found):
             click.echo(f"Wrote {path}")
 

@@ -1,167 +1,201 @@
-"""The report's figures for Plotly, as plain JSON values.
+"""The figures of a training set, drawn by matplotlib: as SVG for the report, as PNG and PDF for papers.
 
-Colours are names of CSS variables (`var(--accent)`), which report.js replaces with what they are in the
-page's theme; Plotly itself knows no variables.
+matplotlib needs no browser (Plotly's own export starts a Chrome, which a cluster's machine does not have),
+and its PDFs are vectors.
 """
 
+import io
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.projections.polar import PolarAxes
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from model.inspection.inspect import Inspection
 from model.inspection.samples import SampleHistogram, VideoCount
-from model.inspection.statistics import EDGES, REACHES, SECTORS, MotionStatistics
+from model.inspection.statistics import EDGES, REACHES, SECTORS, MotionStatistics, pixels
 from model.overlay.colours import direction_colour
 
-Figure = dict[str, Any]
+COLUMN = 3.4
+"""Inches; the width of a column of a two-column paper."""
 
-SPLIT_COLOURS = {"train": "var(--train)", "validation": "var(--validation)", "test": "var(--test)"}
 MOST_VIDEOS = 30
 LONGEST_NAME = 34
-SCALE = "Viridis"
-TICKS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
-"""Of logarithmic scales, in px."""
+
+TEXT, MUTED, GRID_LINE, BLUE = "#1b2430", "#4a5563", "#d5dae0", "#2f6db0"
+SPLIT_COLOURS = {"train": BLUE, "validation": "#d08a1f", "test": "#8e4fb0"}
+PAGE_COLOURS = {
+    TEXT: "var(--text)",
+    MUTED: "var(--muted)",
+    GRID_LINE: "var(--grid-line)",
+    **{colour: f"var(--{split})" for split, colour in SPLIT_COLOURS.items()},
+}
+"""What the report's style has, light or dark, for the colours of a paper."""
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 8,
+    "axes.titlesize": 7,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "text.color": TEXT,
+    "axes.titlecolor": TEXT,
+    "axes.labelcolor": TEXT,
+    "xtick.color": TEXT,
+    "ytick.color": TEXT,
+    "axes.edgecolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": GRID_LINE,
+    "grid.linewidth": 0.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "pdf.fonttype": 42,  # text stays text; journals refuse type 3
+    "svg.fonttype": "none",  # text stays text here, too
+    "svg.hashsalt": "stillmotion",  # the same figure gives the same bytes
+    "savefig.pad_inches": 0.03,
+}
 
 
-def figures(inspection: Inspection) -> dict[str, Figure]:
-    """Make all figures of a report, by the ids of their places in the page."""
-    histograms = inspection.histograms
-    quality = share_figure(histograms["quality"], "share of points that come back")
-    return {
-        "displacement": displacement_figure(inspection.motion),
-        "distance": distance_figure(inspection.motion),
-        "directions": direction_figure(inspection.motion),
-        "visible-frames": visibility_figure(inspection.motion),
-        "grid": grid_figure(inspection.motion, inspection.typical_size),
-        "grid-visible": visible_grid_figure(inspection.motion, inspection.typical_size),
-        "motion": motion_figure(histograms["motion"]),
-        "moving": share_figure(histograms["moving"], "share of moving points"),
-        "visible": share_figure(histograms["visible"], "share of points visible at the end"),
-        **({"quality": quality} if histograms["quality"].total else {}),
-        "videos": video_figure(inspection.videos),
-    }
+def encode(figure: Figure, kind: Literal["svg", "png", "pdf"]) -> bytes:
+    """Write a figure; rasters have 300 dpi. No date is in the file: the same set gives the same bytes."""
+    content = io.BytesIO()
+    dates: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        # Names of videos may have letters that matplotlib's font lacks; a box in their place will do.
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        bounds = None if kind == "svg" else "tight"  # on a page, all figures have one width
+        figure.savefig(
+            content,
+            format=kind,
+            dpi=300,
+            metadata=dates.get(kind),
+            transparent=kind == "svg",
+            bbox_inches=bounds,
+        )
+    return content.getvalue()
 
 
-def displacement_figure(motion: MotionStatistics) -> Figure:
-    """Draw how far points move, on a logarithmic scale."""
+def svg(figure: Figure) -> str:
+    """Return a figure as an element of an HTML page, in the colours of the page's theme."""
+    text = encode(figure, "svg").decode()
+    text = text[text.index("<svg") :]
+    for colour, replacement in PAGE_COLOURS.items():
+        text = text.replace(colour, replacement)
+    return text
+
+
+def draw_figures(inspection: Inspection, width: float = COLUMN) -> dict[str, Figure]:
+    """Draw all figures, by their names.
+
+    width: of each in inches; letters have the same size in all.
+    """
+    motion, histograms = inspection.motion, inspection.histograms
+    ratio = inspection.typical_size[0] / inspection.typical_size[1]
+    with mpl.rc_context(STYLE):
+        drawn = {
+            "displacement": _displacement(width, motion),
+            "directions": _directions(width, motion),
+            "distance": _by_frame(width, motion.distance, "mean distance from the start (px)"),
+            "visibility": _visibility(width, motion),
+            "grid-motion": _grid_motion(width, motion, ratio),
+            "grid-visible": _grid(width, motion.cell_visible, ratio, "share visible at the end", top=1),
+            "motion": _motion(width, histograms["motion"]),
+            "moving": _shares(width, histograms["moving"], "share of moving points"),
+            "visible": _shares(width, histograms["visible"], "share of points visible at the end"),
+            "videos": _videos(width, inspection.videos[:MOST_VIDEOS]),
+        }
+        if histograms["quality"].total:
+            drawn["quality"] = _shares(width, histograms["quality"], "share of points that come back")
+    return drawn
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _displacement(width: float, motion: MotionStatistics) -> Figure:
+    """How far points move, on a logarithmic scale."""
+    figure, axes = _figure(width, 0.6 * width)
     shares = motion.displacement[1:-1] / max(1, motion.trajectories)
     edges = EDGES[1:]
-    used = np.flatnonzero(motion.displacement[1:-1])
-    top = edges[used[-1] + 1] if len(used) else edges[-1]
-    return {
-        "data": [
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "x": edges,
-                "y": np.append(shares, 0.0),
-                "line": {"shape": "hv", "color": "var(--accent)", "width": 1.5},
-                "fill": "tozeroy",
-                "fillcolor": "var(--accent-fill)",
-                "hovertemplate": "from %{x:.2f} px: %{y:.2%} of the points<extra></extra>",
-            }
-        ],
-        "layout": {
-            "xaxis": {
-                "type": "log",
-                "range": [-1, float(np.log10(top))],
-                "title": {"text": "displacement (px)"},
-                "tickvals": TICKS,
-            },
-            "yaxis": {"title": {"text": "share of the points"}, "tickformat": "~%", "rangemode": "tozero"},
-            "shapes": [_mark(motion.quantile(share)) for share in (0.5, 0.95) if motion.trajectories],
-        },
-    }
-
-
-def _mark(value: float) -> dict[str, Any]:
-    line = {"color": "var(--muted)", "width": 1, "dash": "dash"}
-    return {"type": "line", "x0": value, "x1": value, "y0": 0, "y1": 1, "yref": "paper", "line": line}
-
-
-def distance_figure(motion: MotionStatistics) -> Figure:
-    """Draw how far points are from their start, frame by frame."""
-    return _by_frame(motion.distance, "mean distance from the start (px)", "%{y:.2f} px")
-
-
-def visibility_figure(motion: MotionStatistics) -> Figure:
-    """Draw how many points are visible, frame by frame."""
-    figure = _by_frame(motion.visible, "share of visible points", "%{y:.1%}")
-    figure["layout"]["yaxis"] |= {"tickformat": ".0%", "range": [0, 1.04]}
+    axes.stairs(shares, edges, fill=True, color=BLUE, alpha=0.3)
+    axes.stairs(shares, edges, color=BLUE, linewidth=1)
+    used = np.flatnonzero(shares)
+    axes.set(
+        xscale="log",
+        xlim=(edges[0], edges[used[-1] + 1] if len(used) else edges[-1]),
+        ylim=(0, 1.15 * shares.max() if len(used) else 1),
+        xlabel="displacement (px of a 256-high image)",
+        ylabel="share of the points",
+    )
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    median, most = motion.quantile(0.5), motion.quantile(0.95)
+    for value in (median, most) if motion.trajectories else ():
+        axes.axvline(value, color=MUTED, linewidth=0.8, linestyle="--")
+    axes.set_title(f"dashed: median {pixels(median)}, 95 % {pixels(most)}")
     return figure
 
 
-def _by_frame(values: NDArray[np.float64], title: str, shown: str) -> Figure:
-    return {
-        "data": [
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "x": np.arange(len(values)),
-                "y": values,
-                "line": {"color": "var(--accent)", "width": 2},
-                "marker": {"size": 6},
-                "hovertemplate": f"frame %{{x}}: {shown}<extra></extra>",
-            }
-        ],
-        "layout": {
-            "xaxis": {"title": {"text": "frame of the sample"}, "dtick": max(1, len(values) // 8)},
-            "yaxis": {"title": {"text": title}, "rangemode": "tozero"},
-        },
-    }
+def _by_frame(width: float, values: NDArray[np.float64], title: str) -> Figure:
+    figure, axes = _figure(width, 0.6 * width)
+    axes.plot(np.arange(len(values)), values, color=BLUE, linewidth=1.3, marker="o", markersize=3)
+    axes.set(xlabel="frame of the sample", ylabel=title)
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
 
 
-def direction_figure(motion: MotionStatistics) -> Figure:
-    """Draw the direction rose of the moving points, stacked by how far they move."""
-    angles = np.arange(SECTORS) * 360 / SECTORS
-    radians = np.deg2rad(angles)
-    vectors = 1000 * np.stack([np.cos(radians), -np.sin(radians)], axis=1)
-    colours = [f"rgb({red},{green},{blue})" for red, green, blue in direction_colour(vectors).tolist()]
+def _visibility(width: float, motion: MotionStatistics) -> Figure:
+    figure = _by_frame(width, motion.visible, "share of visible points")
+    (axes,) = figure.axes
+    axes.set_ylim(0, 1.03)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    return figure
+
+
+def _directions(width: float, motion: MotionStatistics) -> Figure:
+    """The direction rose of the moving points, stacked by how far they move."""
+    figure = Figure(figsize=(width, min(width, 3.2)), layout="constrained")
+    axes = figure.add_subplot(projection="polar")
+    if not isinstance(axes, PolarAxes):
+        raise TypeError("matplotlib gave no polar axes")
+    angles = np.arange(SECTORS) * 2 * np.pi / SECTORS
+    vectors = 1000 * np.stack([np.cos(angles), -np.sin(angles)], axis=1)
+    colours = direction_colour(vectors) / 255
+    names = [*(f"{low:g} to {high:g} px" for low, high in pairwise(REACHES)), f"over {REACHES[-1]:g} px"]
     shares = motion.directions / max(1, motion.directions.sum())
-    data: list[dict[str, Any]] = []
-    for number, (name, opacity) in enumerate(zip(reach_names(), (0.35, 0.65, 1.0), strict=True)):
-        data.append(
-            {
-                "type": "barpolar",
-                "theta": angles,
-                "r": shares[number],
-                "marker": {"color": colours, "opacity": opacity, "line": {"width": 0}},
-                "showlegend": False,
-                "hovertemplate": f"{name}: %{{r:.1%}} of the moving points<extra></extra>",
-            }
-        )
-        # The bars have many colours; the legend shows their strength in grey.
-        grey = {"color": f"var(--reach-{number})", "line": {"width": 0}}
-        data.append({"type": "barpolar", "theta": [0], "r": [0], "marker": grey, "name": name})
-    return {
-        "data": data,
-        "layout": {
-            "barmode": "stack",
-            "showlegend": True,
-            "polar": {
-                "angularaxis": {
-                    "tickvals": [0, 90, 180, 270],
-                    "ticktext": ["right", "up", "left", "down"],
-                    "rotation": 0,
-                    "direction": "counterclockwise",
-                },
-                "radialaxis": {
-                    "tickformat": ".0%",
-                    "angle": float(angles[quietest_sector(motion)]),
-                    "tickangle": float(angles[quietest_sector(motion)]),  # upright
-                    "nticks": 4,
-                },
-                "bargap": 0.04,
-            },
-            "legend": {"orientation": "h", "x": 0.5, "xanchor": "center", "y": -0.1},
-        },
-    }
+    base = np.zeros(SECTORS)
+    for share, name, strength in zip(shares, names, (0.4, 0.7, 1.0), strict=True):
+        axes.bar(angles, share, 2 * np.pi / SECTORS * 0.94, base, color=colours, alpha=strength, linewidth=0)
+        # The bars have many colours; the legend shows their strength.
+        axes.bar([0], [0], color=MUTED, alpha=strength, linewidth=0, label=name)
+        base += share
+    axes.set_xticks(np.deg2rad([0, 90, 180, 270]), ["right", "up", "left", "down"])
+    axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.set_rlabel_position(np.rad2deg(angles[_quietest_sector(motion)]))
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
 
 
-def quietest_sector(motion: MotionStatistics) -> int:
+def _quietest_sector(motion: MotionStatistics) -> int:
     """Return the sector where a scale covers the least of the rose, and none of its names."""
     total = motion.directions.sum(axis=0)
     covered = (total + np.roll(total, 1) + np.roll(total, -1)).astype(np.float64)
@@ -169,181 +203,103 @@ def quietest_sector(motion: MotionStatistics) -> int:
     return int(np.argmin(covered))
 
 
-def reach_names() -> list[str]:
-    """Name the classes of the direction rose, in order."""
-    between = [f"{low:g} to {high:g} px" for low, high in pairwise(REACHES)]
-    return [*between, f"over {REACHES[-1]:g} px"]
-
-
-def grid_figure(motion: MotionStatistics, size: tuple[float, float]) -> Figure:
-    """Draw the mean motion of each cell of the grid: its length as a colour, its mean direction as an arrow.
-
-    size: (height, width) of a typical video, whose shape the grid is drawn in.
-    """
-    cells = np.arange(motion.grid)
-    lines = np.full((motion.grid, motion.grid, 3, 2), np.nan)
-    lines[..., 0, :] = np.stack(np.meshgrid(cells, cells), axis=-1)
-    lines[..., 1, :] = arrows(motion)
-    x, y = lines.reshape(-1, 2).T
-    heat = {
-        "customdata": motion.cell_motion,
-        "hovertemplate": "row %{y}, column %{x}<br>mean distance %{z:.2f} px<br>mean motion "
-        "%{customdata[0]:.2f} right, %{customdata[1]:.2f} down<extra></extra>",
-    }
-    figure = _heat_map(motion.cell_distance, size, "px", heat)
-    # Twice, so that white arrows are seen on bright cells.
-    for colour, width, head in (("rgba(10, 14, 20, 0.55)", 3.2, 9.5), ("#ffffff", 1.3, 7)):
-        figure["data"].append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "x": x,
-                "y": y,
-                "line": {"color": colour, "width": width},
-                "marker": {
-                    "symbol": "arrow",
-                    "angleref": "previous",
-                    "size": np.tile([0, head, 0], motion.grid**2),
-                    "color": colour,
-                    "line": {"width": 0},
-                },
-                "hoverinfo": "skip",
-                "showlegend": False,
-            }
-        )
-    return figure
-
-
-def visible_grid_figure(motion: MotionStatistics, size: tuple[float, float]) -> Figure:
-    """Draw which share of each cell's points is visible in the last frame; see `grid_figure`."""
-    heat = {
-        "zmax": 1,
-        "hovertemplate": "row %{y}, column %{x}<br>%{z:.1%} visible at the end<extra></extra>",
-    }
-    figure = _heat_map(motion.cell_visible, size, "share", heat)
-    figure["data"][0]["colorbar"]["tickformat"] = ".0%"
-    return figure
-
-
-def _heat_map(
-    values: NDArray[np.float64], size: tuple[float, float], unit: str, trace: dict[str, Any]
+def _grid(
+    width: float, values: NDArray[np.float64], ratio: float, label: str, top: float | None = None
 ) -> Figure:
-    grid = len(values)
-    axis = {"showgrid": False, "zeroline": False, "constrain": "domain", "dtick": max(1, grid // 8)}
-    bar = {"title": {"text": unit, "side": "top"}, "thickness": 12, "outlinewidth": 0, "x": 1.0, "xpad": 8}
-    return {
-        "data": [
-            {"type": "heatmap", "z": values, "colorscale": SCALE, "zmin": 0, "colorbar": bar, **trace},
-        ],
-        "layout": {
-            "xaxis": {"title": {"text": "column of the grid"}, "range": [-0.5, grid - 0.5], **axis},
-            "yaxis": {
-                "title": {"text": "row of the grid"},
-                "range": [grid - 0.5, -0.5],
-                "scaleanchor": "x",
-                "scaleratio": size[0] / size[1],
-                **axis,
-            },
-        },
-    }
+    """A value for each cell of the grid as a colour; ratio: height by width of a video."""
+    figure, axes = _figure(width, 0.75 + 0.76 * width * ratio)
+    heat = axes.imshow(values, cmap="viridis", vmin=0, vmax=top, aspect=ratio, interpolation="nearest")
+    axes.grid(visible=False)
+    axes.set(xlabel="column of the grid", ylabel="row of the grid")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.spines[:].set_visible(False)
+    form = PercentFormatter(1, 0) if top == 1 else None
+    bar = figure.colorbar(heat, cax=axes.inset_axes((1.03, 0, 0.035, 1)), label=label, format=form)
+    bar.outline.set_visible(False)
+    return figure
 
 
-def arrows(motion: MotionStatistics) -> NDArray[np.float64]:
-    """Return where the arrows of the cells end, `[grid, grid, 2]`; the longest is nearly a cell long."""
-    cells = np.arange(motion.grid)
-    starts = np.stack(np.meshgrid(cells, cells), axis=-1)
+def _grid_motion(width: float, motion: MotionStatistics, ratio: float) -> Figure:
+    """The mean distance of each cell as a colour, its mean motion as an arrow, the longest nearly a cell."""
+    figure = _grid(width, motion.cell_distance, ratio, "mean distance (px)")
     lengths = np.linalg.norm(motion.cell_motion, axis=2)
     longest = float(np.nanmax(lengths)) if np.isfinite(lengths).any() else 0.0
-    scale = 0.95 / longest if longest > 0 else 0.0
-    ends: NDArray[np.float64] = starts + motion.cell_motion * scale
-    return ends
-
-
-def share_figure(histogram: SampleHistogram, title: str) -> Figure:
-    """Draw how many samples have which share, stacked by split."""
-    figure = _stacked(histogram, histogram.edges, title, "about %{x:.0%}")
-    figure["layout"]["xaxis"]["tickformat"] = ".0%"
+    figure.axes[0].quiver(
+        *np.moveaxis(motion.cell_motion, 2, 0),
+        angles="xy",
+        scale_units="xy",
+        scale=longest / 0.95 or 1,
+        color="white",
+        edgecolor="#10141a",
+        linewidth=0.2,
+        width=0.005,
+        headwidth=3,
+        headlength=3,
+        headaxislength=2.7,
+        minlength=0.3,
+        pivot="mid",
+    )
     return figure
 
 
-def motion_figure(histogram: SampleHistogram) -> Figure:
-    """Draw how many samples have which mean motion, stacked by split, on a logarithmic scale."""
-    # Plotly's bars do not know the width of logarithmic bins, so the axis is of the logarithms.
-    figure = _stacked(histogram, np.log10(histogram.edges), "mean motion of a sample (px)", "%{customdata}")
+def _shares(width: float, histogram: SampleHistogram, title: str) -> Figure:
+    figure, axes = _stacked(width, histogram, title)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    return figure
+
+
+def _motion(width: float, histogram: SampleHistogram) -> Figure:
+    figure, axes = _stacked(width, histogram, "mean motion of a sample (px of a 256-high image)")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     used = np.flatnonzero(np.sum(list(histogram.counts.values()), axis=0))
-    first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, len(histogram.edges) - 1)
-    figure["layout"]["xaxis"] |= {
-        "range": np.log10(histogram.edges[[first, last]]).tolist(),
-        "tickvals": np.log10(TICKS),
-        "ticktext": ["≤ 0.1" if tick == TICKS[0] else f"{tick:g}" for tick in TICKS],
-    }
-    names = [f"{low:.2g} to {high:.2g} px" for low, high in pairwise(histogram.edges)]
-    for trace in figure["data"]:
-        trace["customdata"] = names
+    if len(used):
+        axes.set_xlim(histogram.edges[used[0]], histogram.edges[used[-1] + 1])
     return figure
 
 
-def _stacked(histogram: SampleHistogram, edges: NDArray[np.float64], title: str, shown: str) -> Figure:
-    return {
-        "data": [
-            {
-                "type": "bar",
-                "name": split,
-                "x": (edges[:-1] + edges[1:]) / 2,
-                "y": counts,
-                "width": np.diff(edges),
-                "marker": {"color": SPLIT_COLOURS[split], "line": {"width": 1, "color": "var(--surface)"}},
-                "hovertemplate": f"{split}, {shown}: %{{y}} samples<extra></extra>",
-            }
-            for split, counts in histogram.counts.items()
-        ],
-        "layout": {
-            "barmode": "stack",
-            "showlegend": True,
-            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
-            "xaxis": {"title": {"text": title}, "range": [float(edges[0]), float(edges[-1])]},
-            "yaxis": {"title": {"text": "samples"}, "rangemode": "tozero"},
-        },
-    }
+def _stacked(width: float, histogram: SampleHistogram, title: str) -> tuple[Figure, Axes]:
+    """How many samples have which value, stacked by split."""
+    figure, axes = _figure(width, 0.6 * width)
+    edges = histogram.edges
+    base = np.zeros(len(edges) - 1)
+    for split, counts in histogram.counts.items():
+        colour = SPLIT_COLOURS[split]
+        axes.bar(edges[:-1], counts, np.diff(edges), base, align="edge", color=colour, label=split)
+        base += counts
+    axes.set(xlabel=title, ylabel="samples", xlim=(edges[0], edges[-1]))
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(visible=False, axis="x")
+    _legend_above(axes)
+    return figure, axes
 
 
-def video_figure(videos: Sequence[VideoCount]) -> Figure:
-    """Draw how many samples the videos give, those with the most first."""
-    shown = videos[:MOST_VIDEOS]
-    order = [video.source for video in reversed(shown)]
-    splits = [split for split in SPLIT_COLOURS if any(video.split == split for video in shown)]
-    return {
-        "data": [
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": split,
-                "y": [video.source for video in shown if video.split == split],
-                "x": [video.samples for video in shown if video.split == split],
-                "customdata": [video.motion for video in shown if video.split == split],
-                "marker": {"color": SPLIT_COLOURS[split]},
-                "hovertemplate": "%{y}<br>%{x} samples, mean motion %{customdata:.1f} px<extra></extra>",
-            }
-            for split in splits
-        ],
-        "layout": {
-            "height": 90 + 20 * len(shown),
-            "barmode": "overlay",
-            "bargap": 0.25,
-            "showlegend": True,
-            "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
-            "xaxis": {"title": {"text": "samples"}, "rangemode": "tozero"},
-            "yaxis": {
-                "categoryorder": "array",
-                "categoryarray": order,
-                "tickvals": order,
-                "ticktext": [short_name(name) for name in order],
-                "automargin": True,
-            },
-        },
-    }
+def _legend_above(axes: Axes) -> None:
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0, handlelength=1)
 
 
-def short_name(name: str) -> str:
+def _videos(width: float, videos: Sequence[VideoCount]) -> Figure:
+    """How many samples the videos give, and their mean motion."""
+    figure, axes = _figure(width, 0.8 + 0.16 * len(videos))
+    for split, colour in SPLIT_COLOURS.items():
+        chosen = [place for place, video in enumerate(videos) if video.split == split]
+        if chosen:
+            samples = [videos[place].samples for place in chosen]
+            bars = axes.barh(chosen, samples, color=colour, label=split)
+            axes.bar_label(
+                bars, [f"{videos[place].motion:.1f} px" for place in chosen], padding=2, fontsize=6
+            )
+    # Not read as formulas, which a dollar in a file's name would begin.
+    axes.set_yticks(range(len(videos)), [_short(video.source) for video in videos], parse_math=False)
+    axes.set(xlabel="samples; beside the bars their mean motion", ylim=(len(videos) - 0.4, -0.6))
+    axes.margins(x=0.12)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(visible=False, axis="y")
+    _legend_above(axes)
+    return figure
+
+
+def _short(name: str) -> str:
     """Keep the end of a long name, where videos of one folder differ."""
     return name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"

@@ -1,19 +1,16 @@
 """One HTML file that shows what a training set looks like, and needs nothing else: no server, no network."""
 
-import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 import numpy as np
-from plotly.offline import get_plotlyjs
-from plotly.utils import PlotlyJSONEncoder
 
 from model.datasets.index import motion_at_reference
 from model.datasets.sample import SampleFacts
 from model.datasets.summary import SPLITS
-from model.inspection.figures import MOST_VIDEOS, figures
+from model.inspection.figures import MOST_VIDEOS, draw_figures, svg
 from model.inspection.files import write_whole
 from model.inspection.inspect import DrawnSample, Inspection
 from model.inspection.samples import SampleHistogram
@@ -23,6 +20,8 @@ from model.overlay.figure import jpeg_url
 from model.overlay.html import VIEWER_FOLDER
 
 HERE = Path(__file__).parent
+FIGURE_WIDTH = 5.2
+"""Inches of a figure that is as wide as half of the page."""
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -42,8 +41,6 @@ PAGE = """<!doctype html>
 {sections}
 </main>
 <dialog><img alt=""><p></p></dialog>
-<script type="application/json" id="figures">{figures}</script>
-<script>{plotly}</script>
 <script type="module">{script}</script>
 </body>
 </html>
@@ -76,8 +73,6 @@ def page(inspection: Inspection) -> str:
         numbers=_definitions(_numbers(inspection)),
         settings=_definitions(_settings(inspection)),
         sections="\n".join(_sections(inspection)),
-        figures=_in_script(json.dumps(figures(inspection), cls=PlotlyJSONEncoder)),
-        plotly=get_plotlyjs(),
         script=_text("report.js"),
     )
 
@@ -150,6 +145,7 @@ def _definitions(entries: Sequence[tuple[str, str, str]]) -> str:
 
 def _sections(inspection: Inspection) -> list[str]:
     quality = inspection.histograms["quality"]
+    drawn = {name: svg(figure) for name, figure in draw_figures(inspection, FIGURE_WIDTH).items()}
     return [
         _section(
             "Samples",
@@ -161,6 +157,7 @@ def _sections(inspection: Inspection) -> list[str]:
             "Motion of the points",
             "",
             _cards(
+                drawn,
                 ("displacement", "How far points move", _about_displacement(inspection.motion)),
                 (
                     "directions",
@@ -168,15 +165,16 @@ def _sections(inspection: Inspection) -> list[str]:
                     "Of the moving points, in the colours of the trajectories.",
                 ),
                 ("distance", "How motion grows", "Over the frames of a sample."),
-                ("visible-frames", "How long points stay visible", "Over the frames of a sample."),
+                ("visibility", "How long points stay visible", "Over the frames of a sample."),
             ),
         ),
         _section(
             "Motion over the picture",
             "",
             _cards(
+                drawn,
                 (
-                    "grid",
+                    "grid-motion",
                     "Mean motion of each grid cell",
                     "Colour: how far points go. Arrows: their mean displacement, short where directions "
                     f"cancel out; the longest is {pixels(_longest_arrow(inspection))}.",
@@ -192,6 +190,7 @@ def _sections(inspection: Inspection) -> list[str]:
             "The samples one by one",
             "",
             _cards(
+                drawn,
                 (
                     "motion",
                     "Mean motion",
@@ -207,7 +206,7 @@ def _sections(inspection: Inspection) -> list[str]:
             f"The {MOST_VIDEOS} with the most samples, of {len(inspection.videos):,}."
             if len(inspection.videos) > MOST_VIDEOS
             else "",
-            _cards(("videos", "Samples of each video", ""), whole=True),
+            _cards(drawn, ("videos", "Samples of each video", ""), whole=True),
         ),
         _section(
             "The worst samples by quality",
@@ -232,11 +231,7 @@ def _longest_arrow(inspection: Inspection) -> float:
 
 def _about_displacement(motion: MotionStatistics) -> str:
     share = motion.displacement[0] / max(1, motion.trajectories)
-    return (
-        f"From the first to the last frame. {share:.0%} move by less than 0.1 px: left of the scale. Dashed: "
-        f"the median, {pixels(motion.quantile(0.5))}, and what 95 % stay below, "
-        f"{pixels(motion.quantile(0.95))}."
-    )
+    return f"From the first to the last frame. {share:.0%} move by less than 0.1 px: left of the scale."
 
 
 def _section(title: str, hint: str, content: str) -> str:
@@ -244,17 +239,15 @@ def _section(title: str, hint: str, content: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{shown}{content}</section>"
 
 
-def _cards(*cards: tuple[str, str, str], whole: bool = False) -> str:
+def _cards(figures: Mapping[str, str], *cards: tuple[str, str, str], whole: bool = False) -> str:
+    """Lay figures side by side. cards: name of the figure, title and hint."""
     kind = "card whole" if whole else "card"
-    return (
-        '<div class="figures">'
-        + "".join(
-            f'<div class="{kind}"><h3>{escape(title)}</h3><p class="hint">{escape(hint)}</p>'
-            f'<div class="plot" id="figure-{name}"></div></div>'
-            for name, title, hint in cards
-        )
-        + "</div>"
+    shown = "".join(
+        f'<div class="{kind}" id="figure-{name}"><h3>{escape(title)}</h3><p class="hint">{escape(hint)}</p>'
+        f"{figures[name]}</div>"
+        for name, title, hint in cards
     )
+    return f'<div class="figures">{shown}</div>'
 
 
 def _colour_key() -> str:
@@ -316,8 +309,3 @@ def readable_bytes(count: int) -> str:
 
 def _text(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
-
-
-def _in_script(content: str) -> str:
-    """Keep JSON from ending the script element that holds it."""
-    return content.replace("<", "\\u003c")

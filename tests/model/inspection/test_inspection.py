@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -250,13 +249,12 @@ def test_inspect_writes_one_page_and_pictures(
     assert len(reader.loads) == 24 + 12
     for words in ("42", "28 train, 14 validation", "4 × 4", "video-03.mp4", "lk"):
         assert words in reader.texts, words
-    figures = json.loads(re.search(r'id="figures">(.*?)</script>', text)[1])
-    assert all(f'id="figure-{name}"' in text for name in figures)
-    assert sum(figures["quality"]["data"][0]["y"]) + sum(figures["quality"]["data"][1]["y"]) == 21
+    assert text.count("<svg") == 11
 
     files = sorted(path.name for path in pictures.iterdir())
     names = sorted(name.removesuffix(".pdf") for name in files if name.endswith(".pdf"))
-    assert len(names) == 10
+    assert len(names) == 11
+    assert all(f'id="figure-{name}"' in text for name in names)
     assert [name for name in files if name.endswith(".png")] == sorted(
         f"{name}.png" for name in [*names, "contact-sheet", "worst-quality"]
     )
@@ -270,9 +268,9 @@ def test_inspect_writes_one_page_and_pictures(
 
 def test_names_from_outside_cannot_break_the_page(tmp_path: Path) -> None:
     make_dataset(tmp_path / "set", videos=1, chunks=1)
-    evil = "</script><img src=x onerror=alert(1)>.mp4"
+    evil = r"</script><img src=x onerror=alert(1)>$\formula$.mp4"
     for path in (tmp_path / "set" / "shards").glob("*.json"):
-        path.write_text(path.read_text().replace("video-00.mp4", evil))
+        path.write_text(path.read_text().replace("video-00.mp4", json.dumps(evil)[1:-1]))
     (tmp_path / "set" / "errors.jsonl").write_text(
         json.dumps({"source": evil, "reason": "<b>cut short", "traceback": "0"}) + "\n"
     )
