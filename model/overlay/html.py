@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -18,8 +19,11 @@ from model.overlay.motion import summary
 from model.overlay.numbers import shown_first
 from model.tracking.methods import is_prediction
 
-VIEWER_FOLDER = Path(__file__).parent
-"""Holds viewer.js and viewer.css, which the web serves as well."""
+VIEWER_FOLDER = Path(__file__).parent / "viewer"
+"""Holds the viewer's modules and styles, which the web serves as well."""
+
+MODULES = ("numbers", "settings", "drawing", "playback", "controls", "viewer")
+"""The viewer's modules, each after those that it imports from."""
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -64,15 +68,33 @@ def write_html(
     page = PAGE.format(
         title=escape(_title(tracks)),
         summary=escape(summary(tracks)),
-        style=(VIEWER_FOLDER / "viewer.css").read_text(encoding="utf-8"),
+        style=viewer_style(),
         figure=_in_script(
             figure_json(tracks, pictures[0], position=shown_first(tracks), prediction=prediction)
         ),
         frames=_in_script(json.dumps(pictures)),
         plotly=get_plotlyjs(),
-        viewer=(VIEWER_FOLDER / "viewer.js").read_text(encoding="utf-8"),
+        viewer=viewer_script(),
     )
     write_whole(Path(path), page.encode())
+
+
+def viewer_style() -> str:
+    """Return the theme and the viewer's style, for a page that has no other files."""
+    return "".join(_text(f"{name}.css") for name in ("theme", "viewer"))
+
+
+def viewer_script() -> str:
+    """Return the viewer's modules as one, for a page that has no other files.
+
+    No two of them use the same name for different things, so they can share one scope.
+    """
+    modules = "\n".join(_text(f"{name}.js") for name in MODULES)
+    return re.sub(r"^(import [^;]*;\n|export )", "", modules, flags=re.MULTILINE)
+
+
+def _text(name: str) -> str:
+    return (VIEWER_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _title(tracks: Tracks) -> str:

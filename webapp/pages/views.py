@@ -1,6 +1,6 @@
 """The pages for people. They show what /api/v1 says; their scripts are ES modules in static/."""
 
-from flask import Blueprint, Response, abort, render_template, request, send_file
+from flask import Blueprint, Response, abort, render_template, request, send_from_directory
 
 from model.core.errors import BadInput
 from model.datasets.summary import SPLITS
@@ -69,16 +69,10 @@ def dataset(name: str) -> str:
     return render_template("dataset.html", name=name, splits=SPLITS)
 
 
-@blueprint.get("/static/viewer.js")
-def viewer_script() -> Response:
-    """Serve the viewer, which the self-contained HTML files hold too."""
-    return _viewer_file("viewer.js", "text/javascript")
-
-
-@blueprint.get("/static/viewer.css")
-def viewer_style() -> Response:
-    """Serve the theme and the viewer's style."""
-    return _viewer_file("viewer.css", "text/css")
+@blueprint.get("/static/viewer/<name>")
+def viewer_file(name: str) -> Response:
+    """Serve the viewer's modules and styles, which the self-contained HTML files hold too."""
+    return send_from_directory(VIEWER_FOLDER, name)
 
 
 def _run(run_id: str) -> Run:
@@ -86,7 +80,3 @@ def _run(run_id: str) -> Run:
     if found is None:
         abort(404, description="This run does not exist, or its clip was deleted.")
     return found
-
-
-def _viewer_file(name: str, content_type: str) -> Response:
-    return send_file(VIEWER_FOLDER / name, content_type)

@@ -1,0 +1,70 @@
+// What the scripts of the pages and of the viewer know of the world outside: Plotly, and what the API answers.
+
+interface Layout {
+  meta: { stillmotion: import("./viewer/numbers.js").PackedNumbers };
+  images: { source: string }[];
+  xaxis: { range: number[] };
+  yaxis: { range: number[] };
+  [name: string]: any;
+}
+
+interface Figure {
+  layout: Layout;
+}
+
+interface PlotElement extends HTMLElement {
+  layout: Layout;
+  on(event: string, hear: () => void): void;
+  removeAllListeners(event: string): void;
+}
+
+type Traces = Record<string, any>[];
+
+declare const Plotly: {
+  newPlot(element: HTMLElement, data: Traces, layout: object, options: object): Promise<PlotElement>;
+  react(element: HTMLElement, data: Traces, layout: object, options: object): Promise<PlotElement>;
+  update(element: HTMLElement, data: object, layout: object, traces: number[]): Promise<void>;
+  relayout(element: HTMLElement, layout: object): Promise<void>;
+  purge(element: HTMLElement): void;
+};
+
+/** An element of a page as its id or class finds it; what it is, the page says. */
+type PageElement = HTMLElement &
+  Pick<HTMLInputElement, "value" | "type" | "min" | "max" | "checked" | "disabled" | "files"> &
+  Pick<HTMLAnchorElement, "href"> &
+  Pick<HTMLImageElement, "src" | "alt"> &
+  Pick<HTMLDialogElement, "showModal" | "close" | "returnValue">;
+
+interface Clip {
+  id: string;
+  name: string;
+  width: number;
+  height: number;
+  frames: number;
+  fps: number;
+  bytes: number;
+  created_at: string;
+}
+
+interface Run {
+  id: string;
+  clip: string;
+  method: string;
+  weights: string | null;
+  grid: number;
+  start: number;
+  frames: number;
+  frame_step: number;
+  tracked_frames: number | null;
+  state: "queued" | "running" | "done" | "failed" | "cancelled";
+  stage: string;
+  progress: number;
+  eta_seconds: number | null;
+  queue_position: number | null;
+  error: string | null;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  estimate: number | null;
+  links: Record<string, string>;
+}
