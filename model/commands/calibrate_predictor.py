@@ -1,6 +1,5 @@
 """`python -m model calibrate-predictor`: teach trained weights how far they are to be believed."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,11 +25,19 @@ from model.core.errors import BadInput
 @click.option("--samples", type=click.IntRange(1), help="At most so many of each set, evenly chosen.")
 @click.option("--mirror", is_flag=True, help="Have the weights look at the mirrored image, too.")
 @click.option(
+    "--stay-prior",
     "--doubt",
+    "stay_prior",
     type=click.FloatRange(0, 1, max_open=True),
     help="Take this one, as fitted for weights of the same recipe; no --data then.",
 )
-@click.option("--least-gain", type=click.FloatRange(0, 1), help="Beside --doubt; 0 where it is left out.")
+@click.option(
+    "--abstain-below",
+    "--least-gain",
+    "abstain_below",
+    type=click.FloatRange(0, 1),
+    help="Beside --stay-prior; 0 where it is left out.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
 def command(
     *,
@@ -40,28 +47,39 @@ def command(
     splits: tuple[str, ...],
     samples: int | None,
     mirror: bool,
-    doubt: float | None,
-    least_gain: float | None,
+    stay_prior: float | None,
+    abstain_below: float | None,
     device: str,
 ) -> None:
     """Fit how far WEIGHTS are to be believed, and write them with it to --out.
 
-    Fitted are the doubt that a point moves and the least gain with which a picture is answered at all. Give
-    pictures whose motion can be read and, as a set beside them, pictures whose motion cannot.
+    Fitted are the weight of "it stays" beside a point's hypotheses, and the informativeness below which an
+    image is answered with no motion. Give pictures whose motion can be read and, as a set beside them,
+    pictures whose motion cannot.
     """
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.prediction.release import read_release
-    from model.training.predictors.calibrate import DOUBTS, GAINS, calibrate_predictor, write_use
+    from model.training.predictors.calibrate import (
+        ABSTAIN_THRESHOLDS,
+        STAY_PRIORS,
+        calibrate_predictor,
+        write_use,
+    )
 
-    if doubt is not None:
+    if stay_prior is not None:
         if sets:
-            raise BadInput("Give either --data to fit doubt on, or --doubt.")
-        use = replace(read_release(weights).use, mirror=mirror, doubt=doubt, least_gain=least_gain or 0.0)
+            raise BadInput("Give either --data to fit on, or --stay-prior.")
+        use = replace(
+            read_release(weights).use,
+            mirror=mirror,
+            stay_prior=stay_prior,
+            abstain_below=abstain_below or 0.0,
+        )
         write_use(weights, out, use)
-        click.echo(f"Doubt {doubt:.2f}, least gain {use.least_gain:.2f}. Wrote {out}")
+        click.echo(f"Stay prior {stay_prior:.2f}, abstain below {use.abstain_below:.2f}. Wrote {out}")
         return
-    if least_gain is not None:
-        raise BadInput("Give --least-gain beside --doubt; --data fits both.")
+    if abstain_below is not None:
+        raise BadInput("Give --abstain-below beside --stay-prior; --data fits both.")
     with stop_on_interrupt() as should_stop, progress_bar("samples") as bar:
         fitted = calibrate_predictor(
             weights,
@@ -76,16 +94,12 @@ def command(
         )
     use = fitted.use
     click.echo("ADE, as a share of no motion's:")
-    for number, tried in enumerate(DOUBTS):
-        at = GAINS.index(use.least_gain)
+    prior, threshold = STAY_PRIORS.index(use.stay_prior), ABSTAIN_THRESHOLDS.index(use.abstain_below)
+    tried = [(number, threshold) for number in range(len(STAY_PRIORS))]
+    tried += [(prior, number) for number in range(len(ABSTAIN_THRESHOLDS))]
+    for row, column in tried:
+        errors = "  ".join(f"{error:.3f}" for error in fitted.errors[:, row, column])
         click.echo(
-            f"doubt {tried:.2f}, least gain {use.least_gain:.2f}  {_shares(fitted.errors[:, number, at])}"
+            f"stay prior {STAY_PRIORS[row]:.2f}, abstain below {ABSTAIN_THRESHOLDS[column]:.2f}  {errors}"
         )
-    for number, tried in enumerate(GAINS):
-        at = DOUBTS.index(use.doubt)
-        click.echo(f"doubt {use.doubt:.2f}, least gain {tried:.2f}  {_shares(fitted.errors[:, at, number])}")
-    click.echo(f"Doubt {use.doubt:.2f}, least gain {use.least_gain:.2f}. Wrote {out}")
-
-
-def _shares(errors: Iterable[float]) -> str:
-    return "  ".join(f"{error:.3f}" for error in errors)
+    click.echo(f"Stay prior {use.stay_prior:.2f}, abstain below {use.abstain_below:.2f}. Wrote {out}")

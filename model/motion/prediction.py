@@ -29,8 +29,8 @@ class Prediction:
     weights: float32 `[K, N]`, how likely each is; a point's sum to 1.
     interval: float32 `[2, T, N, 2]`, the lowest and highest position of each coordinate that are expected
         with a probability of 90 %.
-    gain: how much the picture tells, 0 to 1 (`model.prediction.predictor.Expectation`); NaN in files of
-        versions that did not know.
+    informativeness: how much the image tells of its motion, 0 to 1
+        (`model.prediction.predictor.informativeness`); NaN in files of versions that did not know.
     withheld: whether the single answer is that nothing moves since the picture tells too little; hypotheses
         and intervals are then all that there is to say.
 
@@ -41,7 +41,7 @@ class Prediction:
     hypotheses: NDArray[np.float32]
     weights: NDArray[np.float32]
     interval: NDArray[np.float32]
-    gain: float = math.nan
+    informativeness: float = math.nan
     withheld: bool = False
 
     def __post_init__(self) -> None:
@@ -68,7 +68,7 @@ class Prediction:
         """Write one `.npz`: the tracks, and beside them the fields; `weights` as `hypothesis_weights`."""
         values = (self.hypotheses, self.weights, self.interval)
         arrays = dict(zip(_ARRAYS, values, strict=True))
-        scalars = {"gain": np.asarray(self.gain), "withheld": np.asarray(self.withheld)}
+        scalars = {"informativeness": np.asarray(self.informativeness), "withheld": np.asarray(self.withheld)}
         self.tracks.save(path, {**arrays, **scalars})
 
     @classmethod
@@ -89,7 +89,8 @@ class Prediction:
             raise BadInput(f"{name} holds tracks, but no prediction; give a file that `predict` wrote.")
         try:
             hypotheses, weights, interval = (there[key] for key in _ARRAYS)
-            gain, withheld = float(content.get("gain", math.nan)), bool(content.get("withheld", False))
-            return cls(tracks, hypotheses, weights, interval, gain, withheld)
+            told = content.get("informativeness", content.get("gain", math.nan))  # older files have a gain
+            withheld = bool(content.get("withheld", False))
+            return cls(tracks, hypotheses, weights, interval, float(told), withheld)
         except (KeyError, ValueError, TypeError) as error:
             raise BadInput(f"{name} is damaged ({error}); predict the image again.") from error

@@ -79,19 +79,19 @@ class Mixture(NamedTuple):
             torch.cat([self.log_weight + math.log1p(-share), other.log_weight + math.log(share)], dim=2),
         )
 
-    def doubted(self, doubt: float) -> "Mixture":
-        """Return the mixture with one hypothesis more: it stays, with the weight `doubt` (0 to below 1).
+    def with_stay_prior(self, weight: float) -> "Mixture":
+        """Return the mixture with one hypothesis more, zero motion, and the others scaled by 1 - weight.
 
-        It is as sure as the surest of each point's own hypotheses.
+        weight: in [0, 1). The new hypothesis has the smallest scale of each point's own ones.
         """
-        if doubt == 0:
+        if weight == 0:
             return self
         stays = Mixture(
             torch.zeros_like(self.displacement[:, :, :1]),
             self.log_scale.amin(dim=2, keepdim=True),
             torch.zeros_like(self.log_weight[:, :, :1]),
         )
-        return self.mixed(stays, doubt)
+        return self.mixed(stays, weight)
 
     def mirrored(self) -> "Mixture":
         """Return the mixture with x reversed."""

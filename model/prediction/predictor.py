@@ -38,13 +38,13 @@ class Expectation:
 
     mixture: of the points, in pixels of the working image; scales are calibrated.
     working: (height, width) of the working image.
-    gain: how much the picture tells, see `gain`: of a grid of points all over it, so that it does not depend
-        on which points were asked for.
+    informativeness: 0 to 1, see `informativeness`; of a grid of points all over the image, so that it does
+        not depend on which points were asked for.
     """
 
     mixture: Mixture
     working: tuple[int, int]
-    gain: float
+    informativeness: float
 
     def answer(self, use: PredictorUse) -> Tensor:
         """Return the single answer, `[1, P, T, 2]`, in pixels of the working image."""
@@ -52,8 +52,8 @@ class Expectation:
         return torch.zeros_like(answer) if self.is_withheld(use) else answer
 
     def is_withheld(self, use: PredictorUse) -> bool:
-        """Whether the picture tells too little for an answer other than that nothing moves."""
-        return self.gain < use.least_gain
+        """Whether the image is too uninformative for an answer other than that nothing moves."""
+        return self.informativeness < use.abstain_below
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +141,7 @@ class Predictor:
         points = queries if np.array_equal(queries, everywhere) else np.concatenate([everywhere, queries])
         mixture = self._of_image(image, points, working)
         of_grid = mixture.of_points(0, len(everywhere))
-        (told,) = map_pieces(gain, [of_grid], mixture.displacement.device)
+        (told,) = map_pieces(informativeness, [of_grid], mixture.displacement.device)
         return Expectation(mixture.of_points(len(points) - len(queries), len(points)), working, told)
 
     def _of_image(
@@ -157,7 +157,7 @@ class Predictor:
             looks.append((reduced.flip(3), _mirrored(points, working[1])))
         answers = map_pieces(lambda look: self._mixture(*look, working), looks, device)
         answer = answers[0].mixed(answers[1].mirrored(), 0.5) if self.use.mirror else answers[0]
-        return answer.widened(self.use.spread)
+        return answer.widened(self.use.scale_factor)
 
     def _mixture(self, images: Tensor, points: Tensor, size: tuple[int, int]) -> Mixture:
         network = self.network
@@ -208,26 +208,29 @@ class Predictor:
             hypotheses,
             weights,
             np.stack([positions(low), positions(high)]),
-            expected.gain,
+            expected.informativeness,
             expected.is_withheld(self.use),
         )
 
 
-def gain(mixture: Mixture) -> float:
-    """Return the share of the expected error of "nothing moves" that the medians of points save, 0 to 1."""
+def informativeness(mixture: Mixture) -> float:
+    """Return 1 - E(median) / E(0), 0 to 1, where E(a) is the expected distance of the truth from an answer a.
+
+    E is summed over all points and frames: the share of the error of "nothing moves" that the medians save.
+    """
     median = mixture.median()
     left, all_of_it = (mixture.expected_distance(each).sum() for each in (median, torch.zeros_like(median)))
     return float(1 - left / all_of_it)
 
 
 def point_answer(mixture: Mixture, use: PredictorUse) -> Tensor:
-    """Return the single answer of mixtures, `[B, P, T, 2]`, whatever their pictures' gain.
+    """Return the single answer of mixtures, `[B, P, T, 2]`, whatever their images' informativeness.
 
-    See `point` and `doubt` of `PredictorUse`.
+    See `point` and `stay_prior` of `PredictorUse`.
     """
     if mixture.displacement.shape[2] == 1:
         return mixture.displacement[:, :, 0]
-    return mixture.best() if use.point == "best" else mixture.doubted(use.doubt).median()
+    return mixture.best() if use.point == "best" else mixture.with_stay_prior(use.stay_prior).median()
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:

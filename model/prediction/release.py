@@ -4,19 +4,22 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from model.core.errors import BadInput
 from model.prediction.config import PredictorConfig
-from model.weights.metadata import read_metadata
+from model.weights.metadata import read_description
 from model.weights.registry import find_weights, weights_file
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 METADATA_KEY = "stillmotion-predictor"
+OLD_NAMES = {"spread": "scale_factor", "doubt": "stay_prior", "least_gain": "abstain_below"}
+"""What older files call the fields of `PredictorUse`."""
+
 _SIDE_STEP = 16  # working sizes are multiples of this, so that maps of all depths cover the same picture
 _SMALLEST_SIDE, _LARGEST_SIDE = 64, 2048
 
@@ -25,32 +28,32 @@ _SMALLEST_SIDE, _LARGEST_SIDE = 64, 2048
 class PredictorUse:
     """How a network is used.
 
-    height, width: images are brought to as many pixels, keeping their shape: that is how large things were
-        in training.
-    spread: what the scales of the answers are multiplied by, so that intervals cover what they say; fitted
-        on validation data.
-    mirror: also look at the mirrored image, so that its prediction is exactly the mirrored one.
+    height, width: pixels of the images in training. An image is brought to as many pixels (height · width),
+        keeping its shape, so that things are as large as they were there.
+    scale_factor: multiplies the Laplace scales, so that 90 % intervals cover 90 % of validation samples.
+    mirror: average with the prediction of the mirrored image, which makes predictions symmetric.
     point: the single answer of a mixture: "median" (least expected distance) or "best" (largest weight).
-    doubt: the weight, 0 to below 1, that "it stays" gets beside the network's hypotheses when the median is
-        taken, so that a point moves only where enough of them agree on a way. Networks are too sure of
-        pictures unlike those that they learned from; fitted on others (`calibrate-predictor`).
-    least_gain: 0 to 1. Of a picture whose `gain` (`model.prediction.predictor.Expectation`) is less, the
-        single answer is that nothing moves: it tells too little. Fitted likewise.
+    stay_prior: in [0, 1), the weight of an added hypothesis "it stays"; the network's own are scaled by
+        1 - stay_prior. With the median a point then moves only where enough hypotheses agree.
+    abstain_below: in [0, 1]. An image whose informativeness (`model.prediction.predictor.informativeness`) is
+        below it gets the single answer that nothing moves.
+
+    `calibrate-predictor` fits the last two on samples unlike those of the training. Raises ValueError.
     """
 
     height: int = 256
     width: int = 448
-    spread: float = 1.0
+    scale_factor: float = 1.0
     mirror: bool = False
-    point: str = "median"
-    doubt: float = 0.0
-    least_gain: float = 0.0
+    point: Literal["median", "best"] = "median"
+    stay_prior: float = 0.0
+    abstain_below: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.doubt < 1:
-            raise ValueError(f"doubt must be at least 0 and below 1, not {self.doubt}")
-        if not 0 <= self.least_gain <= 1:
-            raise ValueError(f"least_gain must be 0 to 1, not {self.least_gain}")
+        if not 0 <= self.stay_prior < 1:
+            raise ValueError(f"stay_prior must be at least 0 and below 1, not {self.stay_prior}")
+        if not 0 <= self.abstain_below <= 1:
+            raise ValueError(f"abstain_below must be 0 to 1, not {self.abstain_below}")
 
     def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the (height, width) to which an image of a size is brought."""
@@ -85,28 +88,11 @@ def read_release(path: str | os.PathLike[str]) -> PredictorRelease:
 
     Raises BadInput when it says nothing, or what this version does not understand.
     """
-    name = os.path.basename(path)
-    text = read_metadata(path).get(METADATA_KEY)
-    if text is None:
+    release = read_description(path, METADATA_KEY, PredictorRelease, OLD_NAMES)
+    if release is None:
+        name = os.path.basename(path)
         raise BadInput(f"{name} holds no predictor; give a file that `train-predictor` wrote.")
-    try:
-        said = json.loads(text)
-        return PredictorRelease(_made(PredictorConfig, said["config"]), _made(PredictorUse, said["use"]))
-    except BadInput:
-        raise
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(
-            f"{name} describes its network in a way that this version does not understand; use a newer "
-            "version of Stillmotion, or other weights."
-        ) from error
-
-
-def _made(kind: Any, values: Mapping[str, Any]) -> Any:
-    """Make a frozen dataclass of JSON values; unknown names are a TypeError."""
-    unknown = values.keys() - {known.name for known in fields(kind)}
-    if unknown:
-        raise TypeError(f"unknown settings: {sorted(unknown)}")
-    return kind(**values)
+    return release
 
 
 def as_float32(tensors: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:

@@ -1,11 +1,17 @@
 """What a file of weights says of itself, read without torch."""
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import safetensors
 
 from model.core.errors import BadInput
+from model.core.structure import from_json
+
+T = TypeVar("T")
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -23,3 +29,23 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
         raise BadInput(f"There is no checkpoint file {name}.") from error
     except (OSError, safetensors.SafetensorError) as error:
         raise BadInput(f"{name} is damaged or is not a safetensors file; fetch it again.") from error
+
+
+def read_description(
+    path: str | os.PathLike[str], key: str, kind: type[T], renamed: Mapping[str, str] | None = None
+) -> T | None:
+    """Return what a file's metadata says under a key, as a dataclass; None where it says nothing.
+
+    renamed: names of older versions, to what they are called now.
+    Raises BadInput when the file is missing or damaged, or says what this version does not understand.
+    """
+    text = read_metadata(path).get(key)
+    if text is None:
+        return None
+    what = f"what {Path(path).name} says of its network"
+    now = renamed or {}
+    try:
+        said = json.loads(text, object_hook=lambda values: {now.get(k, k): v for k, v in values.items()})
+    except ValueError as error:
+        raise BadInput(f"This version does not understand {what}; it is not JSON.") from error
+    return from_json(kind, said, what)

@@ -15,18 +15,18 @@ from model.prediction.predictor import Predictor
 from model.prediction.release import PredictorRelease, PredictorUse, read_release
 from model.weights.checkpoints import check_name, read_state_dict, write_state_dict
 
-DOUBTS = tuple(step / 20 for step in range(11))
-"""The values of `PredictorUse.doubt` that are tried; from a half on nothing moves."""
-GAINS = tuple(step / 20 for step in range(16))
-"""The values of `PredictorUse.least_gain` that are tried with each of them."""
+STAY_PRIORS = tuple(step / 20 for step in range(11))
+"""The values of `PredictorUse.stay_prior` that are tried; from a half on nothing moves."""
+ABSTAIN_THRESHOLDS = tuple(step / 20 for step in range(16))
+"""The values of `PredictorUse.abstain_below` that are tried with each of them."""
 
 
 @dataclass(frozen=True)
 class Calibration:
     """What was fitted, and why.
 
-    use: the use that was written. errors: float64 `[sets, DOUBTS, GAINS]`, the ADE in each set with each pair
-    of values, as a share of the ADE of no motion at all.
+    use: the use that was written. errors: float64 `[sets, STAY_PRIORS, ABSTAIN_THRESHOLDS]`, the ADE in each
+    set with each pair of values, as a share of the ADE of no motion at all.
     """
 
     use: PredictorUse
@@ -45,7 +45,7 @@ def calibrate_predictor(
     progress: ReportProgress,
     should_stop: ShouldStop,
 ) -> Calibration:
-    """Choose the doubt and the least gain with the least error over sets, and write the weights with them.
+    """Choose stay_prior and abstain_below with the least error over sets, and write the weights with them.
 
     weights: as `train-predictor` writes them. out: a .safetensors file; the tensors keep their bits.
     folders: of sets, each of which counts the same. splits: for each set, or one for all, the part that the
@@ -55,11 +55,11 @@ def calibrate_predictor(
     """
     check_name(out)
     if not folders:
-        raise BadInput("Name at least one training set with --data; doubt is fitted on its samples.")
+        raise BadInput("Name at least one training set with --data; both are fitted on its samples.")
     if len(splits) not in (1, len(folders)):
         raise BadInput(f"Name one split, or one for each of the {len(folders)} sets, not {len(splits)}.")
     release = read_release(weights)
-    use = replace(release.use, mirror=mirror, doubt=0.0, least_gain=0.0)
+    use = replace(release.use, mirror=mirror, stay_prior=0.0, abstain_below=0.0)
     predictor = replace(Predictor.load(weights, device), use=use)
     chosen = list(splits) * len(folders) if len(splits) == 1 else splits
     domains = [
@@ -69,23 +69,23 @@ def calibrate_predictor(
     errors = np.stack(
         [_relative_errors(predictor, domain, most, progress, should_stop) for domain in domains]
     )
-    doubt, least_gain = least_error(errors)
-    fitted = replace(use, doubt=doubt, least_gain=least_gain)
+    stay_prior, abstain_below = least_error(errors)
+    fitted = replace(use, stay_prior=stay_prior, abstain_below=abstain_below)
     write_use(weights, out, fitted)
     return Calibration(fitted, errors)
 
 
 def least_error(errors: NDArray[np.float64]) -> tuple[float, float]:
-    """Choose the doubt and the least gain by the sum of the sets' errors; see `Calibration.errors`.
+    """Choose stay_prior and abstain_below by the sum of the sets' errors; see `Calibration.errors`.
 
-    Of pairs that do equally well it is the one with the largest gain, then with the largest doubt.
+    Of pairs that do equally well it is the one with the largest abstain_below, then the largest stay_prior.
     """
     total = errors.sum(axis=0)
     return max(
         (
-            (doubt, gain)
-            for row, doubt in zip(total, DOUBTS, strict=True)
-            for error, gain in zip(row, GAINS, strict=True)
+            (prior, threshold)
+            for row, prior in zip(total, STAY_PRIORS, strict=True)
+            for error, threshold in zip(row, ABSTAIN_THRESHOLDS, strict=True)
             if error == total.min()
         ),
         key=lambda pair: (pair[1], pair[0]),
@@ -108,10 +108,10 @@ def _relative_errors(
     progress: ReportProgress,
     should_stop: ShouldStop,
 ) -> NDArray[np.float64]:
-    """Return the ADE with each pair of `DOUBTS` and `GAINS`, divided by that of no motion."""
+    """Return the ADE with each pair of values that is tried, divided by that of no motion."""
     numbers = spaced(len(domain.judged), most)
-    uses = [replace(predictor.use, doubt=doubt) for doubt in DOUBTS]
-    sums, still = np.zeros((len(DOUBTS), len(GAINS))), 0.0
+    uses = [replace(predictor.use, stay_prior=prior) for prior in STAY_PRIORS]
+    sums, still = np.zeros((len(STAY_PRIORS), len(ABSTAIN_THRESHOLDS))), 0.0
     for done, number in enumerate(numbers):
         raise_if_stopped(should_stop)
         sample = domain.judged_at(number)
@@ -120,7 +120,7 @@ def _relative_errors(
             [_summed(in_picture(expected.answer(use)[0], sample, expected.working), sample) for use in uses]
         )
         stays = _summed(np.zeros_like(sample.truth), sample)
-        sums += np.where(expected.gain < np.array(GAINS), stays, moved[:, None])
+        sums += np.where(expected.informativeness < np.array(ABSTAIN_THRESHOLDS), stays, moved[:, None])
         still += stays
         progress(Progress(f"looking at {domain.name}", done + 1, len(numbers)))
     if still == 0:

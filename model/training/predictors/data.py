@@ -107,7 +107,7 @@ def _thinned(part: MotionDataset, share: float) -> MotionDataset:
     return MotionDataset(part.index, part.numbers[kept], part.image_size)
 
 
-def chosen(step: int, batch: int, count: int, seed: int, rank: int = 0, ranks: int = 1) -> list[int]:
+def batch_indices(step: int, batch: int, count: int, seed: int, rank: int = 0, ranks: int = 1) -> list[int]:
     """Say which of `count` views a step learns from; it depends on nothing else.
 
     Epochs follow each other without a gap; in each, every view comes once, in an order of its own. With

@@ -157,11 +157,11 @@ def _cut(picture: Tensor, window: Window, size: tuple[int, int]) -> Tensor:
     return cut.round().clamp(0, 255).byte()
 
 
-def jittered(example: Example, dice: Generator) -> Example:
+def jittered(example: Example, rng: Generator) -> Example:
     """Change brightness, contrast, saturation and the balance of the colours."""
     values = example.picture.float()
-    brightness, contrast, saturation = (float(value) for value in dice.uniform(0.75, 1.25, 3))
-    balance = torch.from_numpy(dice.uniform(0.9, 1.1, (3, 1, 1)).astype(np.float32))
+    brightness, contrast, saturation = (float(value) for value in rng.uniform(0.75, 1.25, 3))
+    balance = torch.from_numpy(rng.uniform(0.9, 1.1, (3, 1, 1)).astype(np.float32))
     grey = values.mean(dim=0, keepdim=True)
     values = grey + saturation * (values - grey)
     values = values.mean() + contrast * (values - values.mean())
@@ -173,17 +173,17 @@ def plain_view(example: Example, size: tuple[int, int]) -> Example:
     return cropped(example, Window.widest(_size(example), size), size)
 
 
-def random_view(example: Example, size: tuple[int, int], dice: Generator, smallest: float = 0.7) -> Example:
+def random_view(example: Example, size: tuple[int, int], rng: Generator, smallest: float = 0.7) -> Example:
     """Flip, crop and recolour an example at random, and bring it to a size.
 
     smallest: the share of the widest window's sides that a crop has at least.
     """
-    if dice.random() < 0.5:
+    if rng.random() < 0.5:
         example = mirrored(example)
-    share, x, y = dice.uniform(smallest, 1.0), dice.random(), dice.random()
+    share, x, y = rng.uniform(smallest, 1.0), rng.random(), rng.random()
     picture = _size(example)
     window = Window.widest(picture, size).shrunk(float(share), float(x), float(y), picture)
-    return jittered(cropped(example, window, size), dice)
+    return jittered(cropped(example, window, size), rng)
 
 
 def stack(examples: list[Example]) -> Example:

@@ -21,6 +21,6 @@ def write_weights(
         .contiguous()
         for name, value in network.state_dict().items()
     }
-    use = PredictorUse(settings.height, settings.width, spread=score.spread)
+    use = PredictorUse(settings.height, settings.width, scale_factor=score.scale_factor)
     metadata = PredictorRelease(settings.config, use).to_metadata()
     write_state_dict(target, weights, metadata)

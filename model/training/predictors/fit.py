@@ -24,7 +24,7 @@ from model.prediction.heads import find_head
 from model.prediction.pretrained import Initial, initial_weights
 from model.training.log import TrainingLog, write_rows
 from model.training.plot import write_plot
-from model.training.predictors.data import PredictorSet, chosen
+from model.training.predictors.data import PredictorSet, batch_indices
 from model.training.predictors.examples import Example, stack
 from model.training.predictors.export import write_weights
 from model.training.predictors.feature_cache import FeatureCache, open_features
@@ -148,7 +148,7 @@ def _train(
     while not is_over:
         if learner.is_frozen and learner.share >= settings.frozen:
             learner.unfreeze()
-        numbers = chosen(
+        numbers = batch_indices(
             learner.step, settings.batch, len(train), settings.seed, fabric.global_rank, fabric.world_size
         )
         batch, maps = _batch(learner, train, kept, targets, numbers)

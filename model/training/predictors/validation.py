@@ -27,8 +27,8 @@ class PredictorScore:
     epe: distance of the answer from the truth. epe_moving, still: that, and of zero motion, for points that
     move by more than 1 px. best_epe_moving: of the likeliest hypothesis. nearest_epe: of the hypothesis that
     is nearest to the truth, for moving points. cosine: of the directions, for moving points.
-    coverage: share of the coordinates in the 90 % interval, with the scales times `spread`, which makes it
-    0.9. held_out_likelihood: mean log likelihood.
+    coverage: share of the coordinates in the 90 % interval, with the scales times `scale_factor`, which makes
+    it 0.9. held_out_likelihood: mean log likelihood.
     """
 
     epe: float
@@ -38,7 +38,7 @@ class PredictorScore:
     nearest_epe: float
     cosine: float
     coverage: float
-    spread: float
+    scale_factor: float
     held_out_likelihood: float
 
     @classmethod
@@ -88,7 +88,7 @@ def _score(mixture: Mixture, truth: Tensor, likelihood: Tensor, unit: float) -> 
     each = torch.linalg.vector_norm(mixture.displacement[0, :, :, 0] - truth[:, None], dim=2) / unit
     moving = distance > 1
     cosine = torch.nn.functional.cosine_similarity(answer, truth, dim=1)
-    spread = fit_spread(mixture, truth)
+    scale_factor = fit_scale_factor(mixture, truth)
     return PredictorScore(
         epe=float(error.mean()),
         epe_moving=_mean(error[moving]),
@@ -96,8 +96,8 @@ def _score(mixture: Mixture, truth: Tensor, likelihood: Tensor, unit: float) -> 
         best_epe_moving=_mean(best_error[moving]),
         nearest_epe=_mean(each.amin(dim=1)[moving]),
         cosine=_mean(cosine[moving]),
-        coverage=coverage(mixture.widened(spread), truth),
-        spread=spread,
+        coverage=coverage(mixture.widened(scale_factor), truth),
+        scale_factor=scale_factor,
         held_out_likelihood=_mean(likelihood),
     )
 
@@ -108,7 +108,7 @@ def coverage(mixture: Mixture, truth: Tensor, share: float = 0.9) -> float:
     return float(((low >= (1 - share) / 2) & (low <= (1 + share) / 2)).float().mean())
 
 
-def fit_spread(mixture: Mixture, truth: Tensor, share: float = 0.9) -> float:
+def fit_scale_factor(mixture: Mixture, truth: Tensor, share: float = 0.9) -> float:
     """Return what the scales must be multiplied by for intervals to cover what they say."""
     low, high = _NARROWEST, _WIDEST
     for _ in range(_HALVINGS):

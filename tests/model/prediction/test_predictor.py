@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import math
 import threading
 from collections.abc import Iterator
@@ -257,19 +258,19 @@ def test_the_grid_is_answered_as_the_network_answers_it(head):
     np.testing.assert_allclose(points[1] - points[0], expected, atol=1e-3)
 
 
-def test_the_gain_is_the_pictures_whatever_is_asked(predictor):
+def test_informativeness_is_the_images_whatever_is_asked(predictor):
     image = np.random.default_rng(6).integers(0, 256, (96, 160, 3), dtype=np.uint8)
-    told = predictor.predict_all(image, 2).gain
+    told = predictor.predict_all(image, 2).informativeness
     assert 0 < told < 1
-    assert predictor.predict_all(image, 7).gain == pytest.approx(told, abs=1e-5)
-    assert predictor.predict_all(image[:, ::-1].copy(), 7).gain == pytest.approx(told, abs=1e-4)
+    assert predictor.predict_all(image, 7).informativeness == pytest.approx(told, abs=1e-5)
+    assert predictor.predict_all(image[:, ::-1].copy(), 7).informativeness == pytest.approx(told, abs=1e-4)
 
 
 def test_a_picture_that_tells_too_little_stays_and_keeps_its_hypotheses(predictor, tmp_path):
     image = np.random.default_rng(6).integers(0, 256, (96, 160, 3), dtype=np.uint8)
     free = predictor.predict_all(image, 4)
     careful = dataclasses.replace(
-        predictor, use=dataclasses.replace(predictor.use, least_gain=free.gain + 0.01)
+        predictor, use=dataclasses.replace(predictor.use, abstain_below=free.informativeness + 0.01)
     )
     held = careful.predict_all(image, 4)
     assert (free.withheld, held.withheld) == (False, True)
@@ -279,14 +280,15 @@ def test_a_picture_that_tells_too_little_stays_and_keeps_its_hypotheses(predicto
     assert np.array_equal(held.interval, free.interval)
     held.save(tmp_path / "held.npz")
     read = Prediction.load(tmp_path / "held.npz")
-    assert (read.gain, read.withheld) == (held.gain, True)
+    assert (read.informativeness, read.withheld) == (held.informativeness, True)
+    older = {"gain": np.asarray(0.25), "withheld": np.asarray(True)}  # as it was called
+    arrays = {"hypotheses": free.hypotheses, "hypothesis_weights": free.weights, "interval": free.interval}
+    free.tracks.save(tmp_path / "older.npz", {**arrays, **older})
+    assert Prediction.load(tmp_path / "older.npz").informativeness == 0.25
     # Files of earlier versions do not say.
-    free.tracks.save(
-        tmp_path / "old.npz",
-        {"hypotheses": free.hypotheses, "hypothesis_weights": free.weights, "interval": free.interval},
-    )
+    free.tracks.save(tmp_path / "old.npz", arrays)
     old = Prediction.load(tmp_path / "old.npz")
-    assert math.isnan(old.gain)
+    assert math.isnan(old.informativeness)
     assert not old.withheld
 
 
@@ -335,12 +337,12 @@ def test_a_file_that_is_no_image_is_one_sentence(predictor, tmp_path):
 
 def test_weights_go_through_a_file(tmp_path):
     network = small(trajectory=True, horizon=4)
-    release = PredictorRelease(network.config, PredictorUse(64, 96, spread=1.5))
+    release = PredictorRelease(network.config, PredictorUse(64, 96, scale_factor=1.5))
     path = tmp_path / "own.safetensors"
     safetensors.torch.save_file(network.state_dict(), path, release.to_metadata())
     loaded = Predictor.load(path, "cpu")
     assert read_release(path) == release
-    assert loaded.use.spread == 1.5
+    assert loaded.use.scale_factor == 1.5
     assert loaded.method.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     image = np.zeros((64, 96, 3), np.uint8)
     expected = Predictor.of(network, release).predict(image).points
@@ -354,6 +356,30 @@ def test_weights_go_through_a_file(tmp_path):
     safetensors.torch.save_file(network.state_dict(), path)
     with pytest.raises(BadInput, match="holds no predictor"):
         Predictor.load(path, "cpu")
+
+
+def test_weights_of_older_versions_keep_their_use(tmp_path):
+    """Their metadata have other names; what no version knew is refused."""
+    network = small(trajectory=True, horizon=4)
+    use = {"height": 64, "width": 96, "spread": 1.5, "mirror": True, "point": "best", "doubt": 0.2}
+    use["least_gain"] = 0.25
+
+    def written(**more) -> Path:
+        text = json.dumps({"config": network.config.to_json(), "use": {**use, **more}})
+        path = tmp_path / "old.safetensors"
+        safetensors.torch.save_file(network.state_dict(), path, {"stillmotion-predictor": text})
+        return path
+
+    expected = PredictorUse(64, 96, scale_factor=1.5, mirror=True, point="best", stay_prior=0.2)
+    assert read_release(written()).use == dataclasses.replace(expected, abstain_below=0.25)
+    for wrong, sentence in (
+        ({"wish": 1}, "“wish” is unknown"),
+        ({"doubt": 2.0}, "stay_prior must be"),
+        ({"mirror": "yes"}, "'yes' is no bool"),
+        ({"point": "mean"}, "mean"),
+    ):
+        with pytest.raises(BadInput, match=f"does not understand what old.safetensors says.*{sentence}"):
+            read_release(written(**wrong))
 
 
 def test_a_whole_segmentation_network_fills_backbone_and_last_head(tmp_path):

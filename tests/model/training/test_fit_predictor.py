@@ -24,7 +24,7 @@ from model.prediction.network import Answer, MotionPredictor
 from model.prediction.outputs import MixtureOutput, PlainOutput
 from model.prediction.predictor import Predictor
 from model.synthetic.stills.cues import StillCueSettings, write_still_cues
-from model.training.predictors.data import PredictorSet, chosen
+from model.training.predictors.data import PredictorSet, batch_indices
 from model.training.predictors.examples import (
     Example,
     Window,
@@ -40,7 +40,7 @@ from model.training.predictors.fit import fit_predictor
 from model.training.predictors.losses import PredictorLossWeights, predictor_losses
 from model.training.predictors.settings import PredictorTraining
 from model.training.predictors.study import StudyRun, answer, markdown, run_study, with_head
-from model.training.predictors.validation import coverage, fit_spread
+from model.training.predictors.validation import coverage, fit_scale_factor
 
 BACKBONE = "lraspp_mobilenet_v3_large"
 
@@ -105,7 +105,7 @@ def test_jitter_leaves_places_alone():
     assert not torch.equal(changed.picture, example().picture)
 
 
-def test_random_views_are_as_random_as_their_dice():
+def test_random_views_are_as_random_as_their_generator():
     first, again, other = (
         random_view(example(), (24, 40), np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
@@ -114,8 +114,8 @@ def test_random_views_are_as_random_as_their_dice():
 
 
 def test_the_camera_is_what_most_points_follow():
-    dice = np.random.default_rng(0)
-    points = dice.uniform(0, 200, (60, 2)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 200, (60, 2)).astype(np.float32)
     matrix = np.array([[1.02, 0.01, 4.0], [-0.02, 0.99, -3.0], [1e-5, 2e-5, 1.0]])
     there = np.column_stack([points, np.ones(60)]) @ matrix.T
     background = (there[:, :2] / there[:, 2:] - points).astype(np.float32)
@@ -193,20 +193,20 @@ def test_a_sure_hypothesis_learns_its_place_no_faster_than_a_vague_one(scale: fl
     assert place.grad.flatten().tolist() == pytest.approx([1 / 8, -1 / 8])
 
 
-def test_the_spread_makes_intervals_cover_what_they_say():
+def test_the_scale_factor_makes_intervals_cover_what_they_say():
     generator = torch.Generator().manual_seed(0)
     uniform = torch.rand(4000, 2, generator=generator) - 0.5
     laplace = -3.0 * uniform.sign() * torch.log1p(-2 * uniform.abs())  # of scale 3
     mixture = Mixture(torch.zeros(1, 4000, 1, 1, 2), torch.zeros(1, 4000, 1, 1), torch.zeros(1, 4000, 1))
-    assert fit_spread(mixture, laplace) == pytest.approx(3.0, rel=0.06)
+    assert fit_scale_factor(mixture, laplace) == pytest.approx(3.0, rel=0.06)
     assert coverage(mixture.widened(3.0), laplace) == pytest.approx(0.9, abs=0.02)
 
 
 def test_every_epoch_brings_each_sample_once_whatever_the_ranks():
-    order = [number for step in range(5) for number in chosen(step, 4, 10, seed=1)]
+    order = [number for step in range(5) for number in batch_indices(step, 4, 10, seed=1)]
     assert sorted(order[:10]) == sorted(order[10:]) == list(range(10))
     assert order[:10] != order[10:]
-    shared = [n for step in range(5) for rank in (0, 1) for n in chosen(step, 2, 10, 1, rank, 2)]
+    shared = [n for step in range(5) for rank in (0, 1) for n in batch_indices(step, 2, 10, 1, rank, 2)]
     assert shared == order
 
 
