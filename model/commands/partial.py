@@ -16,9 +16,8 @@ import numpy as np
 from model.core.arrays import read_arrays
 from model.core.errors import BadInput
 from model.core.progress import ShouldStop
-from model.motion.tracks import Method
+from model.motion.tracks import Method, Tracks
 from model.tracking.engine import State
-from model.tracking.tracker import PartialTracks
 from model.weights.registry import file_sha256
 
 STATE_PREFIX = "state_"
@@ -56,10 +55,10 @@ def partial_path(out: Path) -> Path:
     return out.with_name(f"{out.stem}.partial.npz")
 
 
-def save_partial(path: Path, partial: PartialTracks, job: Job) -> None:
+def save_partial(path: Path, tracks: Tracks, state: State, job: Job) -> None:
     """Write the tracks of the first frames, with what it takes to go on; the file appears whole."""
-    state = {f"{STATE_PREFIX}{name}": array for name, array in partial.state.items()}
-    partial.tracks.save(path, {"job": np.array(job.text()), **state})
+    named = {f"{STATE_PREFIX}{name}": array for name, array in state.items()}
+    tracks.save(path, {"job": np.array(job.text()), **named})
 
 
 def load_state(path: Path, job: Job) -> State | None:

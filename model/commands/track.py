@@ -1,6 +1,5 @@
 """`python -m model track`: follow a grid of points through a clip."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -9,7 +8,7 @@ from model.clips.video import probe, read_frames
 from model.commands.console import progress_bar
 from model.commands.partial import Job, load_state, partial_path, save_partial, stop_on_interrupt
 from model.core.errors import BadInput, Stopped
-from model.core.progress import ReportProgress
+from model.core.progress import ReportProgress, Watch
 from model.motion.tracks import Tracks
 from model.overlay.html import write_html
 from model.overlay.motion import summary
@@ -89,27 +88,18 @@ def _track(
     clip: Path, tracker: Tracker, request: TrackRequest, out: Path | None, report: ReportProgress
 ) -> Tracks:
     """Track the clip; an interrupt keeps what is done, and what was kept is gone on from."""
-    latest: Callable[[], PartialTracks] | None = None
-
-    def keep(partial: Callable[[], PartialTracks]) -> None:
-        nonlocal latest
-        latest = partial
-
+    partial: PartialTracks | None = None
     with stop_on_interrupt() as should_stop:
         try:
-            return track_file(
-                clip,
-                tracker,
-                request,
-                progress=report,
-                should_stop=should_stop,
-                keep=keep,
-                state=_earlier_state(clip, tracker, request, out),
-            )
+            state = _earlier_state(clip, tracker, request, out)
+            for partial in track_file(clip, tracker, request, Watch(report, should_stop), state=state):  # noqa: B007
+                pass
         except Stopped:
-            if out is not None and latest is not None:
-                _keep(latest(), partial_path(out), _job(clip, tracker, request))
+            if out is not None and partial is not None:
+                _keep(partial, partial_path(out), _job(clip, tracker, request))
             raise
+    assert partial is not None  # a clip has frames
+    return partial.tracks()
 
 
 def _job(clip: Path, tracker: Tracker, request: TrackRequest) -> Job:
@@ -133,9 +123,10 @@ def _earlier_state(clip: Path, tracker: Tracker, request: TrackRequest, out: Pat
 
 
 def _keep(partial: PartialTracks, path: Path, job: Job) -> None:
-    save_partial(path, partial, job)
-    done, total = len(partial.tracks.frames), job.settings["frames"][-1]
-    then = "goes on from there" if partial.state else "starts again"
+    tracks, state = partial.tracks(), partial.state()
+    save_partial(path, tracks, state, job)
+    done, total = len(tracks.frames), job.settings["frames"][-1]
+    then = "goes on from there" if state else "starts again"
     click.echo(f"\nKept {done} of {total} frames in {path}; the same command {then}.", err=True)
 
 

@@ -42,3 +42,27 @@ def raise_if_stopped(should_stop: ShouldStop) -> None:
     """Raise `Stopped` when the caller asks for the end of the work."""
     if should_stop():
         raise Stopped("The work was stopped on request.")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who watches a piece of work: is told where it is, and may stop it.
+
+    progress: told. should_stop: asked. total: of what is counted (frames), if it is known.
+    """
+
+    progress: ReportProgress = ignore_progress
+    should_stop: ShouldStop = never_stop
+    total: int | None = None
+
+    def check(self) -> None:
+        """Raise Stopped when the watcher asks for the end of the work."""
+        raise_if_stopped(self.should_stop)
+
+    def report(self, stage: str, done: float) -> None:
+        """Say what is done of `total`; raises as `check` does."""
+        self.check()
+        self.progress(Progress(stage, done, self.total))
+
+
+UNWATCHED = Watch()

@@ -23,9 +23,9 @@ from model.core.progress import (
     Progress,
     ReportProgress,
     ShouldStop,
+    Watch,
     ignore_progress,
     never_stop,
-    raise_if_stopped,
 )
 from model.motion.tracks import Method
 from model.tracking.tracker import Tracker
@@ -188,11 +188,12 @@ def _measure(
     name: str, tracker: Tracker, chunks: Sequence[_Chunk], should_stop: ShouldStop
 ) -> SequenceResult:
     inside, returned = [], []
+    watch = Watch(should_stop=should_stop)
     begin = time.perf_counter()
     for chunk in chunks:
-        raise_if_stopped(should_stop)
-        there = tracker.track(chunk.frames, chunk.points, should_stop=should_stop).points[-1]
-        back = tracker.track(chunk.frames[::-1], there, should_stop=should_stop).points[-1]
+        watch.check()
+        there = tracker.track(chunk.frames, chunk.points, watch).points[-1]
+        back = tracker.track(chunk.frames[::-1], there, watch).points[-1]
         inside.append(is_inside(there, chunk.last_mask))
         returned.append(np.linalg.norm(back - chunk.points, axis=1) <= RETURN_DISTANCE)
     seconds = time.perf_counter() - begin

@@ -1,12 +1,13 @@
 """What a tracking method has to offer; `model.tracking.tracker.Tracker` puts the same face on each."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.core.progress import ReportProgress, ShouldStop
+from model.core.progress import UNWATCHED, Watch
 from model.motion.tracks import Method
 
 
@@ -28,24 +29,17 @@ State = Mapping[str, NDArray[Any]]
 """What an engine needs to go on from where it was, as arrays by name; empty: it can only start again."""
 
 
-class Partial(NamedTuple):
-    """What is done of a clip whose tracking is under way.
+class Partial(Protocol):
+    """What is done of a clip whose tracking is under way; only who asks for the arrays pays for them.
 
-    trajectories: the first frames, whose values no later frame can change.
-    state: lets `Engine.follow` go on from there, to the same bits as without a break.
+    It tells what is done when it is asked, also after `follow` has raised.
     """
 
-    trajectories: Trajectories
-    state: State
+    def trajectories(self) -> Trajectories:
+        """Return the first frames, those whose values no later frame can change."""
 
-
-KeepPartial = Callable[[Callable[[], Partial]], None]
-"""Told whenever more is done. It is given a function, so that only who wants the arrays pays for them; that
-function may be called until `follow` returns or raises, and right after it."""
-
-
-def keep_nothing(_partial: Callable[[], Partial]) -> None:
-    """Let what is done so far be lost when the work is stopped."""
+    def state(self) -> State:
+        """Return what lets `Engine.follow` go on from there, to the same bits as without a break."""
 
 
 class Engine(Protocol):
@@ -59,18 +53,19 @@ class Engine(Protocol):
         self,
         frames: Iterable[NDArray[np.uint8]],
         queries: NDArray[np.float32],
-        total: int | None,
-        progress: ReportProgress,
-        should_stop: ShouldStop,
-        keep: KeepPartial = keep_nothing,
+        watch: Watch = UNWATCHED,
         state: State | None = None,
-    ) -> Trajectories:
+    ) -> Iterator[Partial]:
         """Follow the query points, given in the first frame, through all frames.
 
-        frames: uint8 `[H, W, 3]` RGB each, all of one size; read once, in order.
+        frames: uint8 `[H, W, 3]` RGB each, all of one size, at least one; read once, in order.
         queries: float32 `[N, 2]`, (x, y) in pixels of the first frame.
-        total: the number of frames if it is known, for the progress reports.
-        keep: called between chunks, once there are frames that are done.
+        watch: is told the frames that are done, and asked at least once for every 8 frames.
         state: of an earlier call with the same frames and queries, to go on from; never an empty one.
-        Raises Stopped when `should_stop` says so, polled at least once for every 8 frames.
+        Yields between chunks, and at the end, when all frames are done. Raises Stopped on request.
         """
+
+
+def follow_to_the_end(partials: Iterator[Partial]) -> Trajectories:
+    """Run what `Engine.follow` returned, and return the trajectories of all frames."""
+    return deque(partials, maxlen=1).pop().trajectories()

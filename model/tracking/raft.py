@@ -6,7 +6,7 @@ torchvision's.
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,17 +19,13 @@ from torchvision.models.optical_flow import raft_small
 
 from model.core.devices import find_device
 from model.core.errors import BadInput
-from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
-from model.motion.grid import inside_frame, rescale_points
 from model.motion.tracks import Method
-from model.tracking.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
+from model.tracking.frame_to_frame import FrameToFrame, Size, Step
 from model.weights.checkpoints import read_state_dict
 from model.weights.registry import file_sha256
 
 SMALLEST_SIDE = 128
 """Below it the coarsest level of the correlation pyramid would be a single cell."""
-
-Size = tuple[int, int]
 
 # The authors' names and torchvision's, for what is not called the same in both.
 _RENAMED = (
@@ -84,13 +80,6 @@ def load_raft(path: str | os.PathLike[str]) -> nn.Module:
     return network.requires_grad_(False).eval()
 
 
-class _Image(NamedTuple):
-    """A frame as the network takes it: `[3, H', W']` in [-1, 1], padded; `size` is what is not padding."""
-
-    pixels: Tensor
-    size: Size
-
-
 class _Flow(NamedTuple):
     """Flow forward and back between two frames, float32 `[H', W', 2]` in pixels of the working image."""
 
@@ -99,12 +88,11 @@ class _Flow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RaftEngine:
+class RaftEngine(FrameToFrame[Tensor]):
     """RAFT-small between neighbouring frames, sampled bilinearly at the points and summed up, in float32.
 
-    A point is visible while it lies in the frame and, in every step so far, the flow back returned to where
-    it came from: |f + b|² ≤ 0.01 (|f|² + |b|²) + 0.5, in pixels of the working image (Sundaram, Brox and
-    Keutzer, ECCV 2010). A point that failed once stays marked as hidden, as with Lucas-Kanade.
+    A step is consistent if the flow back returned to where it came from: |f + b|² ≤ 0.01 (|f|² + |b|²) + 0.5,
+    in pixels of the working image (Sundaram, Brox and Keutzer, ECCV 2010).
 
     network: maps two batches of images to a list of flows, the last of which is used.
     weights_sha256: of the checkpoint.
@@ -138,42 +126,8 @@ class RaftEngine:
             },
         )
 
-    def follow(
-        self,
-        frames: Iterable[NDArray[np.uint8]],
-        queries: NDArray[np.float32],
-        total: int | None,
-        progress: ReportProgress,
-        should_stop: ShouldStop,
-        keep: KeepPartial = keep_nothing,
-        state: State | None = None,
-    ) -> Trajectories:
-        """Chain the flow from frame to frame (see `Engine.follow`); a stopped run starts again."""
-        points: list[NDArray[np.float32]] = []
-        visible: list[NDArray[np.bool_]] = []
-
-        def trajectories() -> Trajectories:
-            return Trajectories(np.stack(points), np.stack(visible).astype(np.float32))
-
-        previous: _Image | None = None
-        for frame in frames:
-            raise_if_stopped(should_stop)
-            size = (frame.shape[0], frame.shape[1])
-            current = self._working_image(frame)
-            if previous is None:
-                points.append(queries)
-                visible.append(inside_frame(queries, size))
-            else:
-                before = rescale_points(points[-1], size, current.size)
-                after, consistent = _step(self._flow(previous, current), before)
-                points.append(rescale_points(after, current.size, size))
-                visible.append(visible[-1] & consistent & inside_frame(points[-1], size))
-            previous = current
-            keep(lambda: Partial(trajectories(), {}))
-            progress(Progress("tracking", len(points), total))
-        return trajectories()
-
-    def _working_image(self, frame: NDArray[np.uint8]) -> _Image:
+    def working_image(self, frame: NDArray[np.uint8]) -> tuple[Tensor, Size]:
+        """Return a frame as the network takes it, float32 `[3, H', W']` in [-1, 1], reduced and padded."""
         image = torch.from_numpy(np.ascontiguousarray(frame)).to(self.device).permute(2, 0, 1)[None].float()
         height, width = frame.shape[:2]
         scale = self.longest_side / max(height, width)
@@ -181,25 +135,25 @@ class RaftEngine:
             height, width = max(1, round(height * scale)), max(1, round(width * scale))
             image = F.interpolate(image, (height, width), mode="bilinear", antialias=True)
         padding = (0, _padded(width) - width, 0, _padded(height) - height)
-        return _Image(F.pad(image / 127.5 - 1, padding, mode="replicate")[0], (height, width))
+        return F.pad(image / 127.5 - 1, padding, mode="replicate")[0], (height, width)
 
-    def _flow(self, first: _Image, second: _Image) -> _Flow:
+    def step(self, previous: Tensor, current: Tensor, points: NDArray[np.float32]) -> Step:
+        """Move points along the flow; consistent is where the flow back agrees."""
+        flow = self._flow(previous, current)
+        forward = _sample(flow.forward, points)
+        after = points + forward
+        backward = _sample(flow.backward, after)
+        gap = ((forward + backward) ** 2).sum(axis=1)
+        allowed = 0.01 * ((forward**2).sum(axis=1) + (backward**2).sum(axis=1)) + 0.5
+        return Step(after.astype(np.float32), gap <= allowed)
+
+    def _flow(self, first: Tensor, second: Tensor) -> _Flow:
         """Both directions as one batch of two."""
-        pair = torch.stack([first.pixels, second.pixels])
+        pair = torch.stack([first, second])
         with torch.inference_mode():
             flow = self.network(pair, pair.flip(0), num_flow_updates=self.flow_updates)[-1]
         forward, backward = flow.permute(0, 2, 3, 1).cpu().numpy()
         return _Flow(forward, backward)
-
-
-def _step(flow: _Flow, points: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Move points `[N, 2]` along the flow; also bool `[N]`: does the flow back agree?"""
-    forward = _sample(flow.forward, points)
-    after = points + forward
-    backward = _sample(flow.backward, after)
-    gap = ((forward + backward) ** 2).sum(axis=1)
-    allowed = 0.01 * ((forward**2).sum(axis=1) + (backward**2).sum(axis=1)) + 0.5
-    return after.astype(np.float32), gap <= allowed
 
 
 def _sample(flow: NDArray[np.float32], points: NDArray[np.floating]) -> NDArray[np.float64]:

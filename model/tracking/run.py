@@ -1,20 +1,18 @@
 """Track a clip that lies in a file: the one function behind the command line, the API and the pages."""
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.clips.video import ClipInfo, probe, read_frames
 from model.core.errors import BadInput
-from model.core.progress import ReportProgress, ShouldStop, ignore_progress, never_stop
+from model.core.progress import UNWATCHED, Watch
 from model.motion.grid import check_grid, query_grid
-from model.motion.tracks import Tracks
 from model.tracking.engine import State
-from model.tracking.tracker import KeepTracks, PartialTracks, Tracker, keep_no_tracks
+from model.tracking.tracker import PartialTracks, Tracker
 
 
 @dataclass(frozen=True)
@@ -66,51 +64,36 @@ def track_file(
     path: str | os.PathLike[str],
     tracker: Tracker,
     request: TrackRequest,
+    watch: Watch = UNWATCHED,
     *,
     on_frame: Callable[[int, NDArray[np.uint8]], None] = _ignore_frame,
-    progress: ReportProgress = ignore_progress,
-    should_stop: ShouldStop = never_stop,
-    keep: KeepTracks = keep_no_tracks,
     state: State | None = None,
-) -> Tracks:
+) -> Iterator[PartialTracks]:
     """Track a grid of points through a clip.
 
     path: a video, a GIF, or a folder or zip of images.
     on_frame: called with (position 0 to T-1, uint8 `[H, W, 3]` RGB) for each frame as it is read.
-    progress, should_stop, keep, state: see `Tracker.track_clip`.
-    Returns Tracks with the frames' indices in the source, its fps, and the grid.
+    watch, state: see `Tracker.follow`; the total of `watch` is set here.
+    Yields what is done after each chunk, with the frames' indices in the source, its fps, and the grid; the
+    last one holds all frames.
     Raises BadInput when the file or the request cannot be used, Stopped on request.
     """
     info = probe(path)
     indices = frame_indices(request, info)
+    read = 0
 
     def frames() -> Iterator[NDArray[np.uint8]]:
-        selected = read_frames(path, start=request.start, step=request.frame_step, count=len(indices))
-        for position, frame in enumerate(selected):
-            on_frame(position, frame)
+        nonlocal read
+        for frame in read_frames(path, start=request.start, step=request.frame_step, count=len(indices)):
+            on_frame(read, frame)
+            read += 1
             yield frame
 
-    def of_the_clip(tracks: Tracks) -> Tracks:
-        return dataclasses.replace(
-            tracks, frames=indices[: len(tracks.frames)], fps=info.fps, grid=(request.grid, request.grid)
-        )
-
-    def partial_of_the_clip(partial: Callable[[], PartialTracks]) -> PartialTracks:
-        done = partial()
-        return done._replace(tracks=of_the_clip(done.tracks))
-
-    tracks = tracker.track_clip(
-        frames(),
-        query_grid(request.grid, (info.height, info.width)),
-        total=len(indices),
-        progress=progress,
-        should_stop=should_stop,
-        keep=lambda partial: keep(lambda: partial_of_the_clip(partial)),
-        state=state,
-    )
-    if len(tracks.frames) < len(indices):
+    queries = query_grid(request.grid, (info.height, info.width))
+    for partial in tracker.follow(frames(), queries, replace(watch, total=len(indices)), state):
+        yield replace(partial, frames=indices, fps=info.fps, grid=(request.grid, request.grid))
+    if read < len(indices):
         raise BadInput(
-            f"The clip ends after {len(tracks.frames)} of the {len(indices)} frames asked for: its file is "
-            "damaged or was changed while it was read."
+            f"The clip ends after {read} of the {len(indices)} frames asked for: its file is damaged or was "
+            "changed while it was read."
         )
-    return of_the_clip(tracks)

@@ -2,38 +2,55 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Iterable, Iterator, Sized
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.core.errors import BadInput
-from model.core.progress import ReportProgress, ShouldStop, ignore_progress, never_stop
-from model.motion.tracks import Tracks
-from model.tracking.baselines import LucasKanade, ZeroMotion
-from model.tracking.engine import Engine, Partial, State, Trajectories
+from model.core.progress import UNWATCHED, Watch
+from model.motion.tracks import Method, Tracks
+from model.tracking.engine import Engine, Partial, State
+from model.tracking.frame_to_frame import ZeroMotion
+from model.tracking.lucas_kanade import LucasKanade
 from model.tracking.methods import RAFT_PREFIX
 
 
-class PartialTracks(NamedTuple):
-    """What is done of a clip whose tracking is under way.
+@dataclass(frozen=True)
+class PartialTracks:
+    """What is done of a clip whose tracking is under way, see `model.tracking.engine.Partial`.
 
-    tracks: the first frames, with the very values that they have in the whole clip's tracks.
-    state: lets `Tracker.track_clip` go on from there; empty where the method can only start again.
+    size: (height, width) of the frames. frames: int32, the source's index of each frame of the clip; None
+    for 0, 1, 2 .... fps, grid: as in `Tracks`.
     """
 
-    tracks: Tracks
-    state: State
+    partial: Partial
+    method: Method
+    size: tuple[int, int]
+    frames: NDArray[np.int32] | None = None
+    fps: float = 0.0
+    grid: tuple[int, int] | None = None
 
+    def tracks(self) -> Tracks:
+        """Return the first frames, with the very values that they have in the whole clip's tracks."""
+        followed = self.partial.trajectories()
+        count = len(followed.points)
+        return Tracks(
+            points=followed.points,
+            visibility=followed.visibility,
+            frames=np.arange(count, dtype=np.int32) if self.frames is None else self.frames[:count],
+            size=self.size,
+            fps=self.fps,
+            grid=self.grid,
+            method=self.method,
+            handovers=followed.handovers,
+        )
 
-KeepTracks = Callable[[Callable[[], PartialTracks]], None]
-"""Told whenever more is done; see `model.tracking.engine.KeepPartial`."""
-
-
-def keep_no_tracks(_partial: Callable[[], PartialTracks]) -> None:
-    """Let what is done so far be lost when the work is stopped."""
+    def state(self) -> State:
+        """Return what `Tracker.follow` goes on from; empty where the method can only start again."""
+        return self.partial.state()
 
 
 @dataclass(frozen=True)
@@ -76,40 +93,35 @@ class Tracker:
 
     def track(
         self,
-        frames: NDArray[np.uint8],
+        frames: Iterable[NDArray[np.uint8]],
         queries: NDArray[np.float32],
-        *,
-        progress: ReportProgress = ignore_progress,
-        should_stop: ShouldStop = never_stop,
+        watch: Watch = UNWATCHED,
     ) -> Tracks:
-        """Follow points through a few frames that are in memory; see `track_clip`.
+        """Follow points through a clip to its end; see `follow`.
 
-        frames: uint8 `[T, H, W, 3]`, RGB.
+        frames: as there, or all in one array, uint8 `[T, H, W, 3]`.
         """
-        return self.track_clip(frames, queries, total=len(frames), progress=progress, should_stop=should_stop)
+        if watch.total is None and isinstance(frames, Sized):
+            watch = replace(watch, total=len(frames))
+        return deque(self.follow(frames, queries, watch), maxlen=1).pop().tracks()
 
-    def track_clip(
+    def follow(
         self,
         frames: Iterable[NDArray[np.uint8]],
         queries: NDArray[np.float32],
-        *,
-        total: int | None = None,
-        progress: ReportProgress = ignore_progress,
-        should_stop: ShouldStop = never_stop,
-        keep: KeepTracks = keep_no_tracks,
+        watch: Watch = UNWATCHED,
         state: State | None = None,
-    ) -> Tracks:
+    ) -> Iterator[PartialTracks]:
         """Follow points, given in the first frame, through a clip of any length.
 
         frames: uint8 `[H, W, 3]` RGB each; read once, in order, a few at a time.
         queries: float32 `[N, 2]`, (x, y) in pixels of the first frame; N at least 1. They may lie outside.
-        total: the number of frames if it is known, for the progress reports.
-        progress: called with the stage ("encoding", "tracking") and the frames done.
-        should_stop: polled often, also within a chunk; when it returns True, Stopped is raised.
-        keep: called between chunks with a function that returns what is done so far; after Stopped, too.
+        watch: is told the stage ("encoding", "tracking") and the frames done, and asked often, also within a
+            chunk.
         state: of a `PartialTracks` from an earlier call with the same frames and queries, to go on from.
-        Returns Tracks with frames 0 to T-1, fps 0 and no grid; `model.tracking.run` fills those in.
-        Raises BadInput when there are no frames, or frames of different sizes, or queries of a wrong shape.
+        Yields what is done after each chunk; the last one holds all frames.
+        Raises BadInput when there are no frames, or frames of different sizes, or queries of a wrong shape;
+        Stopped on request.
         """
         if queries.ndim != 2 or queries.shape[1] != 2 or len(queries) == 0:
             raise BadInput(f"The query points must have the shape [N, 2], not {list(queries.shape)}.")
@@ -119,34 +131,10 @@ class Tracker:
         first = next(checked, None)
         if first is None:
             raise BadInput("The clip has no frames to track.")
-
-        def as_tracks(followed: Trajectories) -> Tracks:
-            return Tracks(
-                points=followed.points,
-                visibility=followed.visibility,
-                frames=np.arange(len(followed.points), dtype=np.int32),
-                size=(first.shape[0], first.shape[1]),
-                fps=0.0,
-                grid=None,
-                method=self.engine.method,
-                handovers=followed.handovers,
-            )
-
-        def as_partial_tracks(partial: Callable[[], Partial]) -> PartialTracks:
-            done = partial()
-            return PartialTracks(as_tracks(done.trajectories), done.state)
-
-        return as_tracks(
-            self.engine.follow(
-                itertools.chain([first], checked),
-                np.ascontiguousarray(queries, np.float32),
-                total,
-                progress,
-                should_stop,
-                lambda partial: keep(lambda: as_partial_tracks(partial)),
-                state,
-            )
-        )
+        size = (first.shape[0], first.shape[1])
+        queries = np.ascontiguousarray(queries, np.float32)
+        for partial in self.engine.follow(itertools.chain([first], checked), queries, watch, state):
+            yield PartialTracks(partial, self.engine.method, size)
 
 
 def _checked(frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:

@@ -1,6 +1,6 @@
 """The tracking methods as `ChunkTracker`s, for those who track many chunks rather than one clip."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.core.progress import ShouldStop, ignore_progress
+from model.core.progress import ShouldStop, Watch
 from model.motion.grid import WORKING_SIZE
 from model.motion.tracks import Method
 from model.tracking.chunks import ChunkRequest, ChunkTracker, Prepared
-from model.tracking.engine import Engine, Trajectories
+from model.tracking.engine import Engine, Trajectories, follow_to_the_end
 from model.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class PlainChunks:
     def track(self, requests: Sequence[ChunkRequest], should_stop: ShouldStop) -> list[Trajectories]:
         """See `ChunkTracker.track`."""
         return [
-            self.engine.follow(
-                request.frames, request.queries, len(request.frames), ignore_progress, should_stop
+            follow_to_the_end(
+                self.engine.follow(request.frames, request.queries, Watch(should_stop=should_stop))
             )
             for request in requests
         ]
@@ -106,8 +106,13 @@ class PipsChunks:
     def track(self, requests: Sequence[ChunkRequest], should_stop: ShouldStop) -> list[Trajectories]:
         """See `ChunkTracker.track`."""
         return [
-            self.engine.follow_encoded(
-                _frames(request), request.queries, request.frames[0].size, len(request.frames), should_stop
+            follow_to_the_end(
+                self.engine.follow_encoded(
+                    (frame.encoded for frame in request.frames),
+                    request.queries,
+                    request.frames[0].size,
+                    Watch(should_stop=should_stop),
+                )
             )
             for request in requests
         ]
@@ -119,7 +124,3 @@ class _SizedFrame:
 
     encoded: Any
     size: tuple[int, int]
-
-
-def _frames(request: ChunkRequest) -> Iterator[Any]:
-    return (frame.encoded for frame in request.frames)

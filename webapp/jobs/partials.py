@@ -1,7 +1,6 @@
 """What a run has tracked so far, written down now and then: a cancelled run keeps it."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from model.tracking.tracker import PartialTracks
@@ -17,7 +16,7 @@ LARGEST_SHARE = 0.05
 
 
 class PartialWriter:
-    """Stores a run's finished frames now and then; give it to `track_file` as `keep`.
+    """Stores a run's finished frames now and then; give it what `track_file` yields.
 
     A stop kills the job's process at any moment, so each file appears whole under a new name, and only then
     does the run's row name it.
@@ -31,12 +30,12 @@ class PartialWriter:
         self._written: int | None = None
         self._next = time.monotonic() + SECONDS_BEFORE_FIRST
 
-    def __call__(self, partial: Callable[[], PartialTracks]) -> None:
+    def write(self, partial: PartialTracks) -> None:
         """Write down what is done, if it is time."""
         began = time.monotonic()
         if began < self._next:
             return
-        tracks = partial().tracks
+        tracks = partial.tracks()
         count = len(tracks.frames)
         if count != self._written:
             tracks.save(self._file)

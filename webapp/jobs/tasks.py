@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.clips.video import read_frame
-from model.core.progress import Progress, raise_if_stopped
+from model.core.progress import Progress, Watch, raise_if_stopped
 from model.tracking.methods import tracker_name
 from model.tracking.run import TrackRequest, track_file
 from model.tracking.tracker import Tracker
@@ -29,17 +29,19 @@ def predict(run_id: str) -> None:
 def _track(place: Workplace) -> None:
     run = place.run
     tracker = Tracker.load(tracker_name(run.method, run.weights), device=place.settings.device)
+    request = TrackRequest(run.grid, run.start, run.frames, run.frame_step)
+    watch = Watch(place.report, lambda: place.report.is_over)
+    writer = PartialWriter(place.database, place.storage, run, place.scratch)
     with place.storage.local_copy(run.clip.key) as clip:
-        tracks = track_file(
+        for partial in track_file(
             clip,
             tracker,
-            TrackRequest(run.grid, run.start, run.frames, run.frame_step),
+            request,
+            watch,
             on_frame=lambda position, frame: _keep_frame(place, position, frame),
-            progress=place.report,
-            should_stop=lambda: place.report.is_over,
-            keep=PartialWriter(place.database, place.storage, run, place.scratch),
-        )
-    tracks.save(place.scratch / "tracks.npz")
+        ):
+            writer.write(partial)
+    partial.tracks().save(place.scratch / "tracks.npz")
     place.storage.move_in(place.scratch / "tracks.npz", run.result_key)
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from model.core.progress import Progress, ReportProgress, ShouldStop, ignore_progress, never_stop
+from model.core.progress import Progress, ReportProgress, ShouldStop, Watch, ignore_progress, never_stop
 from model.evaluation.annotations import AnnotatedClip
 from model.evaluation.metrics import Comparison, QueryMode, select_queries
 from model.tracking.tracker import Tracker
@@ -62,8 +62,7 @@ def _compare_from_queries(
         tracks = tracker.track(
             frames[way],
             clip.points[start, queries.tracks[chosen]],
-            progress=_share_of(progress, count, len(ways)),
-            should_stop=should_stop,
+            Watch(_share_of(progress, count, len(ways)), should_stop),
         )
         points[way, chosen] = tracks.points
         visibility[way, chosen] = tracks.visibility
@@ -96,8 +95,7 @@ def _compare_chained(
             tracks = tracker.track(
                 frames[first : second + 1],
                 clip.points[first, chosen],
-                progress=_share_of(progress, count, len(pairs)),
-                should_stop=should_stop,
+                Watch(_share_of(progress, count, len(pairs)), should_stop),
             )
             rows = np.ix_([first, second], chosen)
             comparisons.append(

@@ -7,7 +7,7 @@ and every frame is encoded exactly once and forgotten when the last point has pa
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.core.errors import BadInput
-from model.tracking.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
+from model.core.progress import UNWATCHED, Watch
+from model.tracking.engine import State, Trajectories
 from model.tracking.pips.network import Pips, PipsOutput
 from model.tracking.pips.refinement import RefinementSettings, grey_image, probabilities, refine, seen_logit
-from model.tracking.pips.work import PipsWork
 
 EARLIEST_START = 2
 """The next chunk starts at least this many frames after this one."""
 
-Report = Callable[[str, float], None]
+POINTS_PER_FRAME = 30
+"""Encoding a frame takes about as long as tracking so many points through a chunk; for progress alone."""
 
 
 class EncodedFrame(NamedTuple):
@@ -46,7 +47,7 @@ def encode(
 ) -> list[EncodedFrame]:
     """Encode frames of one size, `[3, H, W]` each, RGB, 0 to 255.
 
-    refinement: as it will be given to `follow`. on_frame: called with (frames encoded, frames to encode).
+    refinement: as it will be given to `Chain`. on_frame: called with (frames encoded, frames to encode).
     """
     features = network.encode(torch.stack(list(frames)), on_frame)
     images = [None if refinement is None else grey_image(frame) for frame in frames]
@@ -113,7 +114,7 @@ class _ChunkProgress:
     encoding: the share of the chunk's work that is encoding, the rest being tracking.
     """
 
-    report: Report
+    watch: Watch
     before: float
     sure: float
     most: int
@@ -128,66 +129,112 @@ class _ChunkProgress:
         self._report("tracking", self.encoding + (1 - self.encoding) * done / total)
 
     def _report(self, stage: str, share: float) -> None:
-        self.report(stage, min(self.before + self.sure * share, self.most))
+        self.watch.report(stage, min(self.before + self.sure * share, self.most))
 
 
-@dataclass
-class _Paths:
-    """What is known of the points; `follow` fills it, chunk after chunk.
+class Chain:
+    """N points on their way through a clip; each `step` tracks those that are farthest behind.
 
-    points, visibility, handovers: for each frame reached so far, arrays `[N, 2]`, `[N]` and `[N]`.
-    current: int64 `[N]`, the frame from which each point goes on.
-    position: float32 `[N, 2]`, where it is there.
-    feature: float32 `[N, C]`, the points' appearance in the first frame, once it is known.
+    It is a `Partial`, in pixels of the frames that it is given.
     """
 
-    current: NDArray[np.int64]
-    position: NDArray[np.float32]
-    feature: Tensor | None = None
-    points: list[NDArray[np.float32]] = field(default_factory=list)
-    visibility: list[NDArray[np.float32]] = field(default_factory=list)
-    handovers: list[NDArray[np.bool_]] = field(default_factory=list)
+    def __init__(
+        self,
+        network: Pips,
+        frames: Iterator[Tensor | EncodedFrame],
+        queries: NDArray[np.float32],
+        iterations: int,
+        refinement: RefinementSettings | None = None,
+        watch: Watch = UNWATCHED,
+        state: State | None = None,
+    ) -> None:
+        """Put the points at their queries, in the first frame, or where `state` has them.
 
-    @classmethod
-    def begin(cls, queries: Tensor) -> "_Paths":
-        """All points are at their queries, in the first frame."""
-        return cls(np.zeros(len(queries), np.int64), queries.numpy().astype(np.float32))
+        frames: `[3, H, W]` each, RGB, 0 to 255, all of one size; at least one. Or as `encode` gave them.
+        queries: float32 `[N, 2]`, (x, y) in pixels of the first frame.
+        refinement: of the network's answer for each chunk; None leaves the answer as it is.
+        watch: is told the frames done, a share within a chunk; what it raises ends the work.
+        state: of an earlier chain of the same frames and queries, to go on from.
+        """
+        self._network = network
+        self._iterations = iterations
+        self._refinement = refinement
+        self._watch = watch
+        # The frame from which each point goes on, int64 `[N]`, and where it is there, float32 `[N, 2]`.
+        self._current = np.zeros(len(queries), np.int64) if state is None else state["current"].copy()
+        self._position = queries.copy() if state is None else state["position"].copy()
+        # The points' appearance in the first frame, `[N, C]`, once it is known.
+        self._feature = None if state is None else torch.from_numpy(state["feature"])
+        # For each frame reached so far, arrays `[N, 2]`, `[N]` and `[N]`.
+        self._points, self._visibility, self._handovers = (
+            [] if state is None else list(state[name].copy())
+            for name in ("points", "visibility", "handovers")
+        )
+        self._window = _Window(network, frames, int(self._current.min()), refinement)
+        self.is_done = False
 
-    @classmethod
-    def restore(cls, state: State) -> "_Paths":
-        """Take up what `state` gave."""
-        return cls(
-            state["current"].copy(),
-            state["position"].copy(),
-            torch.from_numpy(state["feature"]),
-            list(state["points"].copy()),
-            list(state["visibility"].copy()),
-            list(state["handovers"].copy()),
+    def step(self) -> None:
+        """Track the points that are farthest behind through a chunk, if there is one left for them.
+
+        Then `is_done` says whether all points have reached the last frame. A clip of up to 8 frames is one
+        chunk. Raises BadInput when the weights give numbers that are not finite.
+        """
+        window, length = self._window, self._network.config.frames
+        start = int(self._current.min())
+        chosen = np.flatnonzero(self._current == start)
+        fresh = window.read(start, length)
+        real = window.count + len(fresh) - start
+        if start > 0 and real <= 1:  # taken up again where the last point had reached the last frame
+            self.is_done = True
+            return
+        is_whole_clip = start == 0 and window.is_ended
+        progress = _ChunkProgress(
+            self._watch,
+            before=float(self._current.mean()),
+            sure=len(chosen) / len(self._current) * (len(fresh) if is_whole_clip else EARLIEST_START),
+            most=window.count + len(fresh),
+            encoding=len(fresh) / (len(fresh) + len(chosen) / POINTS_PER_FRAME),
+        )
+        chunk = window.chunk(start, fresh, progress.on_frame)
+        chunk += chunk[-1:] * (length - real)
+        queries = self._position[chosen]
+        output = self._network.track_features(
+            torch.stack([frame.features for frame in chunk]),
+            torch.from_numpy(queries),
+            self._iterations,
+            None if self._feature is None else self._feature[torch.from_numpy(chosen)],
+            progress.on_batch,
+        )
+        if self._feature is None:
+            self._feature = output.feature
+        tracked, visible = _answer(output, queries, chunk, self._refinement)
+        self._add_chunk(start, chosen, tracked[:real], visible[:real])
+        ahead = next_start(visible)
+        self._current[chosen] = start + ahead
+        self._position[chosen] = tracked[ahead, np.arange(len(chosen))]
+        is_behind = self._current < window.count - 1
+        self.is_done = is_whole_clip or (window.is_ended and not is_behind.any())
+
+    def trajectories(self) -> Trajectories:
+        """Return the frames that every point has left behind, or all when it is done."""
+        done = None if self.is_done else int(self._current.min())
+        return Trajectories(
+            np.stack(self._points[:done]), np.stack(self._visibility[:done]), np.stack(self._handovers[:done])
         )
 
     def state(self) -> State:
-        """Return everything as arrays."""
-        assert self.feature is not None  # known from the first chunk on
+        """Return everything that another chain goes on from."""
+        assert self._feature is not None  # known from the first chunk on
         return {
-            "current": self.current.copy(),
-            "position": self.position.copy(),
-            "feature": self.feature.cpu().numpy(),
-            "points": np.stack(self.points),
-            "visibility": np.stack(self.visibility),
-            "handovers": np.stack(self.handovers),
+            "current": self._current.copy(),
+            "position": self._position.copy(),
+            "feature": self._feature.cpu().numpy(),
+            "points": np.stack(self._points),
+            "visibility": np.stack(self._visibility),
+            "handovers": np.stack(self._handovers),
         }
 
-    def trajectories(self, count: int | None = None) -> Trajectories:
-        """Return the first frames, or all."""
-        return Trajectories(
-            np.stack(self.points[:count]), np.stack(self.visibility[:count]), np.stack(self.handovers[:count])
-        )
-
-    def partial(self) -> Partial:
-        """Return the frames that every point has left behind."""
-        return Partial(self.trajectories(int(self.current.min())), self.state())
-
-    def add_chunk(
+    def _add_chunk(
         self,
         start: int,
         chosen: NDArray[np.intp],
@@ -199,87 +246,17 @@ class _Paths:
         tracked: float32 `[R, n, 2]`. visible: float32 `[R, n]`.
         """
         for offset in range(len(tracked)):
-            if start + offset == len(self.points):
-                count = len(self.current)
-                self.points.append(np.zeros((count, 2), np.float32))
-                self.visibility.append(np.zeros(count, np.float32))
-                self.handovers.append(np.zeros(count, bool))
-            self.points[start + offset][chosen] = tracked[offset]
-            # Where two chunks meet, the first one's word counts: the second takes its start for visible.
+            if start + offset == len(self._points):
+                count = len(self._current)
+                self._points.append(np.zeros((count, 2), np.float32))
+                self._visibility.append(np.zeros(count, np.float32))
+                self._handovers.append(np.zeros(count, bool))
+            self._points[start + offset][chosen] = tracked[offset]
+            # Where two chunks meet, the first one counts: the second takes its start for visible.
             if offset or start == 0:
-                self.visibility[start + offset][chosen] = visible[offset]
+                self._visibility[start + offset][chosen] = visible[offset]
         if start > 0:
-            self.handovers[start][chosen] = True
-
-
-def follow(
-    network: Pips,
-    frames: Iterator[Tensor | EncodedFrame],
-    queries: Tensor,
-    iterations: int,
-    report: Report,
-    keep: KeepPartial = keep_nothing,
-    state: State | None = None,
-    refinement: RefinementSettings | None = None,
-) -> Trajectories:
-    """Follow points through a clip.
-
-    frames: `[3, H, W]` each, RGB, 0 to 255, all of one size; at least one. Or as `encode` gave them.
-    queries: float32 `[N, 2]`, (x, y) in pixels of the first frame.
-    report: called with the stage ("encoding", "tracking") and the number of frames done, a share within a
-        chunk; what it raises ends the work.
-    keep: called after each chunk but the last; see `Engine.follow`.
-    state: to go on from, as in a `Partial` that `keep` was given.
-    refinement: of the network's answer for each chunk; None leaves the answer as it is.
-    Returns positions in pixels of the given frames, probabilities of being visible, and handovers: the frames
-    in which a later chunk took a point over. A clip of up to 8 frames is one chunk. Raises BadInput when the
-    weights give numbers that are not finite.
-    """
-    length = network.config.frames
-    paths = _Paths.begin(queries) if state is None else _Paths.restore(state)
-    encoded = _Window(network, frames, int(paths.current.min()), refinement)
-    count = len(queries)
-    work = PipsWork.of(asdict(network.config), iterations)
-
-    while True:
-        is_active = paths.current < encoded.count - 1 if encoded.is_ended else np.ones(count, bool)
-        if not is_active.any():
-            return paths.trajectories()
-        start = int(paths.current[is_active].min())
-        chosen = np.flatnonzero(is_active & (paths.current == start))
-        fresh = encoded.read(start, length)
-        is_whole_clip = start == 0 and encoded.is_ended
-        encoding = len(fresh) * work.frame
-        progress = _ChunkProgress(
-            report,
-            before=float(paths.current.mean()),
-            sure=len(chosen) / count * (len(fresh) if is_whole_clip else EARLIEST_START),
-            most=encoded.count + len(fresh),
-            encoding=encoding / (encoding + len(chosen) * work.point),
-        )
-        chunk = encoded.chunk(start, fresh, progress.on_frame)
-        real = len(chunk)
-        if start > 0 and real == 1:  # taken up again where the last point had reached the last frame
-            return paths.trajectories()
-        chunk += chunk[-1:] * (length - real)
-        positions = paths.position[chosen]
-        output = network.track_features(
-            torch.stack([frame.features for frame in chunk]),
-            torch.from_numpy(positions),
-            iterations,
-            None if paths.feature is None else paths.feature[torch.from_numpy(chosen)],
-            progress.on_batch,
-        )
-        if paths.feature is None:
-            paths.feature = output.feature
-        tracked, visible = _answer(output, positions, chunk, refinement)
-        paths.add_chunk(start, chosen, tracked[:real], visible[:real])
-        if is_whole_clip:
-            return paths.trajectories()
-        step = next_start(visible)
-        paths.current[chosen] = start + step
-        paths.position[chosen] = tracked[step, np.arange(len(chosen))]
-        keep(paths.partial)
+            self._handovers[start][chosen] = True
 
 
 def _answer(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.core.parallel import map_pieces
-from model.tracking.lucas_kanade import LucasKanadeStep
+from model.tracking.lucas_kanade import LucasKanade
 from model.tracking.pips.alignment import Templates, Window
 
 BATCH = 64
@@ -139,10 +139,10 @@ def _follow(
     images: list[NDArray[np.uint8]], queries: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Follow points by Lucas-Kanade from frame to frame: float32 `[S, N, 2]`, and whether it held so far."""
-    follow_step = LucasKanadeStep()
+    lucas_kanade = LucasKanade()
     points, is_held = [queries], [np.ones(len(queries), bool)]
     for previous, current in pairwise(images):
-        step = follow_step(previous, current, points[-1])
+        step = lucas_kanade.step(previous, current, points[-1])
         points.append(step.points)
         is_held.append(is_held[-1] & step.consistent)
     return np.stack(points), np.stack(is_held)

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.core.devices import find_device, find_precision
-from model.core.progress import Progress, ReportProgress, ShouldStop, ignore_progress, raise_if_stopped
+from model.core.progress import UNWATCHED, Watch
 from model.motion.grid import WORKING_SIZE, rescale_points
 from model.motion.tracks import Method
-from model.tracking.engine import KeepPartial, Partial, State, Trajectories, keep_nothing
-from model.tracking.pips import chain
-from model.tracking.pips.chain import EncodedFrame
+from model.tracking.engine import Partial, State, Trajectories
+from model.tracking.pips.chain import Chain, EncodedFrame, encode
 from model.tracking.pips.network import Pips
 from model.tracking.pips.release import PipsUse, read_release, read_weights
 from model.weights.registry import file_sha256, find_weights, weights_file
@@ -68,23 +67,19 @@ class PipsEngine:
         self,
         frames: Iterable[NDArray[np.uint8]],
         queries: NDArray[np.float32],
-        total: int | None,
-        progress: ReportProgress,
-        should_stop: ShouldStop,
-        keep: KeepPartial = keep_nothing,
+        watch: Watch = UNWATCHED,
         state: State | None = None,
-    ) -> Trajectories:
+    ) -> Iterator[Partial]:
         """Follow the points, chunk after chunk (see `Engine.follow` and `model.tracking.pips.chain`)."""
         source = iter(frames)
         first = next(source)
-        size = (first.shape[0], first.shape[1])
 
         def resized() -> Iterator[Tensor]:
             for frame in itertools.chain([first], source):
-                raise_if_stopped(should_stop)
+                watch.check()
                 yield self.resized(frame)
 
-        return self._chain(resized(), queries, size, total, progress, should_stop, keep, state)
+        yield from self._chain(resized(), queries, (first.shape[0], first.shape[1]), watch, state)
 
     def resized(self, frame: NDArray[np.uint8]) -> Tensor:
         """Resize a frame, uint8 `[H, W, 3]`, to the working size: float32 `[3, h, w]`."""
@@ -93,57 +88,53 @@ class PipsEngine:
 
     def encode(self, frames: Sequence[Tensor]) -> list[EncodedFrame]:
         """Encode resized frames of one size, for `follow_encoded`."""
-        return chain.encode(self.network, frames, self.use.refinement)
+        return encode(self.network, frames, self.use.refinement)
 
     def follow_encoded(
         self,
-        frames: Iterator[EncodedFrame],
+        frames: Iterable[EncodedFrame],
         queries: NDArray[np.float32],
         size: tuple[int, int],
-        total: int,
-        should_stop: ShouldStop,
-    ) -> Trajectories:
+        watch: Watch = UNWATCHED,
+    ) -> Iterator[Partial]:
         """Follow points through frames that were encoded before: the same bits as from `follow`.
 
         size: (height, width) of the original frames, in whose pixels the points are.
         """
-        return self._chain(frames, queries, size, total, ignore_progress, should_stop, keep_nothing, None)
+        return self._chain(iter(frames), queries, size, watch)
 
     def _chain(
         self,
         frames: Iterator[Tensor | EncodedFrame],
         queries: NDArray[np.float32],
         size: tuple[int, int],
-        total: int | None,
-        progress: ReportProgress,
-        should_stop: ShouldStop,
-        keep: KeepPartial,
-        state: State | None,
-    ) -> Trajectories:
+        watch: Watch,
+        state: State | None = None,
+    ) -> Iterator[Partial]:
         working_size = self.use.working_size(size)
+        queries = rescale_points(queries, size, working_size)
+        chain = Chain(self.network, frames, queries, self.use.iterations, self.use.refinement, watch, state)
+        while not chain.is_done:
+            chain.step()
+            yield _OriginalSize(chain, working_size, size)
 
-        def report(stage: str, done: float) -> None:
-            raise_if_stopped(should_stop)
-            progress(Progress(stage, done, total))
 
-        def original(followed: Trajectories) -> Trajectories:
-            return followed._replace(points=rescale_points(followed.points, working_size, size))
+@dataclass(frozen=True)
+class _OriginalSize:
+    """A chain as a `Partial` in pixels of the original frames."""
 
-        def original_partial(partial: Callable[[], Partial]) -> Partial:
-            done = partial()
-            return done._replace(trajectories=original(done.trajectories))
+    chain: Chain
+    working_size: tuple[int, int]
+    size: tuple[int, int]
 
-        followed = chain.follow(
-            self.network,
-            frames,
-            torch.from_numpy(rescale_points(queries, size, working_size)),
-            self.use.iterations,
-            report,
-            lambda partial: keep(lambda: original_partial(partial)),
-            state,
-            self.use.refinement,
-        )
-        return original(followed)
+    def trajectories(self) -> Trajectories:
+        """See `Partial.trajectories`."""
+        followed = self.chain.trajectories()
+        return followed._replace(points=rescale_points(followed.points, self.working_size, self.size))
+
+    def state(self) -> State:
+        """See `Partial.state`."""
+        return self.chain.state()
 
 
 def resize(

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,6 @@ import torch
 from model.__main__ import main
 from model.core.progress import Progress
 from model.motion.tracks import Tracks
-from model.tracking.engine import keep_nothing
 from model.tracking.pips.network import Pips, PipsConfig
 from model.tracking.pips.release import PipsUse
 from model.tracking.pips.tracker import PipsEngine
@@ -149,13 +148,13 @@ class InterruptedEngine(PipsEngine):
 
     patience: float = 0.0
 
-    def follow(self, frames, queries, total, progress, should_stop, keep=keep_nothing, state=None):
+    def follow(self, frames, queries, watch, state=None):
         def told(where: Progress) -> None:
             if state is None and where.done > self.patience:
                 os.kill(os.getpid(), signal.SIGINT)
-            progress(where)
+            watch.progress(where)
 
-        return super().follow(frames, queries, total, told, should_stop, keep, state)
+        return super().follow(frames, queries, replace(watch, progress=told), state)
 
 
 def test_the_same_command_goes_on_after_an_interrupt_to_the_same_bits(tmp_path, monkeypatch, capsys):

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import fmean, median
 
@@ -16,7 +16,7 @@ from model.evaluation.annotations import AnnotatedClip, read_annotated
 from model.evaluation.trackers.report import table
 from model.evaluation.trackers.run import evaluate
 from model.motion.tracks import Method, Tracks
-from model.tracking.engine import Trajectories
+from model.tracking.frame_to_frame import FirstFrames
 from model.tracking.tracker import Tracker
 from model.weights.registry import file_sha256
 from tests.media import moving_frames, write_image
@@ -105,17 +105,13 @@ class Oracle:
         self.seen: list[list[int]] = []
         self.method = Method("oracle")
 
-    def follow(
-        self, frames: Iterable[np.ndarray], queries, total, progress, should_stop, keep=None, state=None
-    ) -> Trajectories:
+    def follow(self, frames: Iterable[np.ndarray], queries, watch, state=None) -> Iterator[FirstFrames]:
         numbers = [int(frame[0, 0, 0]) for frame in frames]
-        if should_stop():
-            raise Stopped("stopped")
-        progress(Progress("tracking", len(numbers), len(numbers)))
+        watch.report("tracking", len(numbers))
         self.seen.append(numbers)
         steps = np.array(numbers)[:, None, None] - numbers[0]
         points = (queries + steps * np.array(VELOCITY)).astype(np.float32)
-        return Trajectories(points, np.ones(points.shape[:2], np.float32))
+        yield FirstFrames(list(points), list(np.ones(points.shape[:2], bool)))
 
 
 def numbered_clip(frames: int, visible: np.ndarray) -> AnnotatedClip:

@@ -1,7 +1,7 @@
 """Points on masked objects: a textured square that moves by known steps, against counts made by hand."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 from model.__main__ import main
 from model.evaluation.objects import evaluate_objects, points_inside, read_masked
 from model.motion.tracks import Method
-from model.tracking.engine import Trajectories
+from model.tracking.frame_to_frame import FirstFrames
 from model.tracking.tracker import Tracker
 from tests.media import moving_frames, write_image
 from tests.model.evaluation.annotated import write_frames
@@ -60,13 +60,11 @@ class Drifting:
         self.drift = drift
         self.method = Method("drifting")
 
-    def follow(
-        self, frames: Iterable[np.ndarray], queries, total, progress, should_stop, keep=None, state=None
-    ) -> Trajectories:
+    def follow(self, frames: Iterable[np.ndarray], queries, watch, state=None) -> Iterator[FirstFrames]:
         count = sum(1 for _ in frames)
         shift = np.arange(count)[:, None, None] * np.array([-self.drift, 0])
         points = (queries + shift).astype(np.float32)
-        return Trajectories(points, np.ones(points.shape[:2], np.float32))
+        yield FirstFrames(list(points), list(np.ones(points.shape[:2], bool)))
 
 
 def test_drift_is_counted_twice_there_and_back_and_sequences_weigh_alike(tmp_path):

@@ -9,6 +9,7 @@ from torchvision.models.optical_flow import raft_small
 
 from model.__main__ import main
 from model.core.errors import BadInput, Stopped
+from model.core.progress import Watch
 from model.tracking.methods import check_method, tracker_name
 from model.tracking.raft import RaftEngine, load_raft
 from model.tracking.tracker import Tracker
@@ -159,7 +160,7 @@ def test_a_subset_of_points_gives_the_same_bits_and_stopping_is_honoured(referen
     np.testing.assert_array_equal(part.points, whole.points[:, [30, 2, 5]])
     assert np.abs(whole.points[1] - queries).max() > 0
     with pytest.raises(Stopped):
-        tracker.track(clip, queries, should_stop=lambda: True)
+        tracker.track(clip, queries, Watch(should_stop=lambda: True))
 
 
 def test_the_method_needs_a_checkpoint_by_path(authors, tmp_path, capsys):

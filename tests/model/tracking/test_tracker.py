@@ -1,13 +1,13 @@
 """Trackers on pictures whose true motion is known, and the face that they share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from model.core.errors import BadInput, Stopped
-from model.core.progress import Progress
+from model.core.progress import Progress, Watch
 from model.tracking.tracker import PartialTracks, Tracker
 from model.weights.registry import find_weights
 
@@ -78,7 +78,7 @@ def test_a_subset_of_points_gives_the_same_bits(queries, name):
 
 
 def test_the_result_describes_itself(queries):
-    tracks = Tracker.load("lk").track_clip(iter(shifting_texture(4, (1.0, 0.0))), queries)
+    tracks = Tracker.load("lk").track(iter(shifting_texture(4, (1.0, 0.0))), queries)
     assert tracks.size == (120, 160)
     assert tracks.frames.tolist() == [0, 1, 2, 3]
     assert tracks.method.name == "lk"
@@ -89,26 +89,26 @@ def test_the_result_describes_itself(queries):
 def test_progress_is_reported_and_stopping_honoured(queries):
     reports: list[Progress] = []
     frames = shifting_texture(5, (1.0, 0.0))
-    Tracker.load("lk").track(frames, queries, progress=reports.append)
+    Tracker.load("lk").track(frames, queries, Watch(reports.append))
     assert [(report.stage, report.done, report.total) for report in reports] == [
         ("tracking", count, 5) for count in range(1, 6)
     ]
     with pytest.raises(Stopped):
-        Tracker.load("lk").track(frames, queries, should_stop=lambda: True)
+        Tracker.load("lk").track(frames, queries, Watch(should_stop=lambda: True))
 
 
 def test_bad_frames_and_queries_are_refused(queries):
     tracker = Tracker.load("zero")
     frames = shifting_texture(2, (0.0, 0.0))
     with pytest.raises(BadInput, match="no frames"):
-        tracker.track_clip(iter(()), queries)
+        tracker.track(iter(()), queries)
     with pytest.raises(BadInput, match="160×120 is followed by 160×100"):
-        tracker.track_clip(iter([frames[0], frames[1][:100]]), queries)
+        tracker.track(iter([frames[0], frames[1][:100]]), queries)
     with pytest.raises(BadInput, match=r"uint8 \[height, width, 3\]"):
-        tracker.track_clip(iter([frames[0][..., 0]]), queries)
+        tracker.track(iter([frames[0][..., 0]]), queries)
     for bad in (queries[:, :1], queries[:0], queries * np.nan):
         with pytest.raises(BadInput, match="query points"):
-            tracker.track_clip(iter(frames), bad)
+            tracker.track(iter(frames), bad)
 
 
 def test_unknown_names_say_what_there_is(monkeypatch):
@@ -126,18 +126,19 @@ def test_a_stopped_clip_keeps_its_first_frames(queries, name):
     frames = shifting_texture(8, (2.3, 1.1))
     whole = Tracker.load(name).track(frames, queries)
     seen: list[int] = []
-    kept: list[Callable[[], PartialTracks]] = []
+    kept: list[PartialTracks] = []
 
     def passing() -> Iterator[NDArray[np.uint8]]:
         for frame in frames:
             seen.append(1)
             yield frame
 
+    partials = Tracker.load(name).follow(passing(), queries, Watch(should_stop=lambda: len(seen) > 5))
     with pytest.raises(Stopped):
-        Tracker.load(name).track_clip(passing(), queries, should_stop=lambda: len(seen) > 5, keep=kept.append)
-    partial = kept[-1]()
-    assert len(partial.tracks.frames) == 5
-    np.testing.assert_array_equal(partial.tracks.points, whole.points[:5])
-    np.testing.assert_array_equal(partial.tracks.visibility, whole.visibility[:5])
-    assert partial.state == {}
-    assert partial.tracks.method == whole.method
+        kept.extend(partials)
+    tracks = kept[-1].tracks()
+    assert len(tracks.frames) == 5
+    np.testing.assert_array_equal(tracks.points, whole.points[:5])
+    np.testing.assert_array_equal(tracks.visibility, whole.visibility[:5])
+    assert kept[-1].state() == {}
+    assert tracks.method == whole.method

@@ -1,12 +1,12 @@
 """Writing down what is tracked so far: whole files, a row that names one, and nothing after the end."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from model.motion.tracks import Method, Tracks
-from model.tracking.tracker import PartialTracks
 from tests.webapp.test_records import filled
 from webapp.jobs import partials
 from webapp.jobs.partials import PartialWriter
@@ -14,7 +14,7 @@ from webapp.records import Database, Run, RunState
 from webapp.storage import Storage
 
 
-def done_so_far(frames: int) -> PartialTracks:
+def tracks_of(frames: int) -> Tracks:
     """The first frames of some tracks."""
     points = np.arange(frames * 32, dtype=np.float32).reshape(frames, 16, 2)
     tracks = Tracks(
@@ -26,7 +26,17 @@ def done_so_far(frames: int) -> PartialTracks:
         None,
         Method("lk"),
     )
-    return PartialTracks(tracks, {})
+    return tracks
+
+
+@dataclass(frozen=True)
+class Done:
+    """A `PartialTracks` of so many frames."""
+
+    frames: int
+
+    def tracks(self) -> Tracks:
+        return tracks_of(self.frames)
 
 
 @pytest.fixture
@@ -57,28 +67,25 @@ def test_the_newest_frames_replace_the_ones_before(
     storage = Storage(str(tmp_path / "storage"), tmp_path / "tmp")
     writer = PartialWriter(database, storage, run, tmp_path)
     for frames in (3, 3, 5):
-        writer(lambda: done_so_far(frames))  # noqa: B023 - called at once
+        writer.write(Done(frames))
         assert row(database, run).tracked_frames == frames
         assert row(database, run).tracks_key is None  # not a result while it runs
     folder = tmp_path / "storage" / run.folder / "partial"
     assert [path.name for path in folder.iterdir()] == ["5.npz"]
 
     database.finish_run(run.id, RunState.CANCELLED)
-    writer(lambda: done_so_far(7))
+    writer.write(Done(7))
     ended = row(database, run)
     assert (ended.tracked_frames, ended.frames_in_tracks) == (5, 5)
     assert ended.tracks_key == f"{run.folder}/partial/5.npz"
-    np.testing.assert_array_equal(Tracks.load(folder / "5.npz").points, done_so_far(5).tracks.points)
+    np.testing.assert_array_equal(Tracks.load(folder / "5.npz").points, tracks_of(5).points)
 
 
 def test_short_runs_write_nothing(running: tuple[Database, Run], tmp_path: Path) -> None:
     database, run = running
     writer = PartialWriter(database, Storage(str(tmp_path / "storage"), tmp_path / "tmp"), run, tmp_path)
 
-    def nobody_asks() -> PartialTracks:
-        raise AssertionError
-
-    writer(nobody_asks)
+    writer.write(None)  # nobody asks for its tracks
     assert row(database, run).tracked_frames is None
 
 

@@ -97,7 +97,7 @@ def test_a_cancelled_run_keeps_what_it_had_tracked(stack: Stack, long_clip: Path
     assert 2 <= kept < 500
     partial = stack.tracks(run_id, tmp_path)
     assert partial.frames.tolist() == list(range(kept))
-    whole = Tracker.load("lk").track_clip(
+    whole = Tracker.load("lk").track(
         read_frames(long_clip, start=0, step=1, count=kept + 5), query_grid(64, (96, 128))
     )
     np.testing.assert_array_equal(partial.points, whole.points[:kept])

@@ -9,10 +9,14 @@ import torch
 from torch import Tensor
 
 from model.core.errors import BadInput
-from model.tracking.engine import Partial
-from model.tracking.pips import chain
+from model.core.progress import Progress, Watch
+from model.tracking.engine import State, Trajectories
+from model.tracking.pips.chain import EARLIEST_START, Chain, next_start
 from model.tracking.pips.network import Pips
 from model.tracking.pips.refinement import probabilities
+from tests.model.tracking.pips.chaining import chained
+
+ONE_QUERY = np.array([[20.0, 20.0]], np.float32)
 
 
 def authors_way(network: Pips, frames: Tensor, query: Tensor) -> tuple[np.ndarray, list[int]]:
@@ -63,7 +67,7 @@ def lively_network(tiny_network: Pips) -> Pips:
 
 def test_gives_the_authors_trajectories(lively_network, frames):
     queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * torch.tensor([63.0, 47.0])
-    ours = chain.follow(lively_network, iter(frames), queries, 3, lambda *_: None)
+    ours = chained(Chain(lively_network, iter(frames), queries.numpy(), 3))
     assert ours.points.shape == (23, 9, 2)
     for index, query in enumerate(queries):
         positions, starts = authors_way(lively_network, frames, query)
@@ -75,7 +79,7 @@ def test_points_part_ways_in_this_case(lively_network, frames):
     """Guards the test above: with one common schedule it would prove little."""
     queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * torch.tensor([63.0, 47.0])
     output = lively_network.track(frames[:8], queries, iterations=3)
-    steps = chain.next_start(probabilities(output.visibility_logits))
+    steps = next_start(probabilities(output.visibility_logits))
     assert len(set(steps.tolist())) > 1
 
 
@@ -89,9 +93,7 @@ def test_each_frame_is_encoded_once_and_read_lazily(lively_network, frames, leng
         return encode(self, batch, *others)
 
     monkeypatch.setattr(Pips, "encode", counting)
-    ours = chain.follow(
-        lively_network, iter(frames[:length]), torch.tensor([[20.0, 20.0]]), 2, lambda *_: None
-    )
+    ours = chained(Chain(lively_network, iter(frames[:length]), ONE_QUERY, 2))
     assert len(encoded) == length
     assert len(ours.points) == length
 
@@ -118,35 +120,40 @@ def test_memory_does_not_grow_with_the_clip(lively_network, frames, monkeypatch)
 
     monkeypatch.setattr(Pips, "encode", watched_encode)
     long_clip = (count("frames", frames[index % 23].clone()) for index in range(300))
-    ours = chain.follow(lively_network, long_clip, torch.rand(2, 2) * 40, 1, lambda *_: None)
+    ours = chained(Chain(lively_network, long_clip, torch.rand(2, 2).numpy() * 40, 1))
     assert (len(ours.points), encoded) == (300, 300)
     assert most["features"] <= 8 + 8  # the chunk that is left and the one that begins
     assert most["frames"] <= 8 + 8 + 1  # the same, and one frame ahead
 
 
-def test_what_is_kept_is_what_the_whole_clip_gives(lively_network, frames):
-    queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * 40
-    kept: list[Partial] = []
-    whole = chain.follow(
-        lively_network, iter(frames), queries, 2, lambda *_: None, lambda partial: kept.append(partial())
-    )
-    lengths = [len(partial.trajectories.points) for partial in kept]
-    assert lengths[0] >= chain.EARLIEST_START
+def steps(network: Pips, frames: Tensor, queries: np.ndarray) -> list[tuple[Trajectories, State]]:
+    """What is done after each step; the last one is the whole clip."""
+    chain, done = Chain(network, iter(frames), queries, 2), []
+    while not chain.is_done:
+        chain.step()
+        done.append((chain.trajectories(), chain.state()))
+    return done
+
+
+def test_what_is_done_between_chunks_is_what_the_whole_clip_gives(lively_network, frames):
+    queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)).numpy() * 40
+    done = [trajectories for trajectories, _ in steps(lively_network, frames, queries)]
+    lengths = [len(trajectories.points) for trajectories in done]
+    assert lengths[0] >= EARLIEST_START
     assert sorted(lengths) == lengths
-    assert lengths[-1] > 8
-    for partial in kept:
+    assert lengths[-2] > 8
+    assert lengths[-1] == 23
+    for trajectories in done:
         for name in ("points", "visibility", "handovers"):
-            expected = getattr(whole, name)[: len(partial.trajectories.points)]
-            np.testing.assert_array_equal(getattr(partial.trajectories, name), expected)
+            expected = getattr(done[-1], name)[: len(trajectories.points)]
+            np.testing.assert_array_equal(getattr(trajectories, name), expected)
 
 
-@pytest.mark.parametrize("chunk", [0, 3, -1])
-def test_going_on_from_what_was_kept_gives_the_same_bits(lively_network, frames, chunk, monkeypatch):
-    queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * 40
-    kept: list[Partial] = []
-    whole = chain.follow(
-        lively_network, iter(frames), queries, 2, lambda *_: None, lambda partial: kept.append(partial())
-    )
+@pytest.mark.parametrize("chunk", [0, 3, -2, -1])
+def test_going_on_from_a_state_gives_the_same_bits(lively_network, frames, chunk, monkeypatch):
+    queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)).numpy() * 40
+    done = steps(lively_network, frames, queries)
+    whole, (first, state) = done[-1][0], done[chunk]
     encoded: list[int] = []
     encode = Pips.encode
     monkeypatch.setattr(
@@ -154,56 +161,54 @@ def test_going_on_from_what_was_kept_gives_the_same_bits(lively_network, frames,
         "encode",
         lambda self, batch, *others: encoded.append(len(batch)) or encode(self, batch, *others),
     )
-    before = {name: array.copy() for name, array in kept[chunk].state.items()}
-    again = chain.follow(lively_network, iter(frames), queries, 2, lambda *_: None, state=kept[chunk].state)
+    before = {name: array.copy() for name, array in state.items()}
+    again = chained(Chain(lively_network, iter(frames), queries, 2, state=state))
     for name in ("points", "visibility", "handovers"):
         np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
-    assert sum(encoded) == 23 - len(kept[chunk].trajectories.points)
+    assert sum(encoded) == 23 - len(first.points)
     for name, array in before.items():
-        np.testing.assert_array_equal(kept[chunk].state[name], array)  # lent, not given away
+        np.testing.assert_array_equal(state[name], array)  # lent, not given away
 
 
 def test_one_chunk_has_no_seams(lively_network, frames):
-    ours = chain.follow(lively_network, iter(frames[:8]), torch.rand(4, 2) * 40, 2, lambda *_: None)
+    ours = chained(Chain(lively_network, iter(frames[:8]), torch.rand(4, 2).numpy() * 40, 2))
     assert not ours.handovers.any()
 
 
 def test_a_short_clip_is_one_padded_chunk(lively_network, frames):
-    query = torch.tensor([[20.0, 20.0]])
-    ours = chain.follow(lively_network, iter(frames[:5]), query, 3, lambda *_: None)
+    ours = chained(Chain(lively_network, iter(frames[:5]), ONE_QUERY, 3))
     padded = torch.cat([frames[:5], frames[4:5].repeat(3, 1, 1, 1)])
-    expected = lively_network.track(padded, query, iterations=3).trajectories[-1][:5]
+    expected = lively_network.track(padded, torch.from_numpy(ONE_QUERY), iterations=3).trajectories[-1][:5]
     np.testing.assert_array_equal(ours.points, expected.numpy())
 
 
 def test_a_subset_of_points_gives_the_same_bits(lively_network, frames):
-    queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * 40
-    whole = chain.follow(lively_network, iter(frames), queries, 2, lambda *_: None)
-    part = chain.follow(lively_network, iter(frames), queries[[7, 2]], 2, lambda *_: None)
+    queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)).numpy() * 40
+    whole = chained(Chain(lively_network, iter(frames), queries, 2))
+    part = chained(Chain(lively_network, iter(frames), queries[[7, 2]], 2))
     np.testing.assert_array_equal(part.points, whole.points[:, [7, 2]])
     np.testing.assert_array_equal(part.visibility, whole.visibility[:, [7, 2]])
 
 
 def test_progress_never_goes_back(lively_network, frames):
-    reports: list[tuple[str, float]] = []
-    chain.follow(
-        lively_network, iter(frames), torch.rand(9, 2) * 40, 2, lambda *report: reports.append(report)
-    )
-    assert all(after >= before - 1e-9 for before, after in pairwise(done for _, done in reports))
-    assert {stage for stage, _ in reports} == {"encoding", "tracking"}
-    assert reports[0][1] > 0
-    assert reports[-1][1] <= 23
+    reports: list[Progress] = []
+    queries = torch.rand(9, 2).numpy() * 40
+    chained(Chain(lively_network, iter(frames), queries, 2, watch=Watch(reports.append)))
+    assert all(after.done >= before.done - 1e-9 for before, after in pairwise(reports))
+    assert {report.stage for report in reports} == {"encoding", "tracking"}
+    assert reports[0].done > 0
+    assert reports[-1].done <= 23
 
 
 def test_a_single_chunk_ends_at_its_last_frame(lively_network, frames):
-    reports: list[tuple[str, float]] = []
-    queries = torch.rand(150, 2) * 40
-    chain.follow(lively_network, iter(frames[:8]), queries, 2, lambda *report: reports.append(report))
-    stages = [stage for stage, _ in reports]
+    reports: list[Progress] = []
+    queries = torch.rand(150, 2).numpy() * 40
+    chained(Chain(lively_network, iter(frames[:8]), queries, 2, watch=Watch(reports.append)))
+    stages = [report.stage for report in reports]
     assert stages[:8] == ["encoding"] * 8
     assert len(stages) >= 8 + 2
     assert set(stages[8:]) == {"tracking"}
-    assert reports[-1][1] == 8
+    assert reports[-1].done == 8
 
 
 @pytest.mark.parametrize("key", ["vis_predictor.0.bias", "delta_block.to_delta.5.bias", "fnet.conv3.bias"])
@@ -212,7 +217,7 @@ def test_diverged_weights_are_refused_instead_of_searched_for_ever(lively_networ
     state[key][:] = torch.nan
     diverged = Pips.from_state_dict(state, config=lively_network.config)
     with pytest.raises(BadInput, match="not finite numbers, so its weights are damaged"):
-        chain.follow(diverged, iter(frames), torch.tensor([[20.0, 20.0]]), 2, lambda *_: None)
+        Chain(diverged, iter(frames), ONE_QUERY, 2).step()
 
 
 @pytest.mark.parametrize(
@@ -227,4 +232,4 @@ def test_diverged_weights_are_refused_instead_of_searched_for_ever(lively_networ
 )
 def test_next_start_is_the_latest_clearly_visible_frame(visible, expected):
     column = np.array(visible, np.float32)[:, None]
-    assert chain.next_start(column).tolist() == [expected]
+    assert next_start(column).tolist() == [expected]

@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 
 from model.core.errors import BadInput, Stopped
+from model.core.progress import Watch
 from model.motion.grid import WORKING_SIZE, rescale_points
 from model.tracking.pips.tracker import resize
 from model.tracking.tracker import Tracker
@@ -91,7 +92,7 @@ def test_stopping_is_polled_within_a_chunk(checkpoint, frames):
     tracker = Tracker.load(str(checkpoint), device="cpu")
     polls = iter([False, False, True])
     with pytest.raises(Stopped):
-        tracker.track(frames, np.full((5, 2), 40, np.float32), should_stop=lambda: next(polls, True))
+        tracker.track(frames, np.full((5, 2), 40, np.float32), Watch(should_stop=lambda: next(polls, True)))
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ import torch
 
 from model.core.errors import BadInput
 from model.motion.grid import WORKING_SIZE
-from model.tracking.pips import chain
 from model.tracking.pips.alignment import Templates, Window
+from model.tracking.pips.chain import Chain
 from model.tracking.pips.network import Pips, PipsConfig
 from model.tracking.pips.refinement import RefinementSettings, grey_image, refine, seen_logit
 from model.tracking.pips.release import PipsRelease, PipsUse, read_release
 from model.tracking.tracker import Tracker
+from tests.model.tracking.pips.chaining import chained
 
 SETTINGS = RefinementSettings()
 
@@ -176,7 +177,7 @@ def test_a_refined_chain_does_not_depend_on_the_other_points_either(tiny_network
     queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(0)) * 80 + 10
     use = RefinementSettings(visibility=(0.0, 0.3, 3.0, 0.0, 0.0))
     whole, part, plain = (
-        chain.follow(tiny_network, iter(frames), chosen, 2, lambda *_: None, refinement=how)
+        chained(Chain(tiny_network, iter(frames), chosen.numpy(), 2, how))
         for chosen, how in ((queries, use), (queries[[4, 1]], use), (queries, None))
     )
     assert (part.points == whole.points[:, [4, 1]]).all()
