@@ -26,7 +26,8 @@ from rq import SpawnWorker
 from rq.serializers import JSONSerializer
 
 from webapp.app import create_app
-from webapp.jobs.queue import QUEUE, TrackingWorker, connect
+from webapp.jobs.base import ForkingWorker, connect
+from webapp.jobs.queue import QUEUE
 from webapp.services import redis_command
 from webapp.settings import Settings
 from webapp.worker import run_worker
@@ -67,8 +68,8 @@ def be_worker(kind: str) -> None:
     if kind == "preloaded":
         run_worker(settings)
         return
-    worker_class = TrackingWorker if kind == "forked" else SpawnWorker
-    worker = worker_class([QUEUE], connection=connect(settings, patience=25), serializer=JSONSerializer)
+    worker_class = ForkingWorker if kind == "forked" else SpawnWorker
+    worker = worker_class([QUEUE], connection=connect(settings.redis, patience=25), serializer=JSONSerializer)
     worker.work(logging_level="ERROR")
 
 

@@ -6,7 +6,7 @@ from typing import cast
 from flask import current_app
 
 from webapp.datasets import Datasets
-from webapp.jobs.queue import Jobs, connect
+from webapp.jobs.queue import RunQueue
 from webapp.records import Database
 from webapp.settings import Settings
 from webapp.storage import Storage
@@ -21,22 +21,22 @@ class Backend:
     settings: Settings
     database: Database
     storage: Storage
-    jobs: Jobs
+    queue: RunQueue
     datasets: Datasets
 
     @classmethod
     def open(cls, settings: Settings) -> "Backend":
         """Open the database, the storage and the queue that the settings name."""
-        database = Database(settings.database)
+        queue = RunQueue.open(settings)
         return cls(
             settings=settings,
-            database=database,
+            database=queue.database,
             storage=Storage(settings.storage, settings.temporary_folder),
-            jobs=Jobs(settings, database, connect(settings)),
+            queue=queue,
             datasets=Datasets(settings.datasets),
         )
 
 
-def backend() -> Backend:
+def app_backend() -> Backend:
     """Return the current app's backend."""
     return cast(Backend, current_app.extensions[EXTENSION])

@@ -2,8 +2,8 @@
 
 import dataclasses
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from model.datasets.folder import DataFolder
 from model.datasets.index import DatasetIndex, SampleFilter
 from model.datasets.sample import Sample
 from model.datasets.summary import SUMMARY, DatasetSummary
+from model.inspection.samples import VideoCount, video_counts
 
 Order = Literal["set", "most-motion", "least-motion", "best-quality", "worst-quality"]
 
@@ -37,7 +38,7 @@ class Datasets:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._tables: OrderedDict[str, tuple[tuple[int, int], DatasetIndex]] = OrderedDict()
+        self._table = lru_cache(KEPT)(self._load_table)
 
     def names(self) -> list[str]:
         """List the sets' names, sorted. What is asked for by name is looked up here, never made a path."""
@@ -62,17 +63,12 @@ class Datasets:
         """
         if name not in self.names():
             return None
-        with self._lock:
-            state = (self._folder / name / SUMMARY).stat()
-            stamp = (state.st_mtime_ns, state.st_size)
-            kept = self._tables.get(name)
-            if kept is None or kept[0] != stamp:
-                kept = (stamp, DatasetIndex.load(self._open(name), allow_incomplete=True))
-                self._tables[name] = kept
-            self._tables.move_to_end(name)
-            while len(self._tables) > KEPT:
-                self._tables.popitem(last=False)
-            return kept[1]
+        state = (self._folder / name / SUMMARY).stat()
+        with self._lock:  # no table is read twice at the same time
+            return self._table(name, (state.st_mtime_ns, state.st_size))
+
+    def _load_table(self, name: str, _stamp: tuple[int, int]) -> DatasetIndex:
+        return DatasetIndex.load(self._open(name), allow_incomplete=True)
 
     def _open(self, name: str) -> DataFolder:
         # Sentences go to visitors, who need not know this machine's folders.
@@ -95,6 +91,11 @@ def number_of(index: DatasetIndex, key: str) -> int | None:
     """Return the number of the row of a sample, or None where the set has no such key."""
     found = np.flatnonzero(index.rows["key"] == key.encode())
     return int(found[0]) if len(found) else None
+
+
+def videos(index: DatasetIndex) -> list[VideoCount]:
+    """List the videos of a set, those with the most samples first."""
+    return video_counts(index, index.rows)
 
 
 def read(index: DatasetIndex, number: int) -> Sample:

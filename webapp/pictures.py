@@ -1,10 +1,13 @@
 """Frames as the JPEGs that the pages show."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from model.clips.video import read_frame
 
 LONGEST_SIDE = 1280
 """Pixels; what a page shows need not be larger."""
@@ -19,3 +22,8 @@ def jpeg(frame: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
+
+
+def clip_picture(clip: Path, index: int) -> bytes:
+    """Return a clip's frame as such a JPEG; frames count from 0. Raises BadInput as `read_frame`."""
+    return jpeg(read_frame(clip, index))

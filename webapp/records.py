@@ -2,12 +2,12 @@
 
 import fcntl
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import sqlalchemy
 from alembic import command
@@ -15,6 +15,7 @@ from alembic.config import Config
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CursorResult,
     DateTime,
     Engine,
     Float,
@@ -24,11 +25,13 @@ from sqlalchemy import (
     TypeDecorator,
     create_engine,
     event,
+    func,
     select,
     update,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
+from model.clips.video import ClipInfo, Kind
 from model.tracking.methods import is_prediction
 from webapp.settings import Settings
 
@@ -96,9 +99,14 @@ class Clip(Base):
         return f"clips/{self.sha256}{self.suffix}"
 
     @property
+    def info(self) -> ClipInfo:
+        """What `probe` found when it was uploaded."""
+        return ClipInfo(cast(Kind, self.kind), self.width, self.height, self.frames, self.fps)
+
+    @property
     def duration(self) -> float:
         """Seconds; 0 for images."""
-        return self.frames / self.fps if self.fps else 0.0
+        return self.info.duration
 
 
 class Run(Base):
@@ -167,6 +175,9 @@ class Run(Base):
         return self.frames if self.state == RunState.DONE else self.tracked_frames or 0
 
 
+Listed = TypeVar("Listed", Clip, Run)
+
+
 class Database:
     """A database and the few changes of a run's state, each safe against other processes' changes."""
 
@@ -184,29 +195,41 @@ class Database:
         with self.session() as session:
             return session.get(kind, identifier)
 
+    def page(
+        self, kind: type[Listed], limit: int, offset: int, *conditions: ColumnElement[bool]
+    ) -> tuple[Sequence[Listed], int]:
+        """Return some rows of a kind, newest first, and how many rows meet the conditions in all."""
+        newest_first = select(kind).where(*conditions).order_by(kind.created_at.desc(), kind.id)
+        with self.session() as session:
+            total = session.scalar(select(func.count()).select_from(kind).where(*conditions))
+            return session.scalars(newest_first.limit(limit).offset(offset)).all(), total or 0
+
     def close(self) -> None:
         """Close all connections; needed before a fork."""
         self.engine.dispose()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def start_run(self, run_id: str) -> Run | None:
         """Make a queued run a running one and return it; None when it is not queued (any more)."""
-        with self.session() as session:
-            changed = session.execute(
-                update(Run)
-                .where(Run.id == run_id, Run.state == RunState.QUEUED)
-                .values(
-                    state=RunState.RUNNING,
-                    stage="starting",
-                    progress=0.0,
-                    eta_seconds=None,
-                    error=None,
-                    attempts=Run.attempts + 1,
-                    tracked_frames=None,
-                    started_at=now(),
-                    finished_at=None,
-                )
-            )
-            return session.get(Run, run_id) if _rows(changed) else None
+        started = self._change(
+            run_id,
+            Run.state == RunState.QUEUED,
+            state=RunState.RUNNING,
+            stage="starting",
+            progress=0.0,
+            eta_seconds=None,
+            error=None,
+            attempts=Run.attempts + 1,
+            tracked_frames=None,
+            started_at=now(),
+            finished_at=None,
+        )
+        return self.find(Run, run_id) if started else None
 
     def update_running(self, run_id: str, attempt: int, **values: Any) -> bool:
         """Change a running run in its `attempt`-th start; False when that start is over (cancelled, lost)."""
@@ -235,8 +258,8 @@ class Database:
     def _change(self, run_id: str, *conditions: ColumnElement[bool], **values: Any) -> bool:
         """Change a run if the conditions hold at this moment; False when they do not."""
         with self.session() as session:
-            changed = session.execute(update(Run).where(Run.id == run_id, *conditions).values(**values))
-            return _rows(changed) > 0
+            change = update(Run).where(Run.id == run_id, *conditions).values(**values)
+            return cast("CursorResult[Any]", session.execute(change)).rowcount > 0
 
     def unfinished_runs(self) -> list[Run]:
         """Return the queued and running runs, oldest first."""
@@ -244,11 +267,6 @@ class Database:
             return list(
                 session.scalars(select(Run).where(Run.state.in_(UNFINISHED)).order_by(Run.created_at))
             )
-
-
-def _rows(result: Any) -> int:
-    """Return how many rows an UPDATE changed."""
-    return int(result.rowcount)
 
 
 def _engine(url: str) -> Engine:

@@ -10,7 +10,7 @@ from model.motion.tracks import Tracks
 from model.weights.registry import file_sha256
 from webapp.backend import Backend
 from webapp.records import Clip
-from webapp.uploads import HashedFile, UploadedFile, store_clip
+from webapp.uploads import HashedFile, store_clip
 
 LIST = "samples.json"
 
@@ -60,12 +60,12 @@ def list_samples(folder: Path) -> list[Sample]:
 
 def store_sample(backend: Backend, sample: Sample) -> tuple[Clip, bool]:
     """Make a sample a clip like an uploaded one and return (clip, whether it is new)."""
-    copy = HashedFile(backend.settings.temporary_folder)
+    copy = HashedFile(backend.settings.temporary_folder, sample.path.name)
     try:
         with sample.path.open("rb") as source:
             shutil.copyfileobj(source, cast(IO[bytes], copy))
         copy.close()
-        return store_clip(backend, [UploadedFile(sample.path.name, copy)])
+        return store_clip(backend, [copy])
     finally:
         copy.discard()
 

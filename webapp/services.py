@@ -10,12 +10,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO
 from urllib.request import urlopen
 
 from redis import Redis
@@ -23,9 +22,9 @@ from redis.exceptions import RedisError
 
 from model.core.errors import BadInput
 from model.core.processes import end_with_parent
-from webapp.jobs.queue import Jobs, connect
+from webapp.jobs.queue import RunQueue
 from webapp.jobs.reaper import Reaper
-from webapp.records import Database, migrate
+from webapp.records import migrate
 from webapp.settings import ROOT, Settings
 from webapp.uploads import sweep
 
@@ -145,14 +144,14 @@ class Supervisor:
             "PYTHONSAFEPATH": "1",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         }
-        redis = connect(settings, patience=0)
+        queue = RunQueue.open(settings, patience=0)
         if settings.redis_url is None:
-            self._start_redis(redis, environment)
+            self._start_redis(queue.jobs.redis, environment)
         migrate(settings)
         if settings.redis_url is None:
             # The instance's workers ended with the supervisor before this one.
             with suppress(RedisError):
-                Jobs(settings, Database(settings.database), redis).abandon_all()
+                queue.jobs.abandon_all()
         program = [sys.executable, "-m", "webapp"]
         for number in range(settings.workers):
             self._start(
@@ -165,9 +164,13 @@ class Supervisor:
                 )
             )
         self._start(Child("web server", [*program, "web"], environment, signal.SIGTERM))
-        self._wait_for_web()
+        self._wait_until(
+            lambda: urlopen(f"{address(settings)}/healthz", timeout=2).close(),
+            WEB_START_SECONDS,
+            "The web server could not be started; the lines above say why.",
+        )
         print(f"Stillmotion is at {address(settings)}", flush=True)  # noqa: T201 - the command's answer
-        self._look_after(redis)
+        self._look_after(Reaper(queue))
 
     def _start(self, child: Child) -> None:
         child.start()
@@ -186,29 +189,23 @@ class Supervisor:
             redis.shutdown(save=False)
         unix_socket.unlink(missing_ok=True)
         self._start(Child("Redis", redis_command(folder, unix_socket), environment, signal.SIGTERM))
-        deadline = time.monotonic() + REDIS_START_SECONDS
+        self._wait_until(
+            redis.ping, REDIS_START_SECONDS, f"Redis could not be started; {folder / 'redis.log'} says why."
+        )
+
+    def _wait_until(self, answer: Callable[[], object], seconds: float, failure: str) -> None:
+        """Wait until the child that was started last answers. Raises BadInput when it ends before it does."""
+        process = self._children[-1].process
+        deadline = time.monotonic() + seconds
         while not self._is_stopping:
-            with suppress(RedisError):
-                redis.ping()
+            with suppress(OSError, RedisError):
+                answer()
                 return
-            process = self._children[-1].process
             if time.monotonic() > deadline or (process is not None and process.poll() is not None):
-                raise BadInput(f"Redis could not be started; {folder / 'redis.log'} says why.")
+                raise BadInput(failure)
             time.sleep(0.02)
 
-    def _wait_for_web(self) -> None:
-        deadline = time.monotonic() + WEB_START_SECONDS
-        while not self._is_stopping:
-            with suppress(OSError), urlopen(f"{address(self.settings)}/healthz", timeout=2):
-                return
-            process = self._children[-1].process
-            if time.monotonic() > deadline or (process is not None and process.poll() is not None):
-                raise BadInput("The web server could not be started; the lines above say why.")
-            time.sleep(0.05)
-
-    def _look_after(self, redis: Redis) -> None:
-        database = Database(self.settings.database)
-        reaper = Reaper(Jobs(self.settings, database, redis))
+    def _look_after(self, reaper: Reaper) -> None:
         reap_at = 0.0
         while not self._is_stopping:
             for child in self._children:
@@ -232,28 +229,18 @@ class Supervisor:
             child.wait(time.monotonic() + STOP_SECONDS)
 
 
-class _only_one:  # noqa: N801 - used as a context manager
-    """Holds the instance folder for one supervisor."""
-
-    def __init__(self, instance: Path) -> None:
-        self._path = instance / "lock"
-        self._instance = instance
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> None:
-        self._file = self._path.open("w")
+@contextmanager
+def _only_one(instance: Path) -> Iterator[None]:
+    """Hold the instance folder for one supervisor."""
+    with (instance / "lock").open("w") as file:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            self._file.close()
             raise BadInput(
-                f"Another Stillmotion uses the folder {self._instance}; stop it, or set STILLMOTION_INSTANCE "
-                "to another folder."
+                f"Another Stillmotion uses the folder {instance}; stop it, or set STILLMOTION_INSTANCE to "
+                "another folder."
             ) from error
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
+        yield
 
 
 def address(settings: Settings) -> str:
@@ -297,18 +284,12 @@ def redis_program() -> str:
 
 def redis_command(folder: Path, unix_socket: Path) -> list[str]:
     """Return the command of the embedded Redis: no TCP port, every job on disk before it is acknowledged."""
-    options = {
-        "--port": "0",
-        "--unixsocket": str(unix_socket),
-        "--unixsocketperm": "700",
-        "--dir": str(folder),
-        "--logfile": str(folder / "redis.log"),
-        "--daemonize": "no",
-        "--appendonly": "yes",
-        "--appendfsync": "always",
-        "--save": "",
-    }
-    return [redis_program(), *(part for option in options.items() for part in option)]
+    return [
+        redis_program(),
+        *("--port", "0", "--daemonize", "no", "--save", "", "--appendonly", "yes", "--appendfsync", "always"),
+        *("--unixsocket", str(unix_socket), "--unixsocketperm", "700"),
+        *("--dir", str(folder), "--logfile", str(folder / "redis.log")),
+    ]
 
 
 def _how(status: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from model.core.errors import BadInput
 from model.core.files import atomic_path
@@ -30,7 +31,7 @@ class Storage:
             raise BadInput(f"STORAGE_URL {url} cannot be used: {error}") from error
         self._files: Any = file_system
         self._root = str(root).rstrip("/")
-        self._is_local = "file" in _protocols(file_system)
+        self._is_local = isinstance(file_system, LocalFileSystem)
         self._temporary_folder = temporary_folder
         temporary_folder.mkdir(parents=True, exist_ok=True)
         if self._is_local:
@@ -110,9 +111,3 @@ class Storage:
         key = f".check-{os.getpid()}"
         self.write(key, b"ok")
         self.delete(key)
-
-
-def _protocols(file_system: Any) -> tuple[str, ...]:
-    """Return the names that an fsspec file system goes by."""
-    protocol = file_system.protocol
-    return (protocol,) if isinstance(protocol, str) else tuple(protocol)

@@ -9,7 +9,6 @@ import time
 import unicodedata
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
@@ -19,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from model.clips.limits import Limits
-from model.clips.video import ClipInfo, probe
+from model.clips.video import probe
 from model.core.errors import BadInput
 from webapp.backend import EXTENSION, Backend
 from webapp.records import Clip
@@ -36,9 +35,11 @@ LIMITS = Limits()
 class HashedFile:
     """A temporary file that is hashed while it is written; Werkzeug's parser writes an upload into it."""
 
-    def __init__(self, folder: Path) -> None:
-        handle, name = tempfile.mkstemp(dir=folder, prefix="upload-")
-        self.path = Path(name)
+    def __init__(self, folder: Path, name: str) -> None:
+        """Make the file in a folder; name: what its owner calls it."""
+        self.name = readable_name(name)
+        handle, path = tempfile.mkstemp(dir=folder, prefix="upload-")
+        self.path = Path(path)
         self.size = 0
         self._digest = hashlib.sha256()
         self._file = os.fdopen(handle, "wb")
@@ -48,6 +49,9 @@ class HashedFile:
         self._digest.update(data)
         self.size += len(data)
         return self._file.write(data)
+
+    def flush(self) -> None:
+        """Leave the writing to the end; `zipfile` calls this."""
 
     def seek(self, _offset: int, _whence: int = 0) -> int:
         """Finish writing; the parser calls this once, when the upload's part is complete."""
@@ -79,8 +83,8 @@ class StreamingRequest(Request):
         filename: str | None = None,
         content_length: int | None = None,
     ) -> IO[bytes]:
-        part: Backend = current_app.extensions[EXTENSION]
-        file = HashedFile(part.settings.temporary_folder)
+        backend: Backend = current_app.extensions[EXTENSION]
+        file = HashedFile(backend.settings.temporary_folder, filename or "")
         self.received.append(file)
         return cast(IO[bytes], file)
 
@@ -91,15 +95,7 @@ class StreamingRequest(Request):
         return files
 
 
-@dataclass(frozen=True)
-class UploadedFile:
-    """A complete uploaded file and the name that its owner gave it."""
-
-    name: str
-    file: HashedFile
-
-
-def uploaded_files(request: Request, largest: int) -> list[UploadedFile]:
+def uploaded_files(request: Request, largest: int) -> list[HashedFile]:
     """Read a request's body and return the files of its fields `file`.
 
     largest: bytes that the whole body may have, whether it says its length or comes in chunks.
@@ -107,10 +103,7 @@ def uploaded_files(request: Request, largest: int) -> list[UploadedFile]:
     """
     request.max_content_length = largest
     request.max_form_parts = LIMITS.max_images + 1
-    parts = request.files.getlist("file")
-    files = [
-        UploadedFile(readable_name(part.filename or ""), cast(HashedFile, part.stream)) for part in parts
-    ]
+    files = [cast(HashedFile, part.stream) for part in request.files.getlist("file")]
     if not files:
         raise BadInput("The upload holds no complete file; send one as multipart/form-data, field “file”.")
     return files
@@ -123,19 +116,19 @@ def readable_name(name: str) -> str:
     return printable[:LONGEST_NAME] or "unnamed"
 
 
-def store_clip(backend: Backend, files: Sequence[UploadedFile]) -> tuple[Clip, bool]:
+def store_clip(backend: Backend, files: Sequence[HashedFile]) -> tuple[Clip, bool]:
     """Keep an uploaded file, or several images as one clip, and return (clip, whether it is new).
 
     Raises BadInput when the bytes are not a usable clip.
     """
     if len(files) == 1:
-        return _store(backend, files[0].name, _suffix(files[0].name), files[0].file)
-    ordered = natsorted(files, key=lambda upload: upload.name)
-    packed = HashedFile(backend.settings.temporary_folder)
+        return _store(backend, files[0], _suffix(files[0].name))
+    ordered = natsorted(files, key=lambda file: file.name)
+    name = f"{len(ordered)} images: {ordered[0].name} to {ordered[-1].name}"
+    packed = HashedFile(backend.settings.temporary_folder, name)
     try:
         _pack(ordered, packed)
-        name = readable_name(f"{len(ordered)} images: {ordered[0].name} to {ordered[-1].name}")
-        return _store(backend, name, ".zip", packed)
+        return _store(backend, packed, ".zip")
     finally:
         packed.discard()
 
@@ -146,40 +139,28 @@ def _suffix(name: str) -> str:
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
 
 
-def _pack(uploads: Sequence[UploadedFile], target: HashedFile) -> None:
+def _pack(images: Sequence[HashedFile], target: HashedFile) -> None:
     """Write images into one zip, uncompressed, numbered in their order; the same images give the same zip."""
-    for upload in uploads:
-        if probe(upload.file.path, LIMITS).kind != "image":
-            raise BadInput(f"{upload.name} is not an image; send images together, and a video alone.")
-    # zipfile writes a stream that cannot seek if it has no tell().
-    with zipfile.ZipFile(cast(IO[bytes], _WriteOnly(target)), "w", zipfile.ZIP_STORED) as archive:
-        for index, upload in enumerate(uploads):
-            entry = zipfile.ZipInfo(f"{index:05d}{_suffix(upload.name) or '.png'}")
-            with archive.open(entry, "w") as member, upload.file.path.open("rb") as source:
-                while block := source.read(1 << 20):
-                    member.write(block)
+    for image in images:
+        if probe(image.path, LIMITS).kind != "image":
+            raise BadInput(f"{image.name} is not an image; send images together, and a video alone.")
+    # zipfile never seeks in what has no tell().
+    with zipfile.ZipFile(cast(IO[bytes], target), "w", zipfile.ZIP_STORED) as archive:
+        for index, image in enumerate(images):
+            entry = zipfile.ZipInfo(f"{index:05d}{_suffix(image.name) or '.png'}")
+            with archive.open(entry, "w") as member, image.path.open("rb") as source:
+                shutil.copyfileobj(source, member, 1 << 20)
     target.close()
 
 
-class _WriteOnly:
-    """The part of a file that `zipfile` needs to write a stream that it cannot seek in."""
-
-    def __init__(self, target: HashedFile) -> None:
-        self._target = target
-
-    def write(self, data: bytes) -> int:
-        return self._target.write(bytes(data))
-
-    def flush(self) -> None:
-        return
-
-
-def _store(backend: Backend, name: str, suffix: str, file: HashedFile) -> tuple[Clip, bool]:
+def _store(backend: Backend, file: HashedFile, suffix: str) -> tuple[Clip, bool]:
     existing = _find(backend, file.sha256)
     if existing is not None and backend.storage.exists(existing.key):
         return existing, False
     info = probe(file.path, LIMITS)
-    clip = _row(name, suffix, file, info)
+    clip = Clip(
+        id=file.sha256[:16], sha256=file.sha256, name=file.name, suffix=suffix, bytes=file.size, **vars(info)
+    )
     os.chmod(file.path, 0o644)  # mkstemp makes it private
     backend.storage.move_in(file.path, clip.key if existing is None else existing.key)
     if existing is not None:
@@ -201,21 +182,6 @@ def _store(backend: Backend, name: str, suffix: str, file: HashedFile) -> tuple[
 def _find(backend: Backend, sha256: str) -> Clip | None:
     with backend.database.session() as session:
         return session.scalar(select(Clip).where(Clip.sha256 == sha256))
-
-
-def _row(name: str, suffix: str, file: HashedFile, info: ClipInfo) -> Clip:
-    return Clip(
-        id=file.sha256[:16],
-        sha256=file.sha256,
-        name=name,
-        suffix=suffix,
-        kind=info.kind,
-        width=info.width,
-        height=info.height,
-        frames=info.frames,
-        fps=info.fps,
-        bytes=file.size,
-    )
 
 
 def sweep(folder: Path, uploads_older_than: float = STALE_SECONDS) -> None:

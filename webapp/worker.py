@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+from importlib import import_module
 
 from redis.exceptions import RedisError
 
@@ -9,10 +10,10 @@ from model.core.errors import BadInput
 from model.tracking.methods import PREDICTION, check_method
 from webapp.conversion import queue as conversions
 from webapp.conversion import task
-from webapp.jobs import tasks
-from webapp.jobs.queue import QUEUE, Jobs, connect, connect_to, work
+from webapp.jobs import base, tasks
+from webapp.jobs.queue import QUEUE, RunQueue, record_killed
 from webapp.jobs.reaper import Reaper
-from webapp.records import Database, migrate
+from webapp.records import migrate
 from webapp.settings import Settings
 
 __all__ = ["run_conversion_worker", "run_worker", "task", "tasks"]
@@ -26,20 +27,19 @@ def run_worker(settings: Settings) -> None:
     _check_redis(settings.redis, "REDIS_URL")
     migrate(settings)
     settings.temporary_folder.mkdir(parents=True, exist_ok=True)
-    _preload(settings.pips_weights)
+    _preload("pips", settings.pips_weights, "model.tracking.pips.tracker")
 
-    database = Database(settings.database)
-    reaper = Reaper(Jobs(settings, database, connect(settings)))
-
+    runs = RunQueue.open(settings)
+    reaper = Reaper(runs)
     looks = itertools.count()
 
     def look_for_lost_runs() -> None:
         reaper.reconcile()
-        database.close()  # a forked job must not share its connections
+        runs.database.close()  # a forked job must not share its connections
         if next(looks) == 1:  # a few seconds after the start: the worker need not be ready later for it
-            _preload_predictor(settings.predictor_weights)
+            _preload(PREDICTION, settings.predictor_weights, "model.prediction.predictor")
 
-    work(settings.redis, [QUEUE, conversions.QUEUE], look_for_lost_runs)
+    base.run(settings.redis, [QUEUE, conversions.QUEUE], look_for_lost_runs, record_killed)
 
 
 def run_conversion_worker(url: str) -> None:
@@ -48,44 +48,27 @@ def run_conversion_worker(url: str) -> None:
     Raises BadInput when no Redis answers at the URL.
     """
     _check_redis(url, "--queue")
-    _preload(Settings.from_environment().pips_weights)
-    work(url, [conversions.QUEUE], lambda: None)
+    _preload("pips", Settings.from_environment().pips_weights, "model.tracking.pips.tracker")
+    base.run(url, [conversions.QUEUE])
 
 
 def _check_redis(url: str, setting: str) -> None:
     try:
-        connect_to(url).ping()
+        base.connect(url).ping()
     except RedisError as error:
         raise BadInput(f"No Redis answers at {setting} {url} ({error}).") from error
 
 
-def _preload(pips_weights: str | None) -> None:
-    """Import what jobs need, so that their forks have it: torch only where PIPs can be used.
+def _preload(method: str, weights: str | None, module: str) -> None:
+    """Import what a method's jobs need, if it can be used here, so that their forks have it.
 
     Nothing here may touch CUDA or compute with torch: neither CUDA nor its threads survive a fork. Imports do
     neither, and leave the forks the number of threads that torch would choose.
     """
     try:
-        check_method("pips", pips_weights)
+        check_method(method, weights)
     except BadInput:
         return
-    import model.tracking.pips.tracker  # noqa: F401, PLC0415 - torch: seconds that others need not wait
-
-    _freeze()
-
-
-def _preload_predictor(weights: str | None) -> None:
-    """Import what predictions need, where there can be any; torchvision takes as long as torch."""
-    try:
-        check_method(PREDICTION, weights)
-    except BadInput:
-        return
-    import model.prediction.predictor  # noqa: F401, PLC0415
-
-    _freeze()
-
-
-def _freeze() -> None:
-    """Keep forks from copying pages only to mark their objects."""
+    import_module(module)  # torch and torchvision: seconds that others need not wait
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # keeps forks from copying pages only to mark their objects

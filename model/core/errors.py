@@ -10,7 +10,7 @@ class BadInput(ValueError):  # noqa: N818 - names what the person gave, as `clic
 
 
 class Unreachable(BadInput):
-    """Storage does not answer. It is not the fault of the file that was asked for, which may be there yet."""
+    """Storage or Redis does not answer. What was asked for may be there yet."""
 
 
 class Stopped(Exception):  # noqa: N818 - a request that was honoured, not an error

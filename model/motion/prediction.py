@@ -2,14 +2,12 @@
 
 import math
 import os
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.core.arrays import read_arrays
 from model.core.errors import BadInput
 from model.motion.tracks import Tracks
 
@@ -78,12 +76,7 @@ class Prediction:
         Raises BadInput when the file is missing, damaged, of a newer format version, or holds tracks alone.
         """
         name = Path(path).name
-        tracks = Tracks.load(path)
-        try:
-            with open(path, "rb") as file:
-                content = read_arrays(file)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise BadInput(f"{name} is damaged; predict the image again.") from error
+        tracks, content = Tracks.load_with_others(path)
         there = {key: content[key] for key in _ARRAYS if key in content}
         if not there:
             raise BadInput(f"{name} holds tracks, but no prediction; give a file that `predict` wrote.")

@@ -138,6 +138,14 @@ class Tracks:
 
         Raises BadInput when the file is missing, damaged, of another kind, or of a newer format version.
         """
+        return cls.load_with_others(path)[0]
+
+    @classmethod
+    def load_with_others(cls, path: str | os.PathLike[str]) -> "tuple[Tracks, dict[str, NDArray[Any]]]":
+        """Read a file that `save` wrote; return the tracks, and all arrays of the file by name.
+
+        Raises BadInput as `load`.
+        """
         name = Path(path).name
         try:
             # numpy leaves a damaged file open unless the caller opened it.
@@ -157,7 +165,7 @@ class Tracks:
                 f"{FORMAT_VERSION}; update Stillmotion."
             )
         try:
-            return cls(
+            tracks = cls(
                 points=content["points"],
                 visibility=content["visibility"],
                 frames=content["frames"],
@@ -169,6 +177,7 @@ class Tracks:
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise BadInput(f"{name} is damaged ({error}); track the clip again.") from error
+        return tracks, content
 
 
 def _describe(array: NDArray[Any]) -> str:

@@ -68,17 +68,19 @@ def track_file(
     *,
     on_frame: Callable[[int, NDArray[np.uint8]], None] = _ignore_frame,
     state: State | None = None,
+    info: ClipInfo | None = None,
 ) -> Iterator[PartialTracks]:
     """Track a grid of points through a clip.
 
     path: a video, a GIF, or a folder or zip of images.
     on_frame: called with (position 0 to T-1, uint8 `[H, W, 3]` RGB) for each frame as it is read.
     watch, state: see `Tracker.follow`; the total of `watch` is set here.
+    info: what `probe` says of the file, where that is known; a video is then read only once.
     Yields what is done after each chunk, with the frames' indices in the source, its fps, and the grid; the
     last one holds all frames.
     Raises BadInput when the file or the request cannot be used, Stopped on request.
     """
-    info = probe(path)
+    info = info or probe(path)
     indices = frame_indices(request, info)
     read = 0
 

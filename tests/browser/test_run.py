@@ -141,7 +141,7 @@ def test_a_clip_is_deleted_after_asking(page: Page, stack: Stack, tmp_path: Path
 def test_an_unknown_run_is_a_page_with_a_sentence(page: Page, stack: Stack, complaints: list[str]) -> None:
     page.goto(f"{stack.url}/runs/0123456789abcdef")
     expect(page.locator("h1")).to_have_text("Not Found")
-    expect(page.locator(".lead")).to_have_text("This run does not exist, or its clip was deleted.")
+    expect(page.locator(".lead")).to_have_text("There is no run “0123456789abcdef”, or it was deleted.")
     assert "404" in complaints.pop()
 
 

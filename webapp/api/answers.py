@@ -2,7 +2,7 @@
 
 from flask import Response, send_file
 
-from webapp.backend import backend
+from webapp.backend import app_backend
 
 FOREVER = 365 * 24 * 3600
 """Seconds; what an id or a hash names never changes."""
@@ -10,7 +10,7 @@ FOREVER = 365 * 24 * 3600
 
 def stored(key: str, content_type: str, name: str | None = None) -> Response:
     """Send a stored file; with a name it is for saving."""
-    storage = backend().storage
+    storage = app_backend().storage
     path = storage.local_path(key)
     return send_file(
         path if path is not None else storage.open(key),

@@ -6,16 +6,14 @@ from typing import Any
 
 from flask import Response, abort, request, send_file, url_for
 from flask_smorest import Blueprint
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from model.clips.video import read_frame
 from webapp.api.answers import kept
-from webapp.api.lookups import find_clip, find_sample
-from webapp.api.problems import problem_of
-from webapp.api.schemas import ClipListSchema, ClipSchema, ListQuery, SampleListSchema, clip_json, sample_json
-from webapp.backend import backend
-from webapp.jobs.queue import discard_results
-from webapp.pictures import jpeg
+from webapp.api.problems import can_fail
+from webapp.api.schemas import ClipListSchema, ClipSchema, ListQuery, SampleListSchema
+from webapp.backend import app_backend
+from webapp.lookups import find, find_sample
+from webapp.pictures import clip_picture
 from webapp.records import Clip, Run
 from webapp.samples import list_samples, store_sample
 from webapp.uploads import store_clip, uploaded_files
@@ -52,17 +50,15 @@ UPLOAD_BODY = {
 @clips.doc(requestBody=UPLOAD_BODY)
 @clips.response(201, ClipSchema)
 @clips.alt_response(200, schema=ClipSchema, description="The same bytes are there already", success=True)
-@clips.alt_response(413, problem_of(413))
-@clips.alt_response(415, problem_of(415))
-@clips.alt_response(422, problem_of(422))
-def upload() -> tuple[Json, int, dict[str, str]]:
+@can_fail(413, 415, 422)
+def upload() -> tuple[Clip, int, dict[str, str]]:
     """Upload a clip."""
     if request.mimetype != "multipart/form-data":
         abort(415, description="Send the file as multipart/form-data in the field “file”.")
-    part = backend()
-    clip, is_new = store_clip(part, uploaded_files(request, part.settings.max_upload_bytes))
+    backend = app_backend()
+    clip, is_new = store_clip(backend, uploaded_files(request, backend.settings.max_upload_bytes))
     address = url_for("clips.clip", clip_id=clip.id)
-    return clip_json(clip), 201 if is_new else 200, {"Location": address}
+    return clip, 201 if is_new else 200, {"Location": address}
 
 
 @clips.route("", methods=["GET"])
@@ -70,53 +66,46 @@ def upload() -> tuple[Json, int, dict[str, str]]:
 @clips.response(200, ClipListSchema)
 def list_clips(query: Mapping[str, int]) -> Json:
     """List the clips, newest first."""
-    with backend().database.session() as session:
-        found = session.scalars(
-            select(Clip)
-            .order_by(Clip.created_at.desc(), Clip.id)
-            .limit(query["limit"])
-            .offset(query["offset"])
-        ).all()
-        total = session.scalar(select(func.count()).select_from(Clip))
-    return {"items": [clip_json(clip) for clip in found], "total": total}
+    found, total = app_backend().database.page(Clip, **query)
+    return {"items": found, "total": total}
 
 
 @clips.route("/<clip_id>", methods=["GET"])
 @clips.response(200, ClipSchema)
-@clips.alt_response(404, problem_of(404))
-def clip(clip_id: str) -> Json:
+@can_fail(404)
+def clip(clip_id: str) -> Clip:
     """Show a clip."""
-    return clip_json(find_clip(clip_id))
+    return find(Clip, clip_id)
 
 
 @clips.route("/<clip_id>", methods=["DELETE"])
 @clips.response(204)
-@clips.alt_response(404, problem_of(404))
+@can_fail(404)
 def delete_clip(clip_id: str) -> None:
     """Remove a clip with its runs and their results; unfinished runs are cancelled."""
-    part = backend()
-    found = find_clip(clip_id)
-    with part.database.session() as session:
+    backend = app_backend()
+    found = find(Clip, clip_id)
+    with backend.database.session() as session:
         its_runs = session.scalars(select(Run.id).where(Run.clip_id == clip_id)).all()
     for run_id in its_runs:
-        part.jobs.cancel(run_id)
-    with part.database.session() as session:
+        backend.queue.cancel(run_id)
+    with backend.database.session() as session:
         session.delete(session.merge(found))
     for run_id in its_runs:
-        discard_results(part.settings, run_id)
-    part.storage.delete(found.key)
+        backend.queue.discard(run_id)
+    backend.storage.delete(found.key)
 
 
 @clips.route("/<clip_id>/frames/<int:index>.jpg", methods=["GET"])
 @clips.response(200, {"type": "string", "format": "binary"}, content_type="image/jpeg")
-@clips.alt_response(404, problem_of(404))
+@can_fail(404)
 def clip_frame(clip_id: str, index: int) -> Response:
     """Show one frame of a clip, at most 1280 pixels a side; frames count from 0."""
-    found = find_clip(clip_id)
+    found = find(Clip, clip_id)
     if index >= found.frames:
         abort(404, description=f"The clip has the frames 0 to {found.frames - 1}, but no frame {index}.")
-    with backend().storage.local_copy(found.key) as path:
-        picture = jpeg(read_frame(path, index))
+    with app_backend().storage.local_copy(found.key) as path:
+        picture = clip_picture(path, index)
     return kept(send_file(BytesIO(picture), "image/jpeg"))
 
 
@@ -124,25 +113,32 @@ def clip_frame(clip_id: str, index: int) -> Response:
 @samples.response(200, SampleListSchema)
 def list_all_samples() -> Json:
     """List the sample clips."""
-    return {"items": [sample_json(sample) for sample in list_samples(backend().settings.samples)]}
+    items = [
+        {
+            **vars(sample),
+            "has_truth": sample.has_truth,
+            "picture": url_for("samples.sample_picture", name=sample.name),
+        }
+        for sample in list_samples(app_backend().settings.samples)
+    ]
+    return {"items": items}
 
 
 @samples.route("/<name>", methods=["POST"])
 @samples.response(201, ClipSchema)
 @samples.alt_response(200, schema=ClipSchema, description="It is a clip already", success=True)
-@samples.alt_response(404, problem_of(404))
-def use_sample(name: str) -> tuple[Json, int, dict[str, str]]:
+@can_fail(404)
+def use_sample(name: str) -> tuple[Clip, int, dict[str, str]]:
     """Make a sample a clip, as if it had been uploaded."""
-    clip, is_new = store_sample(backend(), find_sample(name))
+    clip, is_new = store_sample(app_backend(), find_sample(name))
     address = url_for("clips.clip", clip_id=clip.id)
-    return clip_json(clip), 201 if is_new else 200, {"Location": address}
+    return clip, 201 if is_new else 200, {"Location": address}
 
 
 @samples.route("/<name>/picture.jpg", methods=["GET"])
 @samples.response(200, {"type": "string", "format": "binary"}, content_type="image/jpeg")
-@samples.alt_response(404, problem_of(404))
+@can_fail(404)
 def sample_picture(name: str) -> Response:
     """Show a sample's first frame."""
-    return send_file(
-        BytesIO(jpeg(read_frame(find_sample(name).path, 0))), "image/jpeg", max_age=PICTURE_SECONDS
-    )
+    picture = clip_picture(find_sample(name).path, 0)
+    return send_file(BytesIO(picture), "image/jpeg", max_age=PICTURE_SECONDS)

@@ -8,8 +8,8 @@ from flask_smorest import Blueprint
 from model.core.errors import BadInput
 from model.evaluation.comparison import compare
 from webapp.api.compare_schemas import CompareQuery, ComparisonSchema, comparison_json
-from webapp.api.problems import problem_of
-from webapp.api.results import prediction_of, run_with_tracks, tracks_of
+from webapp.api.problems import can_fail
+from webapp.api.results import result_of, run_with_tracks, tracks_of
 
 comparisons = Blueprint(
     "comparisons", __name__, url_prefix="/api/v1/compare", description="One run measured against another"
@@ -19,14 +19,12 @@ comparisons = Blueprint(
 @comparisons.route("", methods=["GET"])
 @comparisons.arguments(CompareQuery, location="query")
 @comparisons.response(200, ComparisonSchema)
-@comparisons.alt_response(404, problem_of(404))
-@comparisons.alt_response(409, problem_of(409))
-@comparisons.alt_response(422, problem_of(422))
+@can_fail(404, 409, 422)
 def compare_runs(query: Mapping[str, str]) -> dict[str, Any]:
     """Measure a run against another one that begins in the same frame with the same points."""
     reference, candidate = (run_with_tracks(query[name]) for name in ("reference", "candidate"))
     if reference.clip_id != candidate.clip_id:
         raise BadInput("The runs are of different clips; compare two runs of one clip.")
     tracks = tracks_of(reference)
-    found = compare(tracks, tracks_of(candidate), prediction_of(candidate))
+    found = compare(tracks, *result_of(candidate))
     return comparison_json(reference, candidate, tracks, found)

@@ -21,9 +21,9 @@ from webapp.api.dataset_schemas import (
     row_json,
     sample_detail_json,
 )
-from webapp.api.problems import problem_of
+from webapp.api.problems import can_fail
 from webapp.api.schemas import ListQuery
-from webapp.backend import backend
+from webapp.backend import app_backend
 from webapp.datasets import choose, number_of, read
 
 PICTURE_SECONDS = 24 * 3600
@@ -41,15 +41,14 @@ datasets = Blueprint(
 @datasets.response(200, DatasetListSchema)
 def list_datasets(query: Mapping[str, int]) -> Json:
     """List the training sets, by name."""
-    listings = backend().datasets.list()
+    listings = app_backend().datasets.list()
     shown = listings[query["offset"] : query["offset"] + query["limit"]]
     return {"items": [listing_json(listing) for listing in shown], "total": len(listings)}
 
 
 @datasets.route("/<name>", methods=["GET"])
 @datasets.response(200, DatasetDetailSchema)
-@datasets.alt_response(404, problem_of(404))
-@datasets.alt_response(422, problem_of(422))
+@can_fail(404, 422)
 def dataset(name: str) -> Json:
     """Show a training set: how it was made, and its videos."""
     return detail_json(name, _index(name))
@@ -58,7 +57,7 @@ def dataset(name: str) -> Json:
 @datasets.route("/<name>/samples", methods=["GET"])
 @datasets.arguments(DatasetSampleQuery, location="query")
 @datasets.response(200, DatasetSampleListSchema)
-@datasets.alt_response(404, problem_of(404))
+@can_fail(404)
 def list_dataset_samples(query: Mapping[str, Any], name: str) -> Json:
     """List the samples that a filter lets through."""
     index = _index(name)
@@ -78,8 +77,7 @@ def list_dataset_samples(query: Mapping[str, Any], name: str) -> Json:
 
 @datasets.route("/<name>/samples/<key>", methods=["GET"])
 @datasets.response(200, DatasetSampleDetailSchema)
-@datasets.alt_response(404, problem_of(404))
-@datasets.alt_response(422, problem_of(422))
+@can_fail(404, 422)
 def dataset_sample(name: str, key: str) -> Json:
     """Show everything that is known of a sample."""
     index = _index(name)
@@ -89,8 +87,7 @@ def dataset_sample(name: str, key: str) -> Json:
 
 @datasets.route("/<name>/samples/<key>/picture.jpg", methods=["GET"])
 @datasets.response(200, {"type": "string", "format": "binary"}, content_type="image/jpeg")
-@datasets.alt_response(404, problem_of(404))
-@datasets.alt_response(422, problem_of(422))
+@can_fail(404, 422)
 def dataset_sample_picture(name: str, key: str) -> Response:
     """Show a sample's first frame, as the set holds it."""
     return send_file(BytesIO(_sample(name, key).image), "image/jpeg", max_age=PICTURE_SECONDS)
@@ -98,8 +95,7 @@ def dataset_sample_picture(name: str, key: str) -> Response:
 
 @datasets.route("/<name>/samples/<key>/figure.json", methods=["GET"])
 @datasets.response(200, {"type": "object"})
-@datasets.alt_response(404, problem_of(404))
-@datasets.alt_response(422, problem_of(422))
+@can_fail(404, 422)
 def dataset_sample_figure(name: str, key: str) -> Response:
     """Show a sample's trajectories as a Plotly figure."""
     picture = url_for("datasets.dataset_sample_picture", name=name, key=key)
@@ -108,7 +104,7 @@ def dataset_sample_figure(name: str, key: str) -> Response:
 
 
 def _index(name: str) -> DatasetIndex:
-    found = backend().datasets.find(name)
+    found = app_backend().datasets.find(name)
     if found is None:
         abort(404, description=f"There is no data set “{name[:60]}”.")
     return found

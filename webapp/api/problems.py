@@ -2,21 +2,34 @@
 
 import errno
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask, Response, json, render_template, request
-from flask_smorest import Api
+from flask_smorest import Api, Blueprint
+from marshmallow import Schema
 from werkzeug.exceptions import HTTPException
 
-from model.core.errors import BadInput
-from webapp.api.schemas import ProblemSchema
-from webapp.jobs.queue import QueueUnavailable
+from model.core.errors import BadInput, Unreachable
+from webapp.api.fields import integer, text
 
 PROBLEM_JSON = "application/problem+json"
 FOR_PROGRAMS = ("/api/", "/healthz", "/readyz")
 
+View = TypeVar("View", bound=Callable[..., Any])
+_DOCUMENT = Blueprint("errors", __name__)
+
 log = logging.getLogger(__name__)
+
+
+class ProblemSchema(Schema):
+    """Problem details, RFC 9457: the media type of every error is application/problem+json."""
+
+    type = text("about:blank: the status says what kind of problem")
+    title = text("the status in words")
+    status = integer("the HTTP status")
+    detail = text("one sentence: what is wrong, what would be right")
 
 
 class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest has no types
@@ -33,12 +46,25 @@ class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest has no types
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         """Answer an HTTP error."""
-        return _answer_http_error(error)
+        response = error.get_response()
+        if error.code is None or error.code < 400:
+            return Response(response.get_data(), response.status_code, response.headers)
+        answer = problem(error.code, error.name, _detail(error))
+        for name in ("Allow", "Retry-After"):
+            if name in response.headers:
+                answer.headers[name] = response.headers[name]
+        return answer
 
 
-def problem_of(status: int) -> str:
-    """Return the name under which the OpenAPI document keeps an error's answer."""
-    return HTTPStatus(status).name
+def can_fail(*statuses: int) -> Callable[[View], View]:
+    """Have the OpenAPI document say with which errors an address answers."""
+
+    def decorate(view: View) -> View:
+        for status in statuses:
+            view = _DOCUMENT.alt_response(status, HTTPStatus(status).name)(view)
+        return view
+
+    return decorate
 
 
 def problem(status: int, title: str, detail: str) -> Response:
@@ -56,8 +82,8 @@ def register_problems(app: Flask) -> None:
     def bad_input(error: BadInput) -> Response:
         return problem(422, HTTPStatus(422).phrase, str(error))
 
-    @app.errorhandler(QueueUnavailable)
-    def queue_unavailable(error: QueueUnavailable) -> Response:
+    @app.errorhandler(Unreachable)
+    def unreachable(error: Unreachable) -> Response:
         return problem(503, "Service Unavailable", str(error))
 
     @app.errorhandler(OSError)
@@ -68,17 +94,6 @@ def register_problems(app: Flask) -> None:
         return problem(
             500, "Internal Server Error", "An error inside Stillmotion; the server's log says more."
         )
-
-
-def _answer_http_error(error: HTTPException) -> Response:
-    response = error.get_response()
-    if error.code is None or error.code < 400:
-        return Response(response.get_data(), response.status_code, response.headers)
-    answer = problem(error.code, error.name, _detail(error))
-    for name in ("Allow", "Retry-After"):
-        if name in response.headers:
-            answer.headers[name] = response.headers[name]
-    return answer
 
 
 def _detail(error: HTTPException) -> str:

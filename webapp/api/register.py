@@ -13,8 +13,8 @@ from webapp.api.comparisons import comparisons
 from webapp.api.datasets import datasets
 from webapp.api.problems import ProblemApi
 from webapp.api.runs import runs
-from webapp.api.schemas import MethodListSchema, method_json
-from webapp.backend import backend
+from webapp.api.schemas import MethodListSchema
+from webapp.backend import app_backend
 
 PREFIX = "/api/v1"
 
@@ -28,10 +28,9 @@ methods = Blueprint("methods", __name__, url_prefix=f"{PREFIX}/methods", descrip
 @methods.response(200, MethodListSchema)
 def list_methods() -> dict[str, Any]:
     """List the methods."""
-    settings = backend().settings
-    offers = available_methods(settings.pips_weights, settings.predictor_weights)
+    settings = app_backend().settings
     return {
-        "items": [method_json(offer) for offer in offers],
+        "items": available_methods(settings.pips_weights, settings.predictor_weights),
         "default": DEFAULT_METHOD,
         "max_upload_bytes": settings.max_upload_bytes,
     }

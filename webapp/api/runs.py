@@ -5,16 +5,14 @@ from typing import Any
 
 from flask import Response, abort, stream_with_context, url_for
 from flask_smorest import Blueprint
-from sqlalchemy import func, select
 
 from model.overlay.figure import figure_json as figure_as_json
 from model.overlay.numbers import shown_first
 from model.overlay.truth import true_motion
 from model.tracking.estimate import Estimate
 from webapp.api.answers import attached, kept, stored
-from webapp.api.lookups import find_clip, find_run
-from webapp.api.problems import problem_of
-from webapp.api.results import prediction_of, run_with_tracks, tracks_of
+from webapp.api.problems import can_fail
+from webapp.api.results import result_of, run_with_tracks, tracks_of
 from webapp.api.schemas import (
     EstimateSchema,
     RunBody,
@@ -24,12 +22,13 @@ from webapp.api.schemas import (
     RunSchema,
     run_json,
 )
-from webapp.backend import backend
+from webapp.backend import app_backend
 from webapp.estimates import estimate_run
 from webapp.exports import tracks_csv, tracks_json
-from webapp.jobs.overlays import stored_overlay
-from webapp.records import UNFINISHED, Run
-from webapp.runs import RunRequest, prepare_run, start_run
+from webapp.lookups import find
+from webapp.overlays import stored_overlay
+from webapp.records import UNFINISHED, Clip, Run
+from webapp.runs import RunRequest, prepare_run
 from webapp.samples import true_tracks
 
 Json = dict[str, Any]
@@ -42,25 +41,25 @@ runs = Blueprint(
 @runs.route("", methods=["POST"])
 @runs.arguments(RunBody)
 @runs.response(202, RunSchema)
-@runs.alt_response(404, problem_of(404))
-@runs.alt_response(503, problem_of(503))
+@can_fail(404, 503)
 def start(body: Mapping[str, Any]) -> tuple[Json, int, dict[str, str]]:
     """Start a run."""
-    part = backend()
-    wish = RunRequest(**{**body, "clip": find_clip(body["clip"])})
-    run = start_run(part, wish)
-    return run_json(part, run), 202, {"Location": url_for("runs.run", run_id=run.id)}
+    backend = app_backend()
+    run = backend.queue.submit(_prepared(body))
+    return run_json(backend, run), 202, {"Location": url_for("runs.run", run_id=run.id)}
 
 
 @runs.route("/estimate", methods=["POST"])
 @runs.arguments(RunBody)
 @runs.response(200, EstimateSchema)
-@runs.alt_response(404, problem_of(404))
+@can_fail(404)
 def estimate(body: Mapping[str, Any]) -> Estimate:
     """Say about what a run would cost, without starting it."""
-    part = backend()
-    wish = RunRequest(**{**body, "clip": find_clip(body["clip"])})
-    return estimate_run(part, prepare_run(part, wish))
+    return estimate_run(app_backend(), _prepared(body))
+
+
+def _prepared(body: Mapping[str, Any]) -> Run:
+    return prepare_run(RunRequest(**{**body, "clip": find(Clip, body["clip"])}), app_backend().settings)
 
 
 @runs.route("", methods=["GET"])
@@ -68,42 +67,33 @@ def estimate(body: Mapping[str, Any]) -> Estimate:
 @runs.response(200, RunListSchema)
 def list_runs(query: Mapping[str, Any]) -> Json:
     """List the runs, newest first."""
-    part = backend()
+    backend = app_backend()
     wanted = () if query["clip"] is None else (Run.clip_id == query["clip"],)
-    with part.database.session() as session:
-        found = session.scalars(
-            select(Run)
-            .where(*wanted)
-            .order_by(Run.created_at.desc(), Run.id)
-            .limit(query["limit"])
-            .offset(query["offset"])
-        ).all()
-        total = session.scalar(select(func.count()).select_from(Run).where(*wanted))
-    return {"items": [run_json(part, run) for run in found], "total": total}
+    found, total = backend.database.page(Run, query["limit"], query["offset"], *wanted)
+    return {"items": [run_json(backend, run) for run in found], "total": total}
 
 
 @runs.route("/<run_id>", methods=["GET"])
 @runs.response(200, RunSchema)
-@runs.alt_response(404, problem_of(404))
+@can_fail(404)
 def run(run_id: str) -> Json:
     """Show where a run is."""
-    return run_json(backend(), find_run(run_id))
+    return run_json(app_backend(), find(Run, run_id))
 
 
 @runs.route("/<run_id>", methods=["DELETE"])
 @runs.response(200, RunSchema)
-@runs.alt_response(404, problem_of(404))
+@can_fail(404)
 def cancel(run_id: str) -> Json:
     """Cancel a run; one that has already ended stays as it is."""
-    find_run(run_id)
-    backend().jobs.cancel(run_id)
-    return run_json(backend(), find_run(run_id))
+    find(Run, run_id)
+    app_backend().queue.cancel(run_id)
+    return run_json(app_backend(), find(Run, run_id))
 
 
 @runs.route("/<run_id>/tracks.npz", methods=["GET"])
 @runs.response(200, {"type": "string", "format": "binary"}, content_type="application/octet-stream")
-@runs.alt_response(404, problem_of(404))
-@runs.alt_response(409, problem_of(409))
+@can_fail(404, 409)
 def tracks_npz(run_id: str) -> Response:
     """Download the tracks as the .npz file that the command line writes too."""
     key = str(run_with_tracks(run_id).tracks_key)
@@ -112,8 +102,7 @@ def tracks_npz(run_id: str) -> Response:
 
 @runs.route("/<run_id>/tracks.json", methods=["GET"])
 @runs.response(200, {"type": "object"})
-@runs.alt_response(404, problem_of(404))
-@runs.alt_response(409, problem_of(409))
+@can_fail(404, 409)
 def tracks_as_json(run_id: str) -> Response:
     """Download the tracks as JSON."""
     text = tracks_json(tracks_of(run_with_tracks(run_id)))
@@ -122,8 +111,7 @@ def tracks_as_json(run_id: str) -> Response:
 
 @runs.route("/<run_id>/tracks.csv", methods=["GET"])
 @runs.response(200, {"type": "string"}, content_type="text/csv")
-@runs.alt_response(404, problem_of(404))
-@runs.alt_response(409, problem_of(409))
+@can_fail(404, 409)
 def tracks_as_csv(run_id: str) -> Response:
     """Download the tracks as a table: point, frame, x, y, visibility."""
     rows = stream_with_context(tracks_csv(tracks_of(run_with_tracks(run_id))))
@@ -132,8 +120,7 @@ def tracks_as_csv(run_id: str) -> Response:
 
 @runs.route("/<run_id>/overlay.mp4", methods=["GET"])
 @runs.response(200, {"type": "string", "format": "binary"}, content_type="video/mp4")
-@runs.alt_response(404, problem_of(404))
-@runs.alt_response(409, problem_of(409))
+@can_fail(404, 409)
 def overlay_mp4(run_id: str) -> Response:
     """Download the clip with the tracks drawn over it; the first time it is drawn while you wait."""
     return _overlay(run_id, "mp4", "video/mp4")
@@ -141,8 +128,7 @@ def overlay_mp4(run_id: str) -> Response:
 
 @runs.route("/<run_id>/overlay.gif", methods=["GET"])
 @runs.response(200, {"type": "string", "format": "binary"}, content_type="image/gif")
-@runs.alt_response(404, problem_of(404))
-@runs.alt_response(409, problem_of(409))
+@can_fail(404, 409)
 def overlay_gif(run_id: str) -> Response:
     """Download the same as a GIF."""
     return _overlay(run_id, "gif", "image/gif")
@@ -151,21 +137,19 @@ def overlay_gif(run_id: str) -> Response:
 @runs.route("/<run_id>/figure.json", methods=["GET"])
 @runs.arguments(RunFigureQuery, location="query")
 @runs.response(200, {"type": "object"})
-@runs.alt_response(404, problem_of(404))
-@runs.alt_response(409, problem_of(409))
+@can_fail(404, 409)
 def figure_json(query: Mapping[str, Any], run_id: str) -> Response:
     """Show the tracks as a Plotly figure."""
     found = run_with_tracks(run_id)
     first = url_for("runs.run_frame", run_id=run_id, position=0)
     # Not kept by the browser: how tracks are drawn changes with an update.
-    tracks = tracks_of(found)
-    prediction = prediction_of(found)
+    tracks, prediction = result_of(found)
     position = shown_first(tracks)
     if query["until"] is not None:
         tracks = tracks.until(query["until"])
         position = len(tracks.frames) - 1
         prediction = None if prediction is None else prediction.until(query["until"])
-    truth = true_tracks(backend().settings.samples, found.clip)
+    truth = true_tracks(app_backend().settings.samples, found.clip)
     compared = None if truth is None else true_motion(tracks, truth)
     text = figure_as_json(tracks, first, position=position, truth=compared, prediction=prediction)
     return Response(text, content_type="application/json")
@@ -173,20 +157,19 @@ def figure_json(query: Mapping[str, Any], run_id: str) -> Response:
 
 @runs.route("/<run_id>/frames/<int:position>.jpg", methods=["GET"])
 @runs.response(200, {"type": "string", "format": "binary"}, content_type="image/jpeg")
-@runs.alt_response(404, problem_of(404))
+@can_fail(404)
 def run_frame(run_id: str, position: int) -> Response:
     """Show a run's frame, at most 1280 pixels a side; 0 is its first, which a prediction shows throughout."""
-    found = find_run(run_id)
+    found = find(Run, run_id)
     key = found.picture_key(position)
-    if position >= found.frames or not backend().storage.exists(key):
+    if position >= found.frames or not app_backend().storage.exists(key):
         abort(404, description=f"The run has no picture {position} (of 0 to {found.frames - 1}), or not yet.")
     answer = stored(key, "image/jpeg")
     return answer if found.state in UNFINISHED else kept(answer)
 
 
 def _overlay(run_id: str, kind: str, content_type: str) -> Response:
-    part, found = backend(), run_with_tracks(run_id)
-    key = stored_overlay(part.settings, part.storage, found, kind)
+    key = stored_overlay(app_backend(), run_with_tracks(run_id), kind)
     return stored(key, content_type, _name(run_id, kind))
 
 

@@ -22,7 +22,7 @@ from model.datasets.folder import DataFolder
 from webapp.conversion.coordinate import Coordinator, add_costs
 from webapp.conversion.queue import ConversionQueue
 from webapp.conversion.status import Status, load_plan
-from webapp.jobs.queue import connect_to
+from webapp.jobs.base import connect
 
 WATCH_SECONDS = 2.0
 
@@ -75,11 +75,11 @@ def convert(
         progress_bar("chunks") as report,
         stop_on_interrupt() as should_stop,
     ):
-        connect_to(redis_url).ping()  # before the videos are looked at
+        connect(redis_url).ping()  # before the videos are looked at
         conversion = Conversion.prepare(
             inputs, folder, with_weights({**settings, "weights": weights}), report, should_stop
         )
-        queue = ConversionQueue(connect_to(redis_url, PATIENCE), folder.address)
+        queue = ConversionQueue(connect(redis_url, PATIENCE), folder.address)
         coordinator = Coordinator(conversion, queue, device, threads)
         jobs = coordinator.start()
         if wait:
@@ -101,7 +101,7 @@ def status(*, out: str, redis_url: str, watch: bool) -> None:
     """Tell how far a conversion on many machines is, and sum it up when it is finished."""
     with _explaining_redis(redis_url), progress_bar("chunks") as report, stop_on_interrupt() as should_stop:
         folder = DataFolder.open(out)
-        queue = ConversionQueue(connect_to(redis_url), folder.address)
+        queue = ConversionQueue(connect(redis_url), folder.address)
         queue.redis.ping()
         now = Status.of(folder, queue)
         while watch and now.is_under_way:

@@ -9,8 +9,8 @@ from model.convert.run import Conversion, Task
 from model.core.errors import BadInput, Stopped
 from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 from model.datasets.folder import DataFolder
-from webapp.conversion.queue import Condition, ConversionQueue, Look
-from webapp.jobs.queue import HEARTBEAT_TTL
+from webapp.conversion.queue import ConversionQueue, failure_reason
+from webapp.jobs.base import HEARTBEAT_TTL, Condition, JobHandle, LostJobs
 
 LOOK_SECONDS = 0.5
 
@@ -29,15 +29,15 @@ class Coordinator:
     _todo: dict[str, Task] = field(default_factory=dict)
     _failed: dict[str, str] = field(default_factory=dict)
     _begun: set[str] = field(default_factory=set)
-    _between_since: dict[str, float] = field(default_factory=dict)
+    _lost: LostJobs = field(default_factory=lambda: LostJobs(patience=HEARTBEAT_TTL))
     _chunks: int = 0
 
     def start(self) -> int:
         """Queue what is left to do, and return how many jobs that is; those that wait or run already stay."""
         self.queue.begin()
         self._todo = {self.queue.job_id(task): task for task in self.conversion.tasks()}
-        for job_id, look in self.queue.look(self._todo).items():
-            if look.condition not in (Condition.WAITING, Condition.WORKING):
+        for job_id, handle in self.queue.handles(self._todo).items():
+            if handle.condition not in (Condition.WAITING, Condition.WORKING):
                 self._enqueue(job_id)
         return len(self._todo)
 
@@ -71,40 +71,34 @@ class Coordinator:
 
     def _step(self, progress: ReportProgress) -> None:
         self._add_costs()
-        looks = self.queue.look(list(self._todo))
-        for job_id, look in looks.items():
-            self._take(job_id, look)
-        working = [look for look in looks.values() if look.condition is Condition.WORKING]
-        chunks = self.conversion.finished_chunks + sum(look.chunks for look in working)
+        handles = self.queue.handles(list(self._todo))
+        lost = self._lost.find(handles.values())
+        for job_id, handle in handles.items():
+            self._take(handle, is_lost=job_id in lost)
+        working = [handle for handle in handles.values() if handle.condition is Condition.WORKING]
+        chunks = self.conversion.finished_chunks + sum(handle.meta.get("chunks", 0) for handle in working)
         self._chunks = min(max(self._chunks, chunks), self.conversion.chunks)  # a lost job's were counted
         progress(Progress(self._stage(len(working)), self._chunks, self.conversion.chunks))
 
-    def _take(self, job_id: str, look: Look) -> None:
+    def _take(self, handle: JobHandle, is_lost: bool) -> None:
         """Do what a job's condition asks for."""
-        if look.condition is Condition.WORKING:
+        job_id, condition = handle.id, handle.condition
+        if condition is Condition.WORKING:
             self._begun.add(job_id)
-        if look.condition is Condition.WAITING and job_id not in self._begun:
+        if condition is Condition.WAITING and job_id not in self._begun:
             return
         there = [self.conversion.ledger.look(shard.name) for shard in self._todo[job_id]]
-        if look.condition is Condition.WORKING:
-            self._between_since.pop(job_id, None)
-        elif all(there):
+        if condition is Condition.WORKING:
+            return
+        if all(there):
             del self._todo[job_id]
-        elif look.condition is Condition.FAILED:
-            self._failed[self.queue.shard_of(job_id)] = look.reason
+        elif condition is Condition.FAILED:
+            self._failed[self.queue.shard_of(job_id)] = failure_reason(handle)
             del self._todo[job_id]
-        elif look.condition is Condition.GONE or self._is_overdue(job_id, look):
+        elif condition in (Condition.STOPPED, Condition.GONE) or is_lost:
             self._enqueue(job_id)
 
-    def _is_overdue(self, job_id: str, look: Look) -> bool:
-        """Tell whether a job has been on its way for so long that it must be lost."""
-        if look.condition is not Condition.BETWEEN:
-            return False
-        since = self._between_since.setdefault(job_id, time.monotonic())
-        return time.monotonic() - since > HEARTBEAT_TTL
-
     def _enqueue(self, job_id: str) -> None:
-        self._between_since.pop(job_id, None)
         left = [shard for shard in self._todo[job_id] if not self.conversion.ledger.is_finished(shard.name)]
         self.queue.enqueue(job_id, tuple(left), self.device, self.threads)
 
@@ -113,7 +107,7 @@ class Coordinator:
             return "finished"
         if working:
             return f"{working} at work"
-        return "waiting" if self.queue.count_workers() else "no worker yet"
+        return "waiting" if self.queue.jobs.workers() else "no worker yet"
 
     def _add_costs(self) -> None:
         add_costs(self.conversion.folder, self.queue)

@@ -1,4 +1,4 @@
-"""The queue of conversions: each job converts some shards of a training set. See also `jobs/queue.py`."""
+"""The queue of conversions: each job converts some shards of a training set."""
 
 import hashlib
 import json
@@ -7,24 +7,18 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from enum import Enum
 from typing import cast
 
 import psutil
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue, Retry, Worker, get_current_job
-from rq.command import send_stop_job_command
-from rq.exceptions import InvalidJobOperation, NoSuchJobError
-from rq.job import Job, JobStatus
-from rq.registry import FailedJobRegistry, StartedJobRegistry
-from rq.serializers import JSONSerializer
-from rq.worker import BaseWorker
+from rq import Retry, get_current_job
+from rq.job import Job
 
 from model.convert.plan import Shard
 from model.convert.profile import Profile
 from model.convert.run import Task
-from webapp.jobs.queue import KEPT_IN_REDIS, abandon_silent, forget, is_alive
+from webapp.jobs.base import Condition, JobHandle, JobQueue
 
 QUEUE = "stillmotion-conversions"
 TASK = "webapp.conversion.task.convert"
@@ -45,30 +39,6 @@ STOP_SECONDS = 10.0
 """How long running jobs may take to end by themselves."""
 
 
-class Condition(Enum):
-    """What the queue knows about a job."""
-
-    WAITING = "in the queue"
-    WORKING = "with a worker that gives signs of life"
-    BETWEEN = "taken from the queue, or just ended"
-    FAILED = "given up"
-    GONE = "not there"
-
-
-@dataclass(frozen=True)
-class Look:
-    """A job as it is now.
-
-    host, chunks: of one that works: the machine, and how many chunks of unfinished shards it has done.
-    reason: why it failed, as the end of a sentence.
-    """
-
-    condition: Condition
-    host: str = ""
-    chunks: int = 0
-    reason: str = ""
-
-
 @dataclass(frozen=True)
 class ConversionQueue:
     """The jobs of one training set. address: of its folder, for any machine."""
@@ -77,12 +47,9 @@ class ConversionQueue:
     address: str
 
     @property
-    def _queue(self) -> Queue:
-        return Queue(QUEUE, connection=self.redis, serializer=JSONSerializer)
-
-    @property
-    def _started(self) -> StartedJobRegistry:
-        return StartedJobRegistry(QUEUE, connection=self.redis, serializer=JSONSerializer)
+    def jobs(self) -> JobQueue:
+        """The jobs of all training sets."""
+        return JobQueue(self.redis, QUEUE)
 
     @property
     def _prefix(self) -> str:
@@ -102,51 +69,30 @@ class ConversionQueue:
 
     def enqueue(self, job_id: str, task: Task, device: str, threads: int | None) -> None:
         """Put a task into the queue, whatever the queue knew about the job before."""
-        forget(self.redis, job_id)
-        self._queue.intermediate_queue.remove(job_id)
-        self._queue.enqueue_call(
+        self.jobs.enqueue(
+            job_id,
             TASK,
-            args=(self.address, [shard.name for shard in task], device, threads),
-            job_id=job_id,
+            self.address,
+            [shard.name for shard in task],
+            device,
+            threads,
             timeout=JOB_SECONDS + CHUNK_SECONDS * sum(shard.chunks for shard in task),
-            result_ttl=KEPT_IN_REDIS,
             failure_ttl=KEPT_SECONDS,
             retry=Retry(max=ATTEMPTS - 1),
         )
 
-    def look(self, job_ids: Iterable[str]) -> dict[str, Look]:
+    def handles(self, job_ids: Iterable[str]) -> dict[str, JobHandle]:
         """Return how jobs are, after giving up those whose worker is lost."""
-        abandon_silent(self.redis, self._started)
-        waiting = set(self._queue.get_job_ids())
-        started = set(self._started.get_job_ids(cleanup=False))
-        looks, others = {}, []
-        for job_id in job_ids:
-            if job_id in waiting:
-                looks[job_id] = Look(Condition.WAITING)
-            else:
-                others.append(job_id)
-        found = Job.fetch_many(others, connection=self.redis, serializer=JSONSerializer)
-        for job_id, job in zip(others, found, strict=True):
-            looks[job_id] = _look(job, job_id in started)
-        return looks
+        self.jobs.abandon_silent()
+        return self.jobs.handles(job_ids)
 
     def known_jobs(self) -> list[str]:
         """Return the ids of the set's jobs that wait, work or failed."""
-        failed = FailedJobRegistry(QUEUE, connection=self.redis, serializer=JSONSerializer)
-        ids = [
-            *self._queue.get_job_ids(),
-            *self._started.get_job_ids(cleanup=False),
-            *failed.get_job_ids(cleanup=False),
-        ]
-        return [job_id for job_id in dict.fromkeys(ids) if job_id.startswith(self._prefix)]
+        return [job_id for job_id in dict.fromkeys(self.jobs.known_ids()) if job_id.startswith(self._prefix)]
 
     def shard_of(self, job_id: str) -> str:
         """Return the name of the shard that a job id was made of."""
         return job_id.removeprefix(self._prefix)
-
-    def count_workers(self) -> int:
-        """Return how many workers that serve conversions are alive."""
-        return len(_workers(self._queue))
 
     def begin(self) -> None:
         """Forget why an earlier attempt was ended."""
@@ -167,19 +113,18 @@ class ConversionQueue:
         Those that do not within `STOP_SECONDS` are killed: what they had not finished can be done again.
         """
         working = []
-        for job_id, look in self.look(job_ids).items():
-            if look.condition is Condition.WORKING:
+        for job_id, handle in self.handles(job_ids).items():
+            if handle.condition is Condition.WORKING:
                 working.append(job_id)
             else:
-                forget(self.redis, job_id)
+                self.jobs.forget(job_id)
         deadline = time.monotonic() + STOP_SECONDS
         while working and time.monotonic() < deadline:
             time.sleep(0.1)
-            looks = self.look(working)
-            working = [job_id for job_id in working if looks[job_id].condition is Condition.WORKING]
+            handles = self.handles(working)
+            working = [job_id for job_id in working if handles[job_id].condition is Condition.WORKING]
         for job_id in working:
-            with suppress(InvalidJobOperation, NoSuchJobError):
-                send_stop_job_command(self.redis, job_id, serializer=JSONSerializer)
+            self.jobs.stop(job_id)
 
     def add_cost(self, cost: Profile) -> None:
         """Keep what a job has cost until it is added up."""
@@ -250,37 +195,18 @@ class JobReport:
 
 def fair_share_of_threads(redis: Redis) -> int:
     """Return how many threads a job may use if this machine's workers all work at once."""
-    workers = _workers(Queue(QUEUE, connection=redis, serializer=JSONSerializer))
+    workers = JobQueue(redis, QUEUE).workers()
     here = sum(worker.hostname == socket.gethostname() for worker in workers)
     return max(1, len(psutil.Process().cpu_affinity()) // max(1, here))
 
 
-def _workers(queue: Queue) -> list[BaseWorker]:
-    return [worker for worker in Worker.all(queue=queue, serializer=JSONSerializer) if is_alive(worker)]
-
-
-def _look(job: Job | None, is_started: bool) -> Look:
-    if job is None:
-        return Look(Condition.GONE)
-    if is_started:
-        return Look(Condition.WORKING, job.meta.get("host", ""), job.meta.get("chunks", 0))
-    status = job.get_status(refresh=False)
-    if status is JobStatus.FAILED:
-        return Look(Condition.FAILED, reason=_reason(job))
-    if status in (JobStatus.STOPPED, JobStatus.CANCELED):
-        return Look(Condition.GONE)
-    return Look(Condition.BETWEEN)
-
-
-def _reason(job: Job) -> str:
-    result = job.latest_result()
-    text = (result.exc_string if result is not None else None) or ""
-    last_line = text.strip().rsplit("\n", 1)[-1]
-    if "AbandonedJobError" in last_line:
+def failure_reason(handle: JobHandle) -> str:
+    """Return why a job failed, as the end of a sentence."""
+    if "AbandonedJobError" in handle.failure:
         return f"its worker was lost, {ATTEMPTS} times"
-    if last_line.startswith("Work-horse terminated"):
-        cause = ", most likely because the memory ran out" if "signal 9" in last_line else ""
+    if handle.failure.startswith("Work-horse terminated"):
+        cause = ", most likely because the memory ran out" if "signal 9" in handle.failure else ""
         return f"the system ended it, {ATTEMPTS} times{cause}"
-    if "JobTimeoutException" in last_line:
-        return f"it took longer than {job.timeout} s"
-    return last_line or "nobody knows why"
+    if "JobTimeoutException" in handle.failure:
+        return f"it took longer than {handle.job.timeout if handle.job else JOB_SECONDS} s"
+    return handle.failure or "nobody knows why"

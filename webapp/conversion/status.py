@@ -9,7 +9,8 @@ from model.convert.plan import Plan
 from model.core.errors import BadInput
 from model.datasets.folder import DataFolder
 from model.datasets.shards import SHARDS
-from webapp.conversion.queue import Condition, ConversionQueue
+from webapp.conversion.queue import ConversionQueue, failure_reason
+from webapp.jobs.base import Condition
 
 
 @dataclass(frozen=True)
@@ -37,26 +38,27 @@ class Status:
     def of(cls, folder: DataFolder, queue: ConversionQueue) -> "Status":
         """Look at a conversion. Raises BadInput when none was begun in the folder."""
         plan = load_plan(folder)
-        looks = queue.look(queue.known_jobs())
+        jobs = queue.handles(queue.known_jobs()).values()
+        working = [job for job in jobs if job.condition is Condition.WORKING]
         there = {PurePosixPath(name).stem for name in folder.names(SHARDS) if name.endswith(".json")}
         finished = [shard for shard in plan.shards if shard.name in there]
         chunks = sum(shard.chunks for shard in plan.shards)
-        under_way = sum(look.chunks for look in looks.values())
-        conditions = Counter(look.condition for look in looks.values())
+        under_way = sum(job.meta.get("chunks", 0) for job in working)
+        conditions = Counter(job.condition for job in jobs)
         return cls(
             url=folder.url,
             shards=len(plan.shards),
             finished_shards=len(finished),
             chunks=chunks,
             finished_chunks=min(chunks, sum(shard.chunks for shard in finished) + under_way),
-            working=Counter(look.host for look in looks.values() if look.condition is Condition.WORKING),
+            working=Counter(job.meta.get("host", "") for job in working),
             waiting=conditions[Condition.WAITING] + conditions[Condition.BETWEEN],
             failed={
-                queue.shard_of(job_id): look.reason
-                for job_id, look in looks.items()
-                if look.condition is Condition.FAILED
+                queue.shard_of(job.id): failure_reason(job)
+                for job in jobs
+                if job.condition is Condition.FAILED
             },
-            workers=queue.count_workers(),
+            workers=len(queue.jobs.workers()),
             ended=queue.ended(),
         )
 

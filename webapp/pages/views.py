@@ -2,11 +2,11 @@
 
 from flask import Blueprint, Response, abort, render_template, request, send_from_directory
 
-from model.core.errors import BadInput
 from model.datasets.summary import SPLITS
 from model.motion.grid import LARGEST_GRID, query_grid
 from model.overlay.html import VIEWER_FOLDER
-from webapp.backend import backend
+from webapp.backend import app_backend
+from webapp.lookups import find
 from webapp.records import Clip, Run
 
 SMALLEST_GRID_OFFERED = 4
@@ -17,15 +17,13 @@ blueprint = Blueprint("pages", __name__)
 @blueprint.get("/")
 def home() -> str:
     """Upload a clip; see the clips and runs that are there."""
-    return render_template("home.html", max_upload_bytes=backend().settings.max_upload_bytes)
+    return render_template("home.html", max_upload_bytes=app_backend().settings.max_upload_bytes)
 
 
 @blueprint.get("/clips/<clip_id>")
 def clip(clip_id: str) -> str:
     """Look at a clip, choose how to track it, and start."""
-    found = backend().database.find(Clip, clip_id)
-    if found is None:
-        abort(404, description="This clip does not exist, or it was deleted.")
+    found = find(Clip, clip_id)
     # Any grid lies evenly between the corners of the 2×2 one.
     corners = query_grid(2, (found.height, found.width)).tolist()
     return render_template(
@@ -41,7 +39,7 @@ def clip(clip_id: str) -> str:
 @blueprint.get("/runs/<run_id>")
 def run(run_id: str) -> str:
     """Follow a run, then look at its tracks."""
-    found = _run(run_id)
+    found = find(Run, run_id)
     return render_template("run.html", run=found, clip=found.clip)
 
 
@@ -50,8 +48,8 @@ def compare() -> str:
     """Look at a run beside another one of the same clip."""
     candidate = request.args.get("candidate")
     if not candidate:
-        raise BadInput("Say which run to compare: choose “Compare …” on a run's page.")
-    found = _run(candidate)
+        abort(422, description="Say which run to compare: choose “Compare …” on a run's page.")
+    found = find(Run, candidate)
     return render_template("compare.html", run=found, clip=found.clip)
 
 
@@ -64,7 +62,7 @@ def datasets() -> str:
 @blueprint.get("/datasets/<name>")
 def dataset(name: str) -> str:
     """Go through a training set, sample by sample."""
-    if name not in backend().datasets.names():
+    if name not in app_backend().datasets.names():
         abort(404, description="There is no such data set here.")
     return render_template("dataset.html", name=name, splits=SPLITS)
 
@@ -73,10 +71,3 @@ def dataset(name: str) -> str:
 def viewer_file(name: str) -> Response:
     """Serve the viewer's modules and styles, which the self-contained HTML files hold too."""
     return send_from_directory(VIEWER_FOLDER, name)
-
-
-def _run(run_id: str) -> Run:
-    found = backend().database.find(Run, run_id)
-    if found is None:
-        abort(404, description="This run does not exist, or its clip was deleted.")
-    return found

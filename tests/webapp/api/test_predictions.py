@@ -25,8 +25,8 @@ from tests.predictors import HORIZON, tiny_predictor
 from tests.webapp.stack import Stack, wait_for
 from webapp.app import create_app
 from webapp.jobs import tasks
+from webapp.jobs.execution import SECONDS_BETWEEN_REPORTS
 from webapp.jobs.queue import PREDICT, TRACK
-from webapp.jobs.running import SECONDS_BETWEEN_REPORTS
 from webapp.settings import Settings
 
 SIZE = (90, 120)
@@ -174,7 +174,7 @@ def test_a_prediction_of_the_end_alone_has_two_positions_a_horizon_apart(
     assert (run["start"], run["frames"], run["frame_step"]) == (15, 2, HORIZON - 1)
     assert 0 < run["estimate"] < 60
     assert 3e8 < run["estimated_memory_bytes"] < 2e9
-    jobs = offering.extensions["stillmotion"].jobs
+    jobs = offering.extensions["stillmotion"].queue.jobs
     tracked = client.post("/api/v1/runs", json={"clip": clip, "method": "lk"}).json
     assert [jobs._queue.fetch_job(one["id"]).func_name for one in (run, tracked)] == [PREDICT, TRACK]
 

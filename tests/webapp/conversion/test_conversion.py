@@ -16,7 +16,7 @@ from tests.media import moving_clip, write_audio
 from tests.webapp.conversion.converting import SETTINGS, Machines, end_of, machines, shards
 from tests.webapp.stack import is_alive, wait_for
 from tests.webapp.test_faults import OwnRedis
-from webapp.conversion.queue import Condition
+from webapp.jobs.base import Condition
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,7 @@ def test_a_shard_that_kills_its_job_again_and_again_fails_in_one_sentence(
         else:
             job.process.resume()
         psutil.wait_procs([job.process], 30)
-    wait_for(lambda: queue.look([poisoned])[poisoned].condition is Condition.FAILED)
+    wait_for(lambda: queue.handles([poisoned])[poisoned].condition is Condition.FAILED)
     ended = end_of(command)
     assert ended.returncode == 2
     sentence = ended.stderr.splitlines()[-1]

@@ -1,4 +1,4 @@
-"""The frame of every task of a run: its start, its progress, its end, whatever happens in between."""
+"""What every run's job has in common: its start, its progress and its end, whatever happens in between."""
 
 import shutil
 import time
@@ -46,8 +46,8 @@ class RunProgress:
 
 
 @dataclass(frozen=True)
-class Workplace:
-    """What a task works with.
+class JobContext:
+    """What a run's job works with.
 
     run: as it was started. scratch: an empty folder, removed in the end. report: takes the progress.
     """
@@ -60,37 +60,34 @@ class Workplace:
     report: RunProgress
 
 
-def carry_out(run_id: str, work: Callable[[Workplace], None]) -> None:
+def execute(run_id: str, work: Callable[[JobContext], None]) -> None:
     """Do a queued run's work; the run's row says how it ended.
 
     work: stores `tracks.npz` and pictures. A BadInput of it is the reason why the run failed; Stopped ends it
         as cancelled.
     """
     settings = Settings.from_environment()
-    database = Database(settings.database)
-    try:
+    with Database(settings.database) as database:
         run = database.start_run(run_id)
         if run is None:
             return  # cancelled while it waited
         try:
-            _carry_out(settings, database, run, work)
+            _execute(settings, database, run, work)
         except BadInput as error:
             if database.finish_run(run_id, RunState.FAILED, str(error)):
                 discard_results(settings, run_id)
         except Stopped:
             discard_cancelled(settings, database, run_id)
-    finally:
-        database.close()
 
 
-def _carry_out(settings: Settings, database: Database, run: Run, work: Callable[[Workplace], None]) -> None:
+def _execute(settings: Settings, database: Database, run: Run, work: Callable[[JobContext], None]) -> None:
     storage = Storage(settings.storage, settings.temporary_folder)
     scratch = Path(scratch_folder(settings, run.id))
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     storage.delete(f"{run.folder}/partial")  # an earlier attempt's
     try:
-        work(Workplace(settings, database, storage, run, scratch, RunProgress(database, run)))
+        work(JobContext(settings, database, storage, run, scratch, RunProgress(database, run)))
     except FileNotFoundError as error:
         raise BadInput("The clip's file is gone; upload it again.") from error
     finally:

@@ -8,20 +8,20 @@ from model.clips.video import read_frame, read_frames
 from model.core.errors import BadInput
 from model.motion.tracks import Tracks
 from model.overlay.render import write_overlay
+from webapp.backend import Backend
 from webapp.records import Run
-from webapp.settings import Settings
-from webapp.storage import Storage
 
 PREDICTED_FPS = 4.0
 """Positions a second in the overlay of a prediction, which has few."""
 
 
-def stored_overlay(settings: Settings, storage: Storage, run: Run, kind: str) -> str:
+def stored_overlay(backend: Backend, run: Run, kind: str) -> str:
     """Return the storage key of an overlay of a run that has tracks, drawn now if it is not there yet.
 
     kind: "mp4" or "gif".
     Raises BadInput when the clip or the tracks are gone from the storage.
     """
+    storage = backend.storage
     key = f"{run.folder}/overlay.{kind}"
     if storage.exists(key):
         return key
@@ -29,7 +29,7 @@ def stored_overlay(settings: Settings, storage: Storage, run: Run, kind: str) ->
         with (
             storage.local_copy(str(run.tracks_key)) as tracks_file,
             storage.local_copy(run.clip.key) as clip,
-            tempfile.TemporaryDirectory(dir=settings.temporary_folder, prefix="overlay-") as folder,
+            tempfile.TemporaryDirectory(dir=backend.settings.temporary_folder, prefix="overlay-") as folder,
         ):
             drawn = Path(folder) / f"overlay.{kind}"
             tracks = Tracks.load(tracks_file)
