@@ -101,10 +101,6 @@ class JobQueue:
         times: dict[str, Any] = {"result_ttl": KEPT_IN_REDIS, "failure_ttl": KEPT_IN_REDIS, **options}
         queue.enqueue_call(function, args=args, job_id=job_id, timeout=timeout, **times)
 
-    def handle(self, job_id: str) -> JobHandle:
-        """Return how a job is."""
-        return self.handles([job_id])[job_id]
-
     def handles(self, job_ids: Iterable[str]) -> dict[str, JobHandle]:
         """Return how jobs are, by id."""
         waiting = set(self._queue.get_job_ids())

@@ -25,7 +25,7 @@ def work(queue: JobQueue) -> None:
 
 
 def test_a_job_is_told_of_from_the_queue_to_its_end(queue: JobQueue) -> None:
-    assert queue.handle("a").condition is Condition.GONE
+    assert queue.handles(["a"])["a"].condition is Condition.GONE
     for job_id in ("a", "b", "c"):
         queue.enqueue(job_id, "operator.truediv", 1, 0 if job_id == "b" else 1, timeout=10)
     assert {handle.condition for handle in queue.handles("abc").values()} == {Condition.WAITING}
@@ -48,9 +48,9 @@ def test_a_job_can_be_enqueued_again_under_its_id_and_forgotten(queue: JobQueue)
     assert queue.known_ids() == ["a"]
     work(queue)
     queue.enqueue("a", "operator.truediv", 1, 1, timeout=10)
-    assert queue.handle("a").condition is Condition.WAITING
+    assert queue.handles(["a"])["a"].condition is Condition.WAITING
     queue.forget("a")
-    assert queue.handle("a").condition is Condition.GONE
+    assert queue.handles(["a"])["a"].condition is Condition.GONE
 
 
 def test_a_job_is_lost_when_it_is_found_nowhere_twice_in_a_row(queue: JobQueue) -> None:
