@@ -1,13 +1,11 @@
 """The JSON of comparisons."""
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from marshmallow import Schema, fields
-from numpy.typing import NDArray
 
-from model.evaluation.comparison import ClipErrors, Comparison
+from model.evaluation.comparison import Comparison
 from model.motion.tracks import Tracks
 from webapp.api.fields import QuerySchema, asked_text, integer, number, shown, text
 from webapp.records import Run
@@ -80,25 +78,15 @@ class ComparisonSchema(Schema):
 def comparison_json(reference: Run, candidate: Run, tracks: Tracks, found: Comparison) -> dict[str, Any]:
     """Return a comparison as `ComparisonSchema` shows it; tracks: of the reference."""
     return {
+        **vars(found),
         "reference": reference.id,
         "candidate": candidate.id,
-        "frames": found.frames.tolist(),
         "size": tracks.size,
         "grid": candidate.grid,
         "points": len(found.counted),
-        "pixels": _errors_json(found.pixels),
         "metrics": found.metrics.to_json(),
-        "zero_pixels": _errors_json(found.zero_pixels),
         "zero_metrics": found.zero_metrics.to_json(),
-        "starts": np.round(tracks.points[0].astype(np.float64), 3).tolist(),
-        "final_error": _numbers(found.final_error),
-        "path_error": _numbers(found.path_error),
+        "starts": np.round(tracks.points[0].astype(np.float64), 3),
+        "final_error": np.round(found.final_error, 4),
+        "path_error": np.round(found.path_error, 4),
     }
-
-
-def _errors_json(errors: ClipErrors) -> dict[str, float | None]:
-    return {name: None if np.isnan(value) else value for name, value in asdict(errors).items()}
-
-
-def _numbers(values: NDArray[np.float64]) -> list[float | None]:
-    return [None if np.isnan(value) else round(float(value), 4) for value in values]

@@ -1,6 +1,5 @@
 """The JSON of training sets: filters, checked with sentences, and what comes out."""
 
-import math
 from typing import Any, get_args
 
 from flask import url_for
@@ -143,7 +142,6 @@ def row_json(name: str, index: DatasetIndex, number: int) -> dict[str, Any]:
         "key": key,
         "source": index.sources[row["source"]],
         "split": SPLITS[row["split"]],
-        "quality": None if math.isnan(row["quality"]) else row["quality"],
         "links": {"self": here, "picture": f"{here}/picture.jpg", "figure": f"{here}/figure.json"},
     }
 

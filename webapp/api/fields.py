@@ -1,5 +1,6 @@
 """Fields of the API's schemas: what is shown, and what is asked for, whose every error is one sentence."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -27,9 +28,17 @@ def integer(about: str = "", *, null: bool = False) -> fields.Integer:
     return shown(fields.Integer, about, null=null)
 
 
-def number(about: str = "", *, null: bool = False) -> fields.Float:
+class Number(fields.Float):
+    """A number of an answer; NaN, which JSON does not have, is null."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **options: Any) -> str | float | None:
+        shown_as = super()._serialize(value, attr, obj, **options)
+        return None if isinstance(shown_as, float) and math.isnan(shown_as) else shown_as
+
+
+def number(about: str = "", *, null: bool = False) -> Number:
     """Declare a number of an answer."""
-    return shown(fields.Float, about, null=null)
+    return shown(Number, about, null=null)
 
 
 def list_of(item: type[Schema], about: str) -> type[Schema]:

@@ -1,11 +1,14 @@
 """/healthz: the process answers. /readyz: it can do its work."""
 
+from collections.abc import Callable
+
 from flask import Blueprint, Response, jsonify
 from redis.exceptions import RedisError
-from sqlalchemy import text
+from rq.worker import BaseWorker
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.backend import Backend, app_backend
+from webapp.backend import app_backend
+from webapp.records import Run
 
 blueprint = Blueprint("health", __name__)
 
@@ -20,35 +23,23 @@ def healthz() -> Response:
 def readyz() -> tuple[Response, int]:
     """Say whether database, storage, Redis and a worker are there; 503 with the missing ones if not."""
     backend = app_backend()
+    workers: list[BaseWorker] = []
     checks = {
-        "database": _database(backend),
-        "storage": _storage(backend),
-        **_queue(backend),
+        "database": _check(lambda: backend.database.find(Run, ""), "the database does not answer"),
+        "storage": _check(backend.storage.check_writable, "the storage is not writable"),
+        "redis": _check(lambda: workers.extend(backend.queue.jobs.workers()), "Redis does not answer"),
+        "workers": "unknown",
     }
+    if checks["redis"] == "ok":
+        checks["workers"] = "ok" if workers else "no worker is alive"
     is_ready = all(answer == "ok" for answer in checks.values())
     return jsonify(status="ok" if is_ready else "not ready", checks=checks), 200 if is_ready else 503
 
 
-def _database(backend: Backend) -> str:
+def _check(ask: Callable[[], object], failure: str) -> str:
+    """Return “ok”, or what failed and why."""
     try:
-        with backend.database.session() as session:
-            session.execute(text("SELECT 1"))
-    except SQLAlchemyError as error:
-        return f"the database does not answer ({type(error).__name__})"
+        ask()
+    except (SQLAlchemyError, RedisError, OSError) as error:
+        return f"{failure} ({getattr(error, 'strerror', None) or type(error).__name__})"
     return "ok"
-
-
-def _storage(backend: Backend) -> str:
-    try:
-        backend.storage.check_writable()
-    except OSError as error:
-        return f"the storage is not writable ({error.strerror})"
-    return "ok"
-
-
-def _queue(backend: Backend) -> dict[str, str]:
-    try:
-        workers = backend.queue.jobs.workers()
-    except RedisError as error:
-        return {"redis": f"Redis does not answer ({type(error).__name__})", "workers": "unknown"}
-    return {"redis": "ok", "workers": "ok" if workers else "no worker is alive"}
