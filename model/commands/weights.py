@@ -2,14 +2,12 @@
 
 import click
 
-from model.weights.registry import HOW_TO_GET_PIPS, REGISTRY, WeightsEntry, cache_folder
+from model.weights.registry import REGISTRY, WeightsEntry, cache_folder
 
 
 @click.command("weights")
 def command() -> None:
     """List the registered weights."""
-    if not REGISTRY:
-        click.echo(f"No weights are registered yet. {HOW_TO_GET_PIPS}")
     for entry in REGISTRY:
         click.echo(describe(entry))
 

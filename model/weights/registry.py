@@ -5,6 +5,7 @@ Needs no torch; `model.weights.checkpoints` reads the files.
 
 import hashlib
 import os
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +17,10 @@ import requests
 from model.core.errors import BadInput
 from model.core.files import atomic_path
 from model.core.progress import Progress, ReportProgress, ignore_progress
+from model.core.structure import from_json
 
 BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled"
-"""Weights that this project's own commands trained, each with its card beside it."""
+"""Weights that this project's own commands trained, each with its card beside it (`read_card`)."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class WeightsEntry:
     name: what people call it. kind: what network it is for ("backbone": a part to begin training with).
     file: its name in the bundled folder or, if it is not bundled, in the cache folder.
     sha256: of the file, hexadecimal; or its first digits, where no more are published.
-    architecture: what the network's constructor needs.
+    architecture: what the network's constructor needs beside its defaults.
     url: where to download it, or None if it is bundled or brought by hand.
     by_hand: it lies nowhere to download from; a person gives the file, which is known by its sha256.
     licence: as an SPDX name or a sentence. summary: what it is good for. metrics: name to figure.
@@ -46,45 +48,21 @@ class WeightsEntry:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
+def read_card(path: Path) -> WeightsEntry:
+    """Read what the card of bundled weights says between its first two lines `+++`, in TOML.
+
+    Raises BadInput when it does not describe weights.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        said = tomllib.loads(text.split("+++\n")[1])
+    except (IndexError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"The card {path.name} does not begin with +++, TOML and +++ ({error}).") from error
+    return from_json(WeightsEntry, said, f"the card {path.name}")
+
+
 REGISTRY: tuple[WeightsEntry, ...] = (
-    WeightsEntry(
-        name="pips-small",
-        kind="pips",
-        file="pips-small.safetensors",
-        sha256="29d96fb8edb12f13ccc1100445689e31bd15cd69ddf790a35cca14754d2470cb",
-        licence="MIT; the pictures that it was trained with have their own licences, named on its card",
-        summary="PIPs with 3 million weights, trained on synthetic clips and refined with the images.",
-        architecture={
-            "channels": 64,
-            "width": 256,
-            "depth": 4,
-            "encoder_widths": (32, 48, 64, 64),
-            "frequencies": 8,
-            "lowest_frequency": 0.06,
-            "highest_frequency": 3.0,
-        },
-        metrics={
-            "delta_avg": 83.0,
-            "visible_ate_px": 2.36,
-            "visible_ate_of_lucas_kanade_px": 5.8,
-            "balanced_occlusion_accuracy": 86.0,
-        },
-    ),
-    WeightsEntry(
-        name="fcn-resnet50",
-        kind="predictor",
-        file="fcn-resnet50.safetensors",
-        sha256="74c0947bc3dba004904427a4856233d0445816bc6666a93ec8b3f0a96af622f9",
-        licence="for non-commercial use: trained in part on videos under CC BY-NC 4.0; the backbone is MIT",
-        summary="Motion from one image: FCN-ResNet50, a mixture of 6 hypotheses; best on stills with cues.",
-        metrics={
-            "epe_moving_px": 10.51,
-            "epe_moving_of_zero_motion_px": 20.59,
-            "direction_cosine": 0.77,
-            "real_ade_px": 1.93,
-            "real_ade_of_zero_motion_px": 1.62,
-        },
-    ),
+    *(read_card(path) for path in sorted(BUNDLED_FOLDER.glob("*.md"))),
     WeightsEntry(
         name="resnet50-keras",
         kind="backbone",
@@ -96,7 +74,7 @@ REGISTRY: tuple[WeightsEntry, ...] = (
         architecture={"strides": "v1"},
     ),
 )
-"""All registered weights. The first of a kind is that kind's default."""
+"""All registered weights: with a card, or brought by a person. The first of a kind is its default."""
 
 HOW_TO_GET_PIPS = (
     "PIPs needs trained weights and none are installed: give a checkpoint with --weights FILE on the command "

@@ -1,11 +1,11 @@
 """The weights in the repository: what the registry says of them is so, and they track."""
 
-from dataclasses import asdict, fields
-
 import numpy as np
 import pytest
 import torch
 
+from model.core.errors import BadInput
+from model.core.structure import from_json
 from model.prediction.predictor import Predictor
 from model.synthetic.clips.batches import synthesize
 from model.synthetic.clips.scene import SyntheticSettings
@@ -15,7 +15,14 @@ from model.tracking.pips.network import PipsConfig
 from model.tracking.pips.release import read_release
 from model.tracking.pips.work import PipsWork
 from model.tracking.tracker import Tracker
-from model.weights.registry import BUNDLED_FOLDER, REGISTRY, file_sha256, find_entry, weights_file
+from model.weights.registry import (
+    BUNDLED_FOLDER,
+    REGISTRY,
+    file_sha256,
+    find_entry,
+    read_card,
+    weights_file,
+)
 
 LARGEST = {"pips": 16 * 2**20, "predictor": 70 * 2**20}
 BUNDLED = [entry for entry in REGISTRY if entry.url is None and entry.kind in LARGEST]
@@ -28,16 +35,55 @@ def test_the_registry_tells_the_truth(entry):
     path = weights_file(entry)
     assert file_sha256(path) == entry.sha256
     assert path.stat().st_size <= LARGEST[entry.kind]
-    assert entry.sha256 in (BUNDLED_FOLDER / f"{entry.name}.md").read_text(encoding="utf-8")
+
+
+def rows(card: str) -> list[list[str]]:
+    """The cells of the rows of a card's tables, without the marks of bold."""
+    lines = [line.strip("|").replace("*", "") for line in card.splitlines() if line.startswith("|")]
+    return [[cell.split("(")[0].strip() for cell in line.split("|")] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "row", "column", "table"),
+    [
+        ("pips-small", "visible_ate_px", "pips-small, fourth training", "ATE visible", 0),
+        ("pips-small", "visible_ate_of_lucas_kanade_px", "Lucas-Kanade", "ATE visible", 0),
+        ("pips-small", "delta_avg", "pips-small, fourth training", "δ_avg", 0),
+        ("pips-small", "balanced_occlusion_accuracy", "pips-small, fourth training", "balanced OA", 0),
+        ("fcn-resnet50", "epe_moving_px", "fcn-resnet50", "EPE moving", 0),
+        ("fcn-resnet50", "epe_moving_of_zero_motion_px", "zero motion", "EPE moving", 0),
+        ("fcn-resnet50", "direction_cosine", "fcn-resnet50", "cosine", 0),
+        ("fcn-resnet50", "real_ade_px", "fcn-resnet50", "ADE", 2),
+        ("fcn-resnet50", "real_ade_of_zero_motion_px", "zero motion", "ADE", 2),
+    ],
+)
+def test_the_listed_figures_are_those_of_the_cards_tables(name, metric, row, column, table):
+    cells = rows((BUNDLED_FOLDER / f"{name}.md").read_text(encoding="utf-8"))
+    headings = [number for number, line in enumerate(cells) if column in line]
+    heading = headings[table]
+    line = next(line for line in cells[heading:] if line[0] == row)
+    entry = find_entry(name)
+    assert entry.metrics[metric] == float(line[cells[heading].index(column)])
+
+
+def test_every_card_is_registered_and_a_bad_one_is_one_sentence(tmp_path):
+    assert {path.stem for path in BUNDLED_FOLDER.glob("*.md")} == {entry.name for entry in BUNDLED}
+    card = tmp_path / "card.md"
+    for text, sentence in (
+        ("# No front", "does not begin with"),
+        ("+++\nname = \n+++\n", "does not begin with"),
+        ('+++\nname = "x"\n+++\n', "does not understand the card card.md"),
+    ):
+        card.write_text(text)
+        with pytest.raises(BadInput, match=sentence):
+            read_card(card)
 
 
 @pytest.mark.parametrize("entry", TRACKERS, ids=lambda entry: entry.name)
 def test_the_registry_knows_the_trackers_size(entry):
     path = weights_file(entry)
     config = read_release(path).config
-    known = {field.name for field in fields(PipsConfig)}
-    assert set(entry.architecture) <= known
-    assert asdict(config) == {**asdict(PipsConfig()), **entry.architecture}
+    assert config == from_json(PipsConfig, entry.architecture, "the card")
     network = Tracker.load(entry.name, device="cpu").engine.network
     assert sum(value.numel() for value in network.parameters()) == pytest.approx(
         PipsWork.of(entry.architecture).weights, rel=0.02
