@@ -43,7 +43,7 @@ def command(
     After Ctrl-C the same command goes on.
     """
     # Here, not above: they import torch, which `--help` need not wait for.
-    from model.synthetic.stills.cues import StillCueSettings, write_still_cues
+    from model.synthetic.stills.dataset import StillCueSettings, write_still_cues
 
     settings = StillCueSettings(
         train, validation, test, height, width, grid, horizon, seed, textures, cutouts, cues=cues

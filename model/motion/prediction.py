@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.core.errors import BadInput
-from model.motion.tracks import Tracks
+from model.motion.tracks import Tracks, check_array
 
 INTERVAL = 0.9
 """The share of the truth that `Prediction.interval` is meant to hold, for each coordinate."""
@@ -44,15 +44,11 @@ class Prediction:
 
     def __post_init__(self) -> None:
         shape, kinds = self.tracks.points.shape, len(self.hypotheses)
-        for name, array, expected in (
-            ("hypotheses", self.hypotheses, (max(1, kinds), *shape)),
-            ("weights", self.weights, (kinds, shape[1])),
-            ("interval", self.interval, (2, *shape)),
-        ):
-            if array.dtype != np.float32 or array.shape != expected:
-                raise ValueError(f"{name} must be float32 {expected}, not {array.dtype} {array.shape}.")
-            if not np.isfinite(array).all():
-                raise ValueError(f"{name} must be finite.")
+        check_array("hypotheses", self.hypotheses, np.float32, (max(1, kinds), *shape))
+        check_array("weights", self.weights, np.float32, (kinds, shape[1]))
+        check_array("interval", self.interval, np.float32, (2, *shape))
+        if not all(np.isfinite(array).all() for array in (self.hypotheses, self.weights, self.interval)):
+            raise ValueError("hypotheses, weights and interval must be finite.")
 
     def until(self, frame: int) -> "Prediction":
         """Return the positions up to a frame of the clip, included; see `Tracks.until`."""

@@ -61,16 +61,12 @@ class Tracks:
     handovers: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        shape = self.points.shape
-        if self.points.dtype != np.float32 or len(shape) != 3 or shape[2] != 2:
-            raise ValueError(f"points must be float32 [T, N, 2], not {_describe(self.points)}.")
-        if self.visibility.dtype != np.float32 or self.visibility.shape != shape[:2]:
-            raise ValueError(f"visibility must be float32 {shape[:2]}, not {_describe(self.visibility)}.")
-        if self.frames.dtype != np.int32 or self.frames.shape != shape[:1]:
-            raise ValueError(f"frames must be int32 {shape[:1]}, not {_describe(self.frames)}.")
-        seams = self.handovers
-        if seams is not None and (seams.dtype != np.bool_ or seams.shape != shape[:2]):
-            raise ValueError(f"handovers must be bool {shape[:2]}, not {_describe(seams)}.")
+        shape = self.points.shape[:2]
+        check_array("points", self.points, np.float32, (*shape, 2))
+        check_array("visibility", self.visibility, np.float32, shape)
+        check_array("frames", self.frames, np.int32, shape[:1])
+        if self.handovers is not None:
+            check_array("handovers", self.handovers, np.bool_, shape)
         if not np.isfinite(self.points).all():
             raise ValueError("points must be finite.")
         if not ((self.visibility >= 0) & (self.visibility <= 1)).all():
@@ -107,29 +103,20 @@ class Tracks:
 
         others: arrays to keep in the same file, by names that are no field's; `load` passes them over.
         """
-        target = Path(path)
-        arrays: dict[str, Any] = {
-            "points": self.points,
-            "visibility": self.visibility,
-            "frames": self.frames,
-            **others,
-        }
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in ("points", "visibility", "frames")}
+        arrays |= others
         if self.handovers is not None:
             # Not a new format version: a reader that does not know them passes them over.
             arrays["handovers"] = self.handovers
         header = {
             "format": "stillmotion-tracks",
             "version": FORMAT_VERSION,
-            "size": list(self.size),
+            "size": self.size,
             "fps": self.fps,
-            "grid": None if self.grid is None else list(self.grid),
-            "method": {
-                "name": self.method.name,
-                "weights_sha256": self.method.weights_sha256,
-                "settings": dict(self.method.settings),
-            },
+            "grid": self.grid,
+            "method": {**vars(self.method), "settings": dict(self.method.settings)},
         }
-        with atomic_path(target) as temporary, temporary.open("wb") as file:
+        with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, header=np.array(json.dumps(header, sort_keys=True)), **arrays)
 
     @classmethod
@@ -180,5 +167,7 @@ class Tracks:
         return tracks, content
 
 
-def _describe(array: NDArray[Any]) -> str:
-    return f"{array.dtype} {array.shape}"
+def check_array(name: str, array: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    """Raise ValueError where an array has another type or shape."""
+    if array.dtype != dtype or array.shape != shape:
+        raise ValueError(f"{name} must be {dtype.__name__} {shape}, not {array.dtype} {array.shape}.")

@@ -12,6 +12,7 @@ from model.core.files import atomic_path
 from model.motion.grid import rescale_points
 from model.motion.prediction import Prediction
 from model.overlay.colours import STILL, direction_colour
+from model.overlay.motion import total_displacement
 
 LONGEST_SIDE = 1600
 """Pixels; larger images are made smaller."""
@@ -32,7 +33,7 @@ def draw_prediction(image: NDArray[np.uint8], prediction: Prediction) -> NDArray
     size = _drawn_size(tracks.size)
     canvas = np.asarray(np.array(_resized(image, size)) * _DARKENED, np.uint8)
     points = rescale_points(tracks.points, tracks.size, size)
-    moved = tracks.points[-1] - tracks.points[0]
+    moved = total_displacement(tracks)
     colours = direction_colour(moved).tolist()
     width = max(1, round(min(size) / 360))
     canvas = _ellipses(canvas, rescale_points(interval[:, -1], tracks.size, size), colours)

@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Literal
 
 import av
 import cv2
 import numpy as np
-from av.container import OutputContainer
 from av.filter import Graph
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
@@ -23,14 +24,33 @@ from model.core.progress import Progress, ReportProgress, ignore_progress
 from model.motion.grid import rescale_points
 from model.motion.tracks import Tracks
 from model.overlay.colours import direction_colour
+from model.overlay.motion import total_displacement
 
-LONGEST_SIDE = {".mp4": 1280, ".gif": 640}
-"""Pixels; larger frames are made smaller. A GIF of more is too heavy for the pages it is made for."""
+
+@dataclass(frozen=True)
+class _Format:
+    """How pictures become a file. longest_side: pixels; larger frames are made smaller. fastest: frames/s."""
+
+    longest_side: int
+    fastest: float
+    codec: Literal["libx264", "gif"]
+    pixels: str
+    encoder: dict[str, str]
+    container: dict[str, str]
+
+
+_FORMATS = {
+    # The index goes to the front, so that a browser can play while it loads.
+    ".mp4": _Format(
+        1280, 120.0, "libx264", "yuv420p", {"crf": "18", "preset": "fast"}, {"movflags": "+faststart"}
+    ),
+    # More pixels are too heavy for the pages that GIFs are made for; viewers slow down below 2/100 s a frame.
+    ".gif": _Format(640, 50.0, "gif", "pal8", {}, {}),
+}
 
 FPS_OF_IMAGES = 10.0
 """Frames per second of the picture where the clip has no frame rate of its own (images)."""
 
-_FASTEST = {".mp4": 120.0, ".gif": 50.0}  # a GIF counts in 1/100 s, and viewers slow down below 2/100 s
 _FRACTION_BITS = 4  # OpenCV draws at sixteenths of a pixel
 _HIDDEN_OPACITY = 0.4
 _OUTLINE = (16, 18, 24)
@@ -62,17 +82,16 @@ def write_overlay(
     """
     target = Path(path)
     kind = target.suffix.lower()
-    if kind not in LONGEST_SIDE:
+    if kind not in _FORMATS:
         raise BadInput(f"An overlay ends in .mp4 or .gif, not in {target.suffix or 'nothing'}.")
     if len(tracks.frames) == 0:
         raise ValueError("tracks without frames cannot be drawn.")
-    rate = Fraction(min(_rate(tracks, fps), _FASTEST[kind])).limit_denominator(1001)
-    write = write_mp4 if kind == ".mp4" else _write_gif
-    pictures = _drawn(frames, tracks, LONGEST_SIDE[kind], trail, progress)
+    rate = Fraction(min(_rate(tracks, fps), _FORMATS[kind].fastest)).limit_denominator(1001)
+    pictures = _drawn(frames, tracks, _FORMATS[kind].longest_side, trail, progress)
     if not os.access(target.parent, os.W_OK):
         raise BadInput(f"The folder {target.parent} is not there or cannot be written to.")
     with atomic_path(target) as temporary:
-        write(str(temporary), pictures, rate)
+        write_video(temporary, pictures, rate, kind)
 
 
 def draw_trajectories(picture: NDArray[np.uint8], tracks: Tracks) -> NDArray[np.uint8]:
@@ -153,7 +172,7 @@ class _Brush:
             size=size,
             points=points.astype(np.float32),
             visible=tracks.visible,
-            colours=direction_colour(tracks.points[-1] - tracks.points[0]),
+            colours=direction_colour(total_displacement(tracks)),
             line_width=max(1, round(2.4 * scale * density)),
             head_radius=max(1.4, 4.2 * scale * density),
         )
@@ -232,61 +251,50 @@ def _fixed(points: NDArray[np.float32]) -> NDArray[np.int32]:
     return np.round(points * (1 << _FRACTION_BITS)).astype(np.int32)
 
 
-def write_mp4(path: str, pictures: Iterator[NDArray[np.uint8]], rate: Fraction) -> None:
-    """Write pictures, uint8 `[H, W, 3]` RGB with even sides, as H.264.
+def write_video(path: Path, pictures: Iterator[NDArray[np.uint8]], rate: Fraction, kind: str) -> None:
+    """Write pictures, uint8 `[H, W, 3]` RGB with even sides, as H.264 (kind ".mp4") or as a GIF (".gif").
 
     rate: frames per second.
     """
-    # The index goes to the front, so that a browser can play while it loads.
-    with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    form = _FORMATS[kind]
+    with av.open(str(path), "w", format=kind[1:], options=form.container) as container:
         first = next(pictures)
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "18", "preset": "fast"})
+        stream = container.add_stream(form.codec, rate=rate, options=form.encoder)
         stream.height, stream.width = first.shape[:2]
-        stream.pix_fmt = "yuv420p"
-        for picture in chain([first], pictures):
-            container.mux(stream.encode(VideoFrame.from_ndarray(picture, format="rgb24")))
+        stream.pix_fmt = form.pixels
+        frames = (VideoFrame.from_ndarray(picture, format="rgb24") for picture in chain([first], pictures))
+        for frame in _with_palettes(frames, stream, 1 / rate) if kind == ".gif" else frames:
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
-def _write_gif(path: str, pictures: Iterator[NDArray[np.uint8]], rate: Fraction) -> None:
-    with av.open(path, "w", format="gif") as container:
-        first = next(pictures)
-        stream = container.add_stream("gif", rate=rate)
-        stream.height, stream.width = first.shape[:2]
-        stream.pix_fmt = "pal8"
-        graph = _palette_graph(first.shape[1], first.shape[0], 1 / rate)
-        for position, picture in enumerate(chain([first], pictures)):
-            frame = VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = position, 1 / rate
-            graph.vpush(frame)
-            _encode_ready(graph, stream, container)
-        graph.vpush(None)
-        _encode_ready(graph, stream, container)
-        container.mux(stream.encode(None))
-
-
-def _palette_graph(width: int, height: int, time_base: Fraction) -> Graph:
-    """Give each frame the 256 colours that suit it best, frame by frame (FFmpeg's palettegen, paletteuse)."""
+def _with_palettes(
+    frames: Iterable[VideoFrame], stream: VideoStream, time_base: Fraction
+) -> Iterator[VideoFrame]:
+    """Give each frame the 256 colours that suit it best (FFmpeg's palettegen and paletteuse)."""
     graph = Graph()
-    source = graph.add_buffer(width=width, height=height, format=VideoFormat("rgb24"), time_base=time_base)
+    source = graph.add_buffer(
+        width=stream.width, height=stream.height, format=VideoFormat("rgb24"), time_base=time_base
+    )
     split = graph.add("split")
     palette = graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
     use = graph.add("paletteuse", "new=1:dither=bayer:bayer_scale=4")
-    sink = graph.add("buffersink")
     source.link_to(split)
     split.link_to(use, 0, 0)
     split.link_to(palette, 1, 0)
     palette.link_to(use, 0, 1)
-    use.link_to(sink)
+    use.link_to(graph.add("buffersink"))
     graph.configure()
-    return graph
+    for position, frame in enumerate(frames):
+        frame.pts, frame.time_base = position, time_base
+        graph.vpush(frame)
+        yield from _ready(graph)
+    graph.vpush(None)
+    yield from _ready(graph)
 
 
-def _encode_ready(graph: Graph, stream: VideoStream, container: OutputContainer) -> None:
-    """Encode the frames that the graph has ready; it may hold one back until the next comes."""
-    while True:
-        try:
-            frame = graph.vpull()
-        except (av.error.BlockingIOError, av.error.EOFError):
-            return
-        container.mux(stream.encode(frame))
+def _ready(graph: Graph) -> Iterator[VideoFrame]:
+    """Yield the frames that the graph has ready; it may hold one back until the next comes."""
+    with suppress(av.error.BlockingIOError, av.error.EOFError):
+        while True:
+            yield graph.vpull()

@@ -7,10 +7,13 @@ are sampled, the trajectories are exact, and what covers what follows from the l
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from model.motion.tracks import Method, Tracks
 from model.synthetic.clips.photometric import degrade
 from model.synthetic.clips.scene import Scene, SyntheticSettings, draw_scene
 from model.synthetic.clips.textures import TextureBank
@@ -35,6 +38,23 @@ class SyntheticClips:
     def in_frame(self) -> Tensor:
         """Bool `[B, T, N]`: the points within the frame, covered or not."""
         return _in_frame(self.trajectories, *self.frames.shape[-2:])
+
+    def pictures(self, index: int) -> NDArray[np.uint8]:
+        """Return the frames of one clip, uint8 `[T, H, W, 3]`."""
+        return self.frames[index].permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    def truth(self, index: int, seed: int, fps: float = 0.0, grid: tuple[int, int] | None = None) -> Tracks:
+        """Return the true tracks of one clip; visibility is 1 or 0. seed: what the clip was made from."""
+        length, _, height, width = self.frames[index].shape
+        return Tracks(
+            points=self.trajectories[index].cpu().numpy(),
+            visibility=self.visibility[index].cpu().numpy().astype(np.float32),
+            frames=np.arange(length, dtype=np.int32),
+            size=(height, width),
+            fps=fps,
+            grid=grid,
+            method=Method("truth", settings={"seed": seed}),
+        )
 
 
 def synthesize(

@@ -4,14 +4,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from model.core.files import atomic_path, write_json
 from model.core.progress import Progress, ReportProgress
 from model.motion.grid import query_grid
-from model.motion.tracks import Method, Tracks
-from model.overlay.render import write_mp4
+from model.overlay.render import write_video
 from model.synthetic.clips.batches import synthesize
 from model.synthetic.clips.scene import SyntheticSettings
 from model.synthetic.clips.textures import procedural_bank
@@ -73,13 +71,8 @@ def write_sample_clips(out: Path, *, progress: ReportProgress) -> None:
         _write_sample(out, sample)
         progress(Progress("rendering", index + 1, len(SAMPLE_CLIPS)))
     listed = [
-        {
-            "file": f"{sample.name}.mp4",
-            "title": sample.title,
-            "description": sample.description,
-            "licence": LICENCE,
-        }
-        for sample in SAMPLE_CLIPS
+        {"file": f"{clip.name}.mp4", "title": clip.title, "description": clip.description, "licence": LICENCE}
+        for clip in SAMPLE_CLIPS
     ]
     write_json(out / "samples.json", listed)
 
@@ -88,16 +81,7 @@ def _write_sample(out: Path, sample: _SampleClip) -> None:
     size = (sample.settings.height, sample.settings.width)
     queries = torch.from_numpy(query_grid(GRID, size))
     clips = synthesize(sample.seed, 1, sample.settings, procedural_bank(BANK_SEED, 24, 48), queries)
-    frames = clips.frames[0].permute(0, 2, 3, 1).contiguous().numpy()
-    truth = Tracks(
-        points=clips.trajectories[0].numpy(),
-        visibility=clips.visibility[0].numpy().astype(np.float32),
-        frames=np.arange(len(frames), dtype=np.int32),
-        size=size,
-        fps=float(FRAMES_PER_SECOND),
-        grid=(GRID, GRID),
-        method=Method("truth", settings={"seed": sample.seed}),
-    )
     with atomic_path(out / f"{sample.name}.mp4") as temporary:
-        write_mp4(str(temporary), iter(frames), Fraction(FRAMES_PER_SECOND))
+        write_video(temporary, iter(clips.pictures(0)), Fraction(FRAMES_PER_SECOND), ".mp4")
+    truth = clips.truth(0, sample.seed, float(FRAMES_PER_SECOND), (GRID, GRID))
     truth.save(out / f"{sample.name}.tracks.npz")

@@ -52,7 +52,7 @@ class Scene:
     motion: Motion
 
 
-class _Dice:
+class _Random:
     """Random numbers for a batch of clips with frames at `times`, float64 `[B, T]`."""
 
     def __init__(self, generator: Generator, times: Tensor) -> None:
@@ -88,17 +88,17 @@ class _Layout:
     is_part: Tensor
 
     @classmethod
-    def draw(cls, dice: _Dice, layers: int, settings: SyntheticSettings) -> "_Layout":
+    def draw(cls, rng: _Random, layers: int, settings: SyntheticSettings) -> "_Layout":
         """Scatter the layers; the parts are moved to their joints later."""
-        shape = (len(dice.times), layers)
+        shape = (len(rng.times), layers)
         scale = _REFERENCE_HEIGHT / settings.height
-        centre = dice.uniform(*shape, 2, low=-0.05, high=1.05) * torch.tensor(
+        centre = rng.uniform(*shape, 2, low=-0.05, high=1.05) * torch.tensor(
             [settings.width, settings.height], dtype=torch.float64
         )
-        zoom = dice.uniform(*shape, low=math.log(0.65), high=math.log(1.9)).exp() * scale
-        zoom[:, 0] = dice.uniform(len(dice.times), low=0.55, high=1.0) * scale
-        turn = dice.uniform(*shape, low=-math.pi, high=math.pi)
-        is_part = dice.uniform(*shape) < 0.3
+        zoom = rng.uniform(*shape, low=math.log(0.65), high=math.log(1.9)).exp() * scale
+        zoom[:, 0] = rng.uniform(len(rng.times), low=0.55, high=1.0) * scale
+        turn = rng.uniform(*shape, low=-math.pi, high=math.pi)
+        is_part = rng.uniform(*shape) < 0.3
         is_part[:, :2] = False
         return cls(centre, zoom, turn, is_part)
 
@@ -110,13 +110,13 @@ def draw_scene(generator: Generator, times: Tensor, settings: SyntheticSettings,
     """
     fewest, most = settings.layers
     layers = int(torch.randint(fewest, most + 1, (1,), generator=generator))
-    dice = _Dice(generator, times)
-    layout = _Layout.draw(dice, layers, settings)
-    own = _own_motion(dice, layout, settings)
-    camera = _camera_motion(dice, settings)
-    paint = _painting(layout, dice.uniform(len(times), 2, low=0.3, high=0.7))
+    rng = _Random(generator, times)
+    layout = _Layout.draw(rng, layers, settings)
+    own = _own_motion(rng, layout, settings)
+    camera = _camera_motion(rng, settings)
+    paint = _painting(layout, rng.uniform(len(times), 2, low=0.3, high=0.7))
     to_frame = camera[:, None] @ own @ torch.linalg.inv(paint)[:, :, None]
-    bend = _bends(dice, layout.zoom, settings)
+    bend = _bends(rng, layout.zoom, settings)
 
     device = bank.surfaces.device
     motion = Motion(
@@ -134,62 +134,62 @@ def _unit(settings: SyntheticSettings) -> float:
     return settings.speed * settings.height / _REFERENCE_HEIGHT
 
 
-def _own_motion(dice: _Dice, layout: _Layout, settings: SyntheticSettings) -> Tensor:
+def _own_motion(rng: _Random, layout: _Layout, settings: SyntheticSettings) -> Tensor:
     """From the resting frame to each frame, the camera left out: float64 `[B, L, T, 3, 3]`.
 
     Moves the parts of `layout` to their joints.
     """
-    shape = (len(dice.times), layout.zoom.shape[1])
-    pace = _unit(settings) * dice.choice([0.0, 0.5, 1.5, 4.0, 9.0], [0.15, 0.25, 0.3, 0.2, 0.1], shape)
+    shape = (len(rng.times), layout.zoom.shape[1])
+    pace = _unit(settings) * rng.choice([0.0, 0.5, 1.5, 4.0, 9.0], [0.15, 0.25, 0.3, 0.2, 0.1], shape)
     pace[:, 0] *= 0.3
-    agility = settings.speed * dice.choice([0.0, 0.4, 1.0, 2.5], [0.2, 0.4, 0.3, 0.1], shape)
+    agility = settings.speed * rng.choice([0.0, 0.4, 1.0, 2.5], [0.2, 0.4, 0.3, 0.1], shape)
     rates = (0.02, 0.01, 0.006, 0.006, 1e-5, 1e-5)
     own = _moved_about(
         layout.centre,
-        dice.path(pace),
-        dice.path(pace),
-        linear_maps(*(dice.path(rate * agility) for rate in rates)),
+        rng.path(pace),
+        rng.path(pace),
+        linear_maps(*(rng.path(rate * agility) for rate in rates)),
     )
     for layer in range(2, shape[1]):
-        _join(dice, layout, own, layer, settings)
+        _join(rng, layout, own, layer, settings)
     return own
 
 
-def _join(dice: _Dice, layout: _Layout, own: Tensor, layer: int, settings: SyntheticSettings) -> None:
+def _join(rng: _Random, layout: _Layout, own: Tensor, layer: int, settings: SyntheticSettings) -> None:
     """Where a layer is a part, let it swing about a joint on the layer behind it."""
-    count = len(dice.times)
+    count = len(rng.times)
     scale = settings.height / _REFERENCE_HEIGHT
     part = layout.is_part[:, layer]
-    joint = layout.centre[:, layer - 1] + dice.uniform(count, 2, low=-35, high=35) * scale
-    swing = dice.path(settings.speed * dice.uniform(count, low=0.02, high=0.12))
+    joint = layout.centre[:, layer - 1] + rng.uniform(count, 2, low=-35, high=35) * scale
+    swing = rng.path(settings.speed * rng.uniform(count, low=0.02, high=0.12))
     still = torch.zeros_like(swing)
     turned = _moved_about(joint, still, still, linear_maps(swing, still, still, still, still, still))
     own[:, layer] = torch.where(part[:, None, None, None], own[:, layer - 1] @ turned, own[:, layer])
-    near = joint + dice.uniform(count, 2, low=-18, high=18) * scale
+    near = joint + rng.uniform(count, 2, low=-18, high=18) * scale
     layout.centre[:, layer] = torch.where(part[:, None], near, layout.centre[:, layer])
     layout.zoom[:, layer] = torch.where(part, layout.zoom[:, layer - 1], layout.zoom[:, layer])
 
 
-def _camera_motion(dice: _Dice, settings: SyntheticSettings) -> Tensor:
+def _camera_motion(rng: _Random, settings: SyntheticSettings) -> Tensor:
     """What the camera's motion does to all layers: float64 `[B, T, 3, 3]`."""
-    shape = (len(dice.times),)
-    pace = _unit(settings) * dice.choice([0.0, 0.4, 1.2, 3.0, 8.0], [0.2, 0.25, 0.25, 0.15, 0.15], shape)
-    shake = settings.speed * dice.choice([0.0, 1.0, 2.0], [0.3, 0.5, 0.2], shape)
+    shape = (len(rng.times),)
+    pace = _unit(settings) * rng.choice([0.0, 0.4, 1.2, 3.0, 8.0], [0.2, 0.25, 0.25, 0.15, 0.15], shape)
+    shake = settings.speed * rng.choice([0.0, 1.0, 2.0], [0.3, 0.5, 0.2], shape)
     rates = (0.006, 0.008, 0.001, 0.001, 1e-5, 1e-5)
     middle = torch.tensor([settings.width / 2, settings.height / 2], dtype=torch.float64)
     return _moved_about(
         middle.expand(*shape, 2),
-        dice.path(pace),
-        dice.path(pace),
-        linear_maps(*(dice.path(rate * shake) for rate in rates)),
+        rng.path(pace),
+        rng.path(pace),
+        linear_maps(*(rng.path(rate * shake) for rate in rates)),
     )
 
 
-def _bends(dice: _Dice, zoom: Tensor, settings: SyntheticSettings) -> Tensor:
+def _bends(rng: _Random, zoom: Tensor, settings: SyntheticSettings) -> Tensor:
     """The splines' values at their knots: float64 `[B, L, K, 2, T]`, in pixels of the surfaces."""
     knots = KNOT_ROWS * KNOT_COLUMNS
-    softness = dice.choice([0.0, 0.1, 0.3, 0.6], [0.35, 0.25, 0.25, 0.15], tuple(zoom.shape))
-    bend = dice.path((_unit(settings) * softness)[..., None, None].expand(*zoom.shape, knots, 2))
+    softness = rng.choice([0.0, 0.1, 0.3, 0.6], [0.35, 0.25, 0.25, 0.15], tuple(zoom.shape))
+    bend = rng.path((_unit(settings) * softness)[..., None, None].expand(*zoom.shape, knots, 2))
     # Stronger ones could fold a surface over, and the way back to the frame would not be unique.
     most = 6 * settings.height / _REFERENCE_HEIGHT
     return bend.clamp(-most, most) * zoom[..., None, None, None]

@@ -21,10 +21,10 @@ class StillMotion(NamedTuple):
     visible: NDArray[np.bool_]
 
 
-def render_still(scene: StillScene, size: tuple[int, int], dice: Generator) -> NDArray[np.uint8]:
+def render_still(scene: StillScene, size: tuple[int, int], rng: Generator) -> NDArray[np.uint8]:
     """Expose the still: uint8 `[H, W, 3]`; the exposure ends at time 0, with the most light.
 
-    size: (height, width). dice: for the light and the noise.
+    size: (height, width). rng: for the light and the noise.
     """
     moments = np.linspace(-scene.shutter, 0.0, _EXPOSURES)
     light = np.geomspace(1.0, _BRIGHTER, _EXPOSURES)
@@ -32,8 +32,8 @@ def render_still(scene: StillScene, size: tuple[int, int], dice: Generator) -> N
     total = np.zeros((*size, 3), np.float32)
     for moment, share in zip(moments, light / light.sum(), strict=True):
         total += np.float32(share) * _composed(scene.layers, float(moment), size)
-    gain = dice.uniform(0.85, 1.15)
-    noise = dice.standard_normal(total.shape, np.float32) * np.float32(dice.uniform(0, 4))
+    gain = rng.uniform(0.85, 1.15)
+    noise = rng.standard_normal(total.shape, np.float32) * np.float32(rng.uniform(0, 4))
     return np.clip(np.round(total * np.float32(gain) + noise), 0, 255).astype(np.uint8)
 
 

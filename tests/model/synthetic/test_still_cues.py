@@ -12,8 +12,8 @@ from model.core.progress import ignore_progress, never_stop
 from model.datasets.loader import open_dataset
 from model.motion.grid import query_grid
 from model.synthetic.clips.textures import procedural_bank
-from model.synthetic.stills import cues as still_cues
-from model.synthetic.stills.cues import StillCueSettings, make_still, pictures_of, write_still_cues
+from model.synthetic.stills import dataset as still_dataset
+from model.synthetic.stills.dataset import StillCueSettings, make_still, pictures_of, write_still_cues
 from model.synthetic.stills.render import _composed, move_points, render_still
 from model.synthetic.stills.scene import Layer, Path, Pictures, StillScene
 from model.synthetic.stills.scenes import CUES, choose_cues, draw_scene
@@ -190,7 +190,7 @@ def test_a_set_is_read_like_any_other(tmp_path):
 
 
 def test_a_stopped_set_is_gone_on_with_to_the_same_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(still_cues, "SHARD_SAMPLES", 2)
+    monkeypatch.setattr(still_dataset, "SHARD_SAMPLES", 2)
     write(tmp_path / "whole")
     answers = iter([False] * 3 + [True])
     with pytest.raises(Stopped):
@@ -205,7 +205,7 @@ def test_a_stopped_set_is_gone_on_with_to_the_same_bytes(tmp_path, monkeypatch):
 
 
 def test_splits_share_no_picture():
-    banks = [still_cues._pictures(SMALL, split).surfaces for split in ("train", "validation", "test")]
+    banks = [still_dataset._pictures(SMALL, split).surfaces for split in ("train", "validation", "test")]
     for one, other in combinations(banks, 2):
         known = {picture.tobytes() for picture in one}
         assert not any(picture.tobytes() in known for picture in other)

@@ -23,7 +23,7 @@ from model.prediction.mixture import Mixture
 from model.prediction.network import Answer, MotionPredictor
 from model.prediction.outputs import MixtureOutput, PlainOutput
 from model.prediction.predictor import Predictor
-from model.synthetic.stills.cues import StillCueSettings, write_still_cues
+from model.synthetic.stills.dataset import StillCueSettings, write_still_cues
 from model.training.predictors.data import PredictorSet, batch_indices
 from model.training.predictors.examples import (
     Example,

@@ -10,7 +10,7 @@ from model.prediction.predictor import Predictor
 from model.synthetic.clips.batches import synthesize
 from model.synthetic.clips.scene import SyntheticSettings
 from model.synthetic.clips.textures import procedural_bank
-from model.synthetic.stills.cues import StillCueSettings, make_still, pictures_of
+from model.synthetic.stills.dataset import StillCueSettings, make_still, pictures_of
 from model.tracking.pips.network import PipsConfig
 from model.tracking.pips.release import read_release
 from model.tracking.pips.work import PipsWork

@@ -1,4 +1,4 @@
-"""Writing a training set of stills whose motion can be read from them, in the format of `convert`."""
+"""Writing a training set of stills and the true motion of their points, in the format of `convert`."""
 
 import hashlib
 from contextlib import closing
@@ -59,7 +59,7 @@ class StillCueSettings:
 
     def count(self, split: str) -> int:
         """How many samples a split has."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+        return int(getattr(self, split))
 
 
 def write_still_cues(
@@ -71,9 +71,9 @@ def write_still_cues(
     Raises BadInput when the folder holds another set or the pictures cannot be read, Stopped on request.
     """
     folder = DataFolder.open(out)
-    # Where the pictures lie is nobody's business; which they are is said by the scenes.
-    said = {**asdict(settings), "textures": bool(settings.textures), "cutouts": bool(settings.cutouts)}
-    if folder.exists("dataset.json") and dict(DatasetSummary.load(folder).settings) != said:
+    # Without the folders' paths, which are this machine's own.
+    stored = {**asdict(settings), "textures": bool(settings.textures), "cutouts": bool(settings.cutouts)}
+    if folder.exists("dataset.json") and dict(DatasetSummary.load(folder).settings) != stored:
         raise BadInput(f"{out} holds another training set already; give another folder.")
     total = sum(settings.count(split) for split in SPLITS)
     done = 0
@@ -96,7 +96,7 @@ def write_still_cues(
             shards.append(ShardSummary(name, split, len(index.samples), index.bytes))
             done += count
     summary = DatasetSummary(
-        settings=said,
+        settings=stored,
         method={"name": "truth", "weights_sha256": None, "settings": {}},
         shards=tuple(shards),
         is_complete=True,
@@ -112,9 +112,9 @@ def make_still(
     settings: StillCueSettings, seed: int, pictures: Pictures
 ) -> tuple[str, NDArray[np.uint8], Tracks]:
     """Make one still: its cue, the picture uint8 `[H, W, 3]`, and the exact tracks of the grid."""
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     size = (settings.height, settings.width)
-    scene = draw_scene(dice, pictures, *size, choose_cues(settings.cues))
+    scene = draw_scene(rng, pictures, *size, choose_cues(settings.cues))
     queries = query_grid(settings.grid, size)
     motion = move_points(scene, queries, np.arange(settings.horizon, dtype=np.float64), size)
     tracks = Tracks(
@@ -126,7 +126,7 @@ def make_still(
         grid=(settings.grid, settings.grid),
         method=Method("truth"),
     )
-    return scene.cue, render_still(scene, size, dice), tracks
+    return scene.cue, render_still(scene, size, rng), tracks
 
 
 def _sample(settings: StillCueSettings, split: str, number: int, pictures: Pictures) -> Sample:
@@ -134,7 +134,6 @@ def _sample(settings: StillCueSettings, split: str, number: int, pictures: Pictu
     cue, picture, tracks = make_still(settings, seed, pictures)
     image = jpeg(picture, 92)
     sha256 = hashlib.sha256(image).hexdigest()
-    moved = MotionSummary.of(tracks)
     facts = SampleFacts(
         source=f"{cue}/{split}-{number:06d}",
         source_sha256=sha256,
@@ -149,9 +148,7 @@ def _sample(settings: StillCueSettings, split: str, number: int, pictures: Pictu
         grid=settings.grid,
         method="truth",
         weights_sha256=None,
-        motion=moved.motion,
-        moving=moved.moving,
-        visible=moved.visible,
+        **vars(MotionSummary.of(tracks)),
         quality=None,
     )
     displacement = (tracks.points - tracks.points[0]).astype(np.float16)
@@ -173,7 +170,7 @@ def _pictures(settings: StillCueSettings, split: str) -> Pictures:
 
 
 def pictures_of(bank: TextureBank) -> Pictures:
-    """Take surfaces and objects from a bank; without cut-outs, shapes cut out of its surfaces."""
+    """Take surfaces and objects from a bank; one without cut-outs gives shapes cut out of its surfaces."""
     surfaces = bank.surfaces.permute(0, 2, 3, 1).contiguous().numpy()
     if len(bank.cutouts):
         return Pictures(surfaces, bank.cutouts.permute(0, 2, 3, 1).contiguous().numpy())
