@@ -30,10 +30,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
-import numpy as np
 import psutil
 
+from benchmarks.clips import write_clip
 from model.datasets.folder import TEMPORARY_PREFIX, DataFolder
 from model.datasets.shards import SHARDS, ShardIndex
 from model.datasets.summary import DatasetSummary
@@ -158,7 +157,7 @@ def main() -> None:
         folder = Path(name)
         (folder / "videos").mkdir()
         for number in range(arguments.videos):
-            write_clip(folder / "videos" / f"{number}.mp4", arguments.frames + number, number)
+            write_clip(folder / "videos" / f"{number}.mp4", arguments.frames + number, seed=number)
         options = {
             "--method": arguments.method,
             "--grid": arguments.grid,
@@ -196,19 +195,6 @@ def compare(command: Command, folder: Path, runs: int, seed: int) -> bool:
         shutil.rmtree(out)
     print(_summary(runs, counts), flush=True)
     return counts["identical"] == runs and not counts["leftovers"]
-
-
-def write_clip(path: Path, frames: int, seed: int) -> None:
-    """Write a video, 120×90, of a coarse pattern that moves."""
-    coarse = np.random.default_rng(seed).integers(0, 255, (30, 80, 3), np.uint8)
-    picture = coarse.repeat(4, 0).repeat(4, 1)
-    with av.open(path, "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 120, 90, "yuv420p"
-        for number in range(frames):
-            part = np.ascontiguousarray(np.roll(picture, (number, 2 * number), (0, 1))[:90, :120])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(part, format="rgb24")))
-        container.mux(stream.encode(None))
 
 
 def _summary(runs: int, counts: Mapping[str, int]) -> str:

@@ -16,11 +16,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
-import numpy as np
+from benchmarks.clips import write_clip
 
 LONG_SECONDS, SHORT_SECONDS = 600, 10
-WIDTH, HEIGHT = 160, 120
+SIZE = (120, 160)
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def main() -> None:
         for seconds in (SHORT_SECONDS, LONG_SECONDS):
             frames = seconds * arguments.fps
             clip = Path(name) / f"{seconds}.mp4"
-            write_clip(clip, frames, arguments.fps)
+            write_clip(clip, frames, SIZE, arguments.fps)
             options = ["--method", arguments.method, "--chunk-step", str(arguments.chunk_step)]
             measured = measure(clip, Path(name) / str(seconds), [*options, "--grid", str(arguments.grid)])
             peaks.append(measured.peak_mb)
@@ -69,19 +68,6 @@ def measure(clip: Path, out: Path, options: list[str]) -> Measurement:
         raise RuntimeError(f"convert ended with {process.returncode}")
     chunks = json.loads((out / "stats.json").read_text())["counts"]["chunks"]
     return Measurement(time.monotonic() - begin, chunks, usage.ru_maxrss / 1024)
-
-
-def write_clip(path: Path, frames: int, fps: int) -> None:
-    """Write a video of a coarse pattern that moves, never cut."""
-    coarse = np.random.default_rng(0).integers(0, 255, (60, 100, 3), np.uint8)
-    picture = coarse.repeat(4, 0).repeat(4, 1)
-    with av.open(path, "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for number in range(frames):
-            part = np.ascontiguousarray(np.roll(picture, (number, 2 * number), (0, 1))[:HEIGHT, :WIDTH])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(part, format="rgb24")))
-        container.mux(stream.encode(None))
 
 
 if __name__ == "__main__":

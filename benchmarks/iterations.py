@@ -1,10 +1,10 @@
 """What each iteration of PIPs brings, and what stopping the iterations of settled points would save and cost.
 
-python -m benchmarks.iterations small weights.safetensors FOLDER [CLIPS]
+python -m benchmarks.iterations small weights.safetensors FOLDER [--clips 5]
 FOLDER holds clips with true tracks (docs/evaluation.md); the first 8 frames of each are tracked.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +64,13 @@ def report(network: Pips, clips: list[AnnotatedClip]) -> None:
 
 
 if __name__ == "__main__":
-    _, size, weights, folder, *most = sys.argv
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("size")
+    parser.add_argument("weights")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--clips", type=int, help="only so many")
+    arguments = parser.parse_args()
     report(
-        Pips.from_state_dict(read_weights(weights), config=find_size(size)),
-        read_annotated(Path(folder))[: int(most[0]) if most else None],
+        Pips.from_state_dict(read_weights(arguments.weights), config=find_size(arguments.size)),
+        read_annotated(arguments.folder)[: arguments.clips],
     )

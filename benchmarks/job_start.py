@@ -19,8 +19,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-import av
-import numpy as np
 from flask.testing import FlaskClient
 from rq import SpawnWorker
 from rq.serializers import JSONSerializer
@@ -50,7 +48,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_clip(folder / "clip.mp4")
+        write_clip(folder / "clip.mp4", 8, (360, 640))
         write_checkpoint(folder / "pips.pth")
         print(f"Seconds of {arguments.starts} starts:")
         print(f"{'worker':<10} {'method':<6} {'median':>8} {'least':>8} {'most':>8}", flush=True)
@@ -117,19 +115,6 @@ def one_start(client: FlaskClient, settings: Settings, clip: str, method: str) -
     client.delete(f"/api/v1/runs/{run}")
     time.sleep(PAUSE)  # for the worker to be free again
     return span
-
-
-def write_clip(path: Path) -> None:
-    """Write a video of 8 frames, 640×360."""
-    random = np.random.default_rng(0)
-    picture = random.integers(0, 255, (90, 160, 3), np.uint8).repeat(4, 0).repeat(4, 1)
-    with av.open(path, "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for shift in range(8):
-            frame = av.VideoFrame.from_ndarray(np.roll(picture, shift, axis=1), format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
 
 
 def write_checkpoint(path: Path) -> None:

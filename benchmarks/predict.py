@@ -73,7 +73,3 @@ def _timed(form: Callable[[], object], repeats: int) -> tuple[float, float]:
         form()
         seconds.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
     return median(each[0] for each in seconds), median(each[1] for each in seconds)
-
-
-if __name__ == "__main__":
-    compare()

@@ -1,14 +1,12 @@
 """Tracking a grid whole, in pieces, and point by point: how far do the positions differ, and why.
 
-python -m model bench split
-python -m benchmarks.split [CHECKPOINT.pth]
+python -m model bench split [--weights NAME_OR_PATH]
 
 Three forms of the same network on the same weights: ours; the plain form, whose arrays are as large as the
 number of points asks; and the plain form with the inputs of all products rounded to TF32's 10 bits, which is
 how recent GPUs multiply float32 where they are allowed to (rounded by hand here: it works on any machine).
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,7 +116,3 @@ def _print_rows(form: str, split: str, distances: NDArray[np.float64]) -> None:
                 f"{row.max():>10.2g}",
                 flush=True,
             )
-
-
-if __name__ == "__main__":
-    compare(*sys.argv[1:2])
