@@ -23,6 +23,7 @@ from flask.testing import FlaskClient
 from rq import SpawnWorker
 from rq.serializers import JSONSerializer
 
+from benchmarks.clips import write_clip
 from webapp.app import create_app
 from webapp.jobs.base import ForkingWorker, connect
 from webapp.jobs.queue import QUEUE
