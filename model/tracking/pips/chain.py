@@ -19,7 +19,8 @@ from torch import Tensor
 from model.core.errors import BadInput
 from model.core.progress import UNWATCHED, Watch
 from model.tracking.engine import State, Trajectories
-from model.tracking.pips.network import Pips, PipsOutput
+from model.tracking.pips.multiscale import MultiscaleOutput, encode_at_scales, track_at_scales
+from model.tracking.pips.network import Pips
 from model.tracking.pips.refinement import RefinementSettings, grey_image, probabilities, refine, seen_logit
 
 EARLIEST_START = 2
@@ -32,10 +33,12 @@ POINTS_PER_FRAME = 30
 class EncodedFrame(NamedTuple):
     """A frame as chunks need it.
 
-    features: `[C, h, w]`, of the encoder. image: grey, uint8 `[H, W]`, or None where nothing is refined.
+    features: `[C, h, w]` of the encoder, one for each size. size: (height, width). image: grey, uint8
+    `[H, W]`, or None where nothing is refined.
     """
 
-    features: Tensor
+    features: tuple[Tensor, ...]
+    size: tuple[int, int]
     image: NDArray[np.uint8] | None
 
 
@@ -49,9 +52,20 @@ def encode(
 
     refinement: as it will be given to `Chain`. on_frame: called with (frames encoded, frames to encode).
     """
-    features = network.encode(torch.stack(list(frames)), on_frame)
-    images = [None if refinement is None else grey_image(frame) for frame in frames]
-    return [EncodedFrame(*both) for both in zip(features, images, strict=True)]
+    return [
+        EncodedFrame(
+            features,
+            (frame.shape[1], frame.shape[2]),
+            None if refinement is None else grey_image(frame),
+        )
+        for features, frame in zip(
+            encode_at_scales(network, frames, _scales(refinement), on_frame), frames, strict=True
+        )
+    ]
+
+
+def _scales(refinement: RefinementSettings | None) -> tuple[float, ...]:
+    return () if refinement is None else refinement.scales
 
 
 class _Window:
@@ -198,9 +212,12 @@ class Chain:
         chunk = window.chunk(start, fresh, progress.on_frame)
         chunk += chunk[-1:] * (length - real)
         queries = self._position[chosen]
-        output = self._network.track_features(
-            torch.stack([frame.features for frame in chunk]),
-            torch.from_numpy(queries),
+        output = track_at_scales(
+            self._network,
+            [frame.features for frame in chunk],
+            chunk[0].size,
+            _scales(self._refinement),
+            queries,
             self._iterations,
             None if self._feature is None else self._feature[torch.from_numpy(chosen)],
             progress.on_batch,
@@ -260,21 +277,20 @@ class Chain:
 
 
 def _answer(
-    output: PipsOutput,
+    output: MultiscaleOutput,
     queries: NDArray[np.float32],
     chunk: Sequence[EncodedFrame],
     refinement: RefinementSettings | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return a chunk's positions, float32 `[S, n, 2]`, and visibility, float32 `[S, n]` in [0, 1]."""
-    points = output.trajectories[-1].cpu().numpy()
-    logits = output.visibility_logits.double().cpu().numpy()
+    points, logits = output.points, output.logits
     if not (np.isfinite(points).all() and np.isfinite(logits).all()):
         raise BadInput(
             "PIPs computed positions that are not finite numbers, so its weights are damaged or diverged "
             "in training; use others."
         )
     if refinement is None:
-        return points, probabilities(logits)
+        return points[0], probabilities(logits)
     images = [frame.image for frame in chunk if frame.image is not None]
     refined = refine(images, queries, points, logits < 0, refinement)
     if refinement.visibility is not None:

@@ -1,10 +1,10 @@
-"""Sub-pixel positions from the network's: the better of two proposals, aligned with the first frame.
+"""Positions from several proposals: their median, aligned with the first frame.
 
-The network tells where a point is to within a few pixels, also through occlusions; Lucas-Kanade from frame
-to frame is exact while it holds, and far off once it slips. Both proposals are aligned with the point's patch
-in the chunk's first frame; the one that looks more like it is taken if it looks enough like it. Where
-neither does, Lucas-Kanade is believed as long as going back led to where it came from; elsewhere the
-network's answer stays. Where the network holds the point for covered, the likeness has to be strong.
+The network tells where a point is to within a few pixels, also through occlusions; on smaller frames it sees
+larger motion. Lucas-Kanade from frame to frame is exact while it holds, and far off once it slips. Where one
+of them is lost, the median of all, in x and in y, is near one of the others. It is aligned with the point's
+patch in the chunk's first frame, and what is found is taken where it looks enough like it. Where the network
+holds the point for covered, the likeness has to be strong.
 """
 
 from dataclasses import dataclass
@@ -29,15 +29,16 @@ BATCH = 64
 class RefinementSettings:
     """How refinement works.
 
+    scales: at which the network looks too, beside the working size (see `multiscale.py`).
     radius, spread: of the patches, in pixels of the working image. levels: of the image pyramid, coarse to
     fine. iterations: of the alignment on each level. reach: how far alignment may move a proposal, in pixels
     on the finest level and twice that on the coarser ones.
     least_correlation: with the first frame's patch, for an aligned position to be taken;
     least_correlation_hidden: the same where the network holds the point for hidden.
-    preference: how much more correlation the Lucas-Kanade proposal needs than the network's.
     visibility: the weights of `seen_logit`, which then tells visibility; None: the network's logit does.
     """
 
+    scales: tuple[float, ...] = (0.5,)
     radius: int = 10
     spread: float = 6.0
     levels: int = 2
@@ -45,7 +46,6 @@ class RefinementSettings:
     reach: float = 4.0
     least_correlation: float = 0.4
     least_correlation_hidden: float = 0.7
-    preference: float = 0.03
     visibility: tuple[float, ...] | None = None
 
 
@@ -76,10 +76,10 @@ def refine(
     """Refine the trajectories of a chunk.
 
     images: grey, uint8 `[H, W]`, one for each frame. queries: float32 `[N, 2]`, in the first one.
-    proposed: float32 `[S, N, 2]`, the network's trajectories. is_hidden: bool `[S, N]`, its word.
-    The result of a point does not depend on the others.
+    proposed: float32 `[K, S, N, 2]`, the network's trajectories at each size. is_hidden: bool `[S, N]`, what
+    it says of them. The result of a point does not depend on the others.
     """
-    followed, is_held = _follow(images, queries)
+    middle = np.median([*proposed, _follow(images, queries)], axis=0).astype(np.float32)
     levels = [[torch.from_numpy(image).float() for image in images]]
     while len(levels) < settings.levels:
         levels.append([F.avg_pool2d(image[None, None], 2)[0, 0] for image in levels[-1]])
@@ -87,12 +87,9 @@ def refine(
 
     def refine_batch(start: int) -> tuple[Tensor, Tensor]:
         chosen = slice(start, start + BATCH)
-        flags = np.stack([is_hidden[:, chosen], is_held[:, chosen]], axis=-1)
-        parts = (queries[chosen], proposed[:, chosen], followed[:, chosen], flags)
-        first, network, lucas_kanade, told = (
-            _padded(torch.from_numpy(np.ascontiguousarray(part))) for part in parts
-        )
-        points, correlation = _Batch(pyramid, settings).refine(first, network, lucas_kanade, told)
+        parts = (queries[chosen], middle[:, chosen], is_hidden[:, chosen, None])
+        first, proposal, hidden = (_padded(torch.from_numpy(np.ascontiguousarray(part))) for part in parts)
+        points, correlation = _Batch(pyramid, settings).refine(first, proposal, hidden[..., 0])
         count = len(parts[0])
         return points[:, :count], correlation[:, :count]
 
@@ -135,17 +132,13 @@ def probabilities(logits: NDArray[np.float64] | Tensor) -> NDArray[np.float32]:
     return result
 
 
-def _follow(
-    images: list[NDArray[np.uint8]], queries: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Follow points by Lucas-Kanade from frame to frame: float32 `[S, N, 2]`, and whether it held so far."""
+def _follow(images: list[NDArray[np.uint8]], queries: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Follow points by Lucas-Kanade from frame to frame: float32 `[S, N, 2]`."""
     lucas_kanade = LucasKanade()
-    points, is_held = [queries], [np.ones(len(queries), bool)]
+    points = [queries]
     for previous, current in pairwise(images):
-        step = lucas_kanade.step(previous, current, points[-1])
-        points.append(step.points)
-        is_held.append(is_held[-1] & step.consistent)
-    return np.stack(points), np.stack(is_held)
+        points.append(lucas_kanade.step(previous, current, points[-1]).points)
+    return np.stack(points)
 
 
 def _padded(values: Tensor) -> Tensor:
@@ -161,12 +154,10 @@ class _Batch:
     pyramid: tuple[tuple[Tensor, ...], ...]
     settings: RefinementSettings
 
-    def refine(
-        self, queries: Tensor, proposed: Tensor, followed: Tensor, flags: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def refine(self, queries: Tensor, proposed: Tensor, is_hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Return points `[S, P, 2]` and correlations `[S, P]`.
 
-        flags: bool `[S, P, 2]`, whether the network holds a point for hidden, and whether Lucas-Kanade held.
+        proposed: `[S, P, 2]`. is_hidden: bool `[S, P]`, whether the network holds a point for hidden.
         """
         settings = self.settings
         window = Window.of(settings.radius, settings.spread, queries.device)
@@ -176,20 +167,11 @@ class _Batch:
         ]
         linear = torch.eye(2).expand(len(queries), 2, 2)
         points, correlations = [queries], [torch.ones(len(queries))]
-        for images, network_point, followed_point, flag in zip(
-            self.pyramid[1:], proposed[1:], followed[1:], flags[1:], strict=True
-        ):
-            is_hidden, is_held = flag.unbind(1)
-            best, best_linear, score = self._aligned(templates, images, network_point, linear)
-            other, other_linear, other_score = self._aligned(templates, images, followed_point, linear)
-            is_better = other_score - settings.preference > score
-            best = torch.where(is_better[:, None], other, best)
-            best_linear = torch.where(is_better[:, None, None], other_linear, best_linear)
-            score = torch.where(is_better, other_score, score)
-            least = torch.where(is_hidden, settings.least_correlation_hidden, settings.least_correlation)
+        for images, proposal, hidden in zip(self.pyramid[1:], proposed[1:], is_hidden[1:], strict=True):
+            best, best_linear, score = self._aligned(templates, images, proposal, linear)
+            least = torch.where(hidden, settings.least_correlation_hidden, settings.least_correlation)
             is_taken = score > least
-            otherwise = torch.where(is_held[:, None], followed_point, network_point)
-            points.append(torch.where(is_taken[:, None], best, otherwise))
+            points.append(torch.where(is_taken[:, None], best, proposal))
             linear = torch.where(is_taken[:, None, None], best_linear, linear)
             correlations.append(score)
         return torch.stack(points), torch.stack(correlations)

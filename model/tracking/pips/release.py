@@ -62,7 +62,8 @@ def read_release(path: str | os.PathLike[str]) -> PipsRelease:
     """Read what a file of weights says of itself; one that says nothing is taken for the authors'.
 
     Settings named `support` are ignored: files from before 2027 have them, for support points, which were
-    given up because they pull points of moving objects to the background (docs/decisions/0009-support.md).
+    given up because they pull points of moving objects to the background (docs/decisions/0009-support.md);
+    so is `preference` of the refinement, which chose between two proposals where now there are three.
     Raises BadInput when the file says what this version does not understand.
     """
     text = read_metadata(path).get(METADATA_KEY)
@@ -71,6 +72,7 @@ def read_release(path: str | os.PathLike[str]) -> PipsRelease:
     try:
         said = json.loads(text)
         said["use"].pop("support", None)
+        (said["use"].get("refinement") or {}).pop("preference", None)
         return _CONVERTER.structure({"config": said["config"], "use": said["use"]}, PipsRelease)
     except (ValueError, KeyError, TypeError, AttributeError, cattrs.BaseValidationError) as error:
         raise BadInput(

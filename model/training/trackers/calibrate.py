@@ -13,6 +13,7 @@ from model.core.progress import Progress, ReportProgress
 from model.synthetic.clips.batches import synthesize
 from model.synthetic.clips.scene import SyntheticSettings
 from model.synthetic.clips.textures import TextureBank, load_bank
+from model.tracking.pips.multiscale import encode_at_scales, track_at_scales
 from model.tracking.pips.network import Pips
 from model.tracking.pips.refinement import RefinementSettings, grey_image, refine, visibility_features
 from model.tracking.pips.release import PipsRelease, read_release, read_weights
@@ -72,12 +73,12 @@ def _examples(
     settings = SyntheticSettings(points=POINTS, speed=SPEEDS[index % len(SPEEDS)])
     made = synthesize(FIRST_SEED + index, 1, settings, bank)
     frames, queries = made.frames[0], made.trajectories[0, 0]
-    output = network.track(frames, queries, iterations)
-    logits = output.visibility_logits.double().cpu().numpy()
+    size = (frames.shape[2], frames.shape[3])
+    encoded = encode_at_scales(network, list(frames), refinement.scales)
+    output = track_at_scales(network, encoded, size, refinement.scales, queries.numpy(), iterations)
     images = [grey_image(frame) for frame in frames]
-    points = output.trajectories[-1].cpu().numpy()
-    refined = refine(images, queries.numpy(), points, logits < 0, refinement)
-    features = visibility_features(logits, refined, (frames.shape[2], frames.shape[3]))
+    refined = refine(images, queries.numpy(), output.points, output.logits < 0, refinement)
+    features = visibility_features(output.logits, refined, size)
     return features[1:].reshape(-1, features.shape[-1]), made.visibility[0, 1:].numpy().ravel()
 
 
