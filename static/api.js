@@ -1,52 +1,73 @@
+// @ts-check
 // Talking to /api/v1. Every failure is an Error whose message is a sentence for people.
+
+import { pause, sentenceOf, wasStopped } from "./dom.js";
 
 export const API = "/api/v1";
 
+/**
+ * Ask for a path below /api/v1, or for one of the links in an answer.
+ * @param {string} path @param {{ method?: string, body?: object, signal?: AbortSignal }} [options]
+ * @returns {Promise<any>}
+ */
 export async function request(path, { method = "GET", body, signal } = {}) {
-  let answer;
-  try {
-    answer = await fetch(API + path, {
-      method,
-      signal,
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Unreachable();
-  }
+  const url = path.startsWith(`${API}/`) ? path : API + path;
+  const content = body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await fetch(url, { method, signal, ...content }).catch((error) => {
+    throw wasStopped(error) ? error : new Error("The server does not answer. Is Stillmotion still running?");
+  });
   const text = await answer.text();
-  if (!answer.ok) throw new Refused(answer.status, sentenceOf(text, answer.status));
+  if (!answer.ok) throw new Refused(answer.status, text);
   return text === "" ? null : JSON.parse(text);
 }
 
-/** The server did not answer at all; trying again may help. */
-export class Unreachable extends Error {
-  constructor() {
-    super("The server does not answer. Is Stillmotion still running?");
-  }
-}
-
-/** The server answered with an error. */
-export class Refused extends Error {
-  constructor(status, sentence) {
-    super(sentence);
+/** The server answered with an error: its problem details' sentence, or one that says as much as is known. */
+class Refused extends Error {
+  /** @param {number} status @param {string} text */
+  constructor(status, text) {
+    super(detailOf(text) ?? `The server answered with status ${status}.`);
     this.status = status;
   }
 }
 
-/** The sentence in a problem details answer, or one that says as much as is known. */
-export function sentenceOf(text, status) {
+/** @param {string} text @returns {string | undefined} */
+function detailOf(text) {
   try {
-    const { detail } = JSON.parse(text);
-    if (detail) return detail;
+    return JSON.parse(text).detail;
   } catch {
-    // not JSON: a proxy in between answered
+    return undefined; // not JSON: a proxy in between answered
   }
-  return `The server answered with status ${status}.`;
 }
 
-/** Upload files as one clip. Returns {done: Promise<clip>, stop()}; `progress(sent, total)` in bytes. */
+/** Whether a run is neither waiting nor at work. @param {Run} run */
+export const hasEnded = (run) => !["queued", "running"].includes(run.state);
+
+/**
+ * Show a run, again and again, until it has ended; return it.
+ * @param {string} id @param {(run: Run) => void} show @param {(problem: string) => void} say why there is no news
+ * @returns {Promise<Run>}
+ */
+export async function follow(id, show, say) {
+  for (;;) {
+    try {
+      const run = await request(`/runs/${id}`);
+      say("");
+      show(run);
+      if (hasEnded(run)) return run;
+      await pause(run.state === "queued" ? 700 : 400);
+    } catch (error) {
+      if (error instanceof Refused && error.status === 404) throw error;
+      say(sentenceOf(error));
+      await pause(2000);
+    }
+  }
+}
+
+/**
+ * Upload files as one clip.
+ * @param {File[]} files @param {(sent: number, total: number) => void} progress in bytes
+ * @returns {{ done: Promise<Clip & { isNew: boolean }>, stop: () => void }}
+ */
 export function upload(files, progress) {
   const form = new FormData();
   for (const file of files) form.append("file", file, file.name);
@@ -54,9 +75,9 @@ export function upload(files, progress) {
   const done = new Promise((resolve, reject) => {
     sender.upload.addEventListener("progress", (event) => progress(event.loaded, event.total));
     sender.addEventListener("load", () => {
-      if (sender.status >= 200 && sender.status < 300) {
-        resolve({ ...JSON.parse(sender.responseText), isNew: sender.status === 201 });
-      } else reject(new Refused(sender.status, sentenceOf(sender.responseText, sender.status)));
+      const { status, responseText } = sender;
+      if (status < 300) resolve({ ...JSON.parse(responseText), isNew: status === 201 });
+      else reject(new Refused(status, responseText));
     });
     sender.addEventListener("error", () =>
       reject(new Error("The upload broke off; the connection or the server went away. Please try again.")),

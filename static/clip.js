@@ -1,154 +1,166 @@
+// @ts-check
 // A clip's page: the grid over the first frame, the settings, and the start.
 
 import { API, request } from "./api.js";
-import {
-  METHODS, byId, bytes, clipFacts, count, element, paintRange, pause, say, seconds, showFacts,
-} from "./format.js";
-import { listRuns } from "./lists.js";
+import { byId, element, pause, say, sayIn, showFacts, wasStopped } from "./dom.js";
+import { bytes, clipFacts, count, seconds } from "./format.js";
+import { showRuns } from "./lists.js";
+import { paintRange } from "./viewer/controls.js";
 
 const { dataset } = byId("setup");
 const clip = {
-  id: dataset.clip,
+  id: dataset.clip ?? "",
+  name: dataset.name ?? "",
   width: Number(dataset.width),
   height: Number(dataset.height),
   frames: Number(dataset.frames),
   fps: Number(dataset.fps),
   bytes: Number(dataset.bytes),
 };
-const corners = [JSON.parse(dataset.first), JSON.parse(dataset.last)];
-const stage = document.querySelector(".preview-stage");
-const preview = byId("preview");
-const dots = byId("dots");
+const stage = /** @type {HTMLElement} */ (document.querySelector(".preview-stage"));
 const isStill = clip.frames < 2;
-let offers = []; // the methods; empty until they are known
+/** @type {Method[]} empty until they are known */
+let offers = [];
+
+/** @param {string} id */
 const number = (id) => (byId(id).value.trim() === "" ? NaN : Number(byId(id).value));
 
-stage.style.setProperty("--frame-width", clip.width);
-stage.style.setProperty("--frame-height", clip.height);
-showFacts(byId("facts"), clipFacts(clip));
+stage.style.setProperty("--frame-width", `${clip.width}`);
+stage.style.setProperty("--frame-height", `${clip.height}`);
+showFacts("facts", clipFacts(clip));
 
 // ---- the plan ----
 
+/** What a run is started with; a prediction needs no more than its first frame. */
 function settings() {
-  const method = document.querySelector("[name=method]:checked")?.value;
-  const wish = { clip: clip.id, method, grid: number("grid"), start: number("start") };
-  if (predicts(method)) return wish;
-  return { ...wish, frames: byId("to-end").checked ? null : number("frames"), frame_step: number("step") };
+  const chosen = /** @type {HTMLInputElement | null} */ (document.querySelector("[name=method]:checked"));
+  const method = offers.find(({ name }) => name === chosen?.value);
+  const wish = { clip: clip.id, method: method?.name, grid: number("grid"), start: number("start") };
+  if (isStill || method?.from_one_image) return { wish, method };
+  const frames = byId("to-end").checked ? null : number("frames");
+  return { wish, method, span: { frames, frame_step: number("step") } };
 }
 
-/** Whether a method looks at one frame alone. */
-const predicts = (name) => isStill || offers.some((offer) => offer.name === name && offer.from_one_image);
-
-/** What the settings would track or predict, or the sentence that says why they cannot. */
-function plan({ method, grid, start, frames, frame_step: step }) {
-  if (predicts(method)) {
+/**
+ * What the settings would track or predict, or the sentence that says why they cannot.
+ * @param {ReturnType<typeof settings>} settings
+ * @returns {{ sentence?: string, problem?: string }}
+ */
+function plan({ wish: { grid, start }, span }) {
+  const points = count(grid * grid, "point");
+  if (!span) {
     const picture = isStill ? "this picture" : `frame ${start}, and from nothing else`;
-    return { sentence: `${count(grid * grid, "point")}: where will they go? Predicted from ${picture}.` };
+    return { sentence: `${points}: where will they go? Predicted from ${picture}.` };
   }
-  const whole = (value, least) => Number.isInteger(value) && value >= least;
-  if (!whole(step, 1)) return { problem: "“Every n-th frame” must be a whole number from 1." };
-  if (frames !== null && !whole(frames, 2)) return { problem: "The number of frames must be a whole number from 2." };
+  const { frames, frame_step: step } = span;
+  const isWhole = (/** @type {number} */ value, /** @type {number} */ least) => Number.isInteger(value) && value >= least;
+  if (!isWhole(step, 1)) return { problem: "“Every n-th frame” must be a whole number from 1." };
+  if (frames !== null && !isWhole(frames, 2)) return { problem: "The number of frames must be a whole number from 2." };
   const there = Math.floor((clip.frames - 1 - start) / step) + 1;
   const tracked = Math.min(frames ?? there, there);
   if (tracked < 2) {
     return { problem: `Only one frame is left from frame ${start} with this step; start earlier or take a smaller step.` };
   }
   const last = start + (tracked - 1) * step;
-  const span = clip.fps > 0 ? `, ${seconds((last - start) / clip.fps)}` : "";
+  const time = clip.fps > 0 ? `, ${seconds((last - start) / clip.fps)}` : "";
   const cut = frames !== null && frames > there ? " The clip ends before the frames you asked for." : "";
-  return {
-    sentence: `${count(grid * grid, "point")} through ${count(tracked, "frame")}: ${start} to ${last}${span}.${cut}`,
-  };
+  return { sentence: `${points} through ${count(tracked, "frame")}: ${start} to ${last}${time}.${cut}` };
 }
 
 function describe() {
-  const wish = settings();
-  if (wish.method) arrange(predicts(wish.method));
-  wish.start = number("start"); // another method may have moved it
-  byId("grid-value").textContent = `${wish.grid} × ${wish.grid}`;
-  byId("start-value").textContent =
-    clip.fps > 0 ? `${wish.start} (${(wish.start / clip.fps).toFixed(2)} s)` : `${wish.start}`;
+  arrange(settings());
+  const chosen = settings(); // another method may have moved the start
+  const { grid, start } = chosen.wish;
+  byId("grid-value").textContent = `${grid} × ${grid}`;
+  byId("start-value").textContent = clip.fps > 0 ? `${start} (${(start / clip.fps).toFixed(2)} s)` : `${start}`;
   byId("frames").disabled = byId("to-end").checked;
   paintRange(byId("grid"));
   paintRange(byId("start"));
-  if (isStill && !wish.method) return; // until there is a method for it
-  const { problem, sentence } = plan(wish);
-  say(byId("form-error"), problem ?? "");
-  byId("plan").textContent = sentence ?? "";
-  byId("start-run").disabled = Boolean(problem);
+  if (isStill && !chosen.method) return; // until there is a method for it
+  const { problem = "", sentence = "" } = plan(chosen);
+  say("form-error", problem);
+  byId("plan").textContent = sentence;
+  byId("start-run").disabled = problem !== "";
   if (problem) byId("estimate").textContent = "";
-  else estimateSoon(wish);
+  else estimateSoon(chosen);
 }
 
-/** Show the settings that tracking needs, or those of a prediction, which may begin in the last frame. */
-function arrange(isPrediction) {
-  for (const field of document.querySelectorAll("[data-for=tracking]")) field.hidden = isPrediction;
-  byId("start").max = isPrediction ? clip.frames - 1 : Math.max(0, clip.frames - 2);
-  byId("start-name").textContent = isPrediction ? "Frame to predict from" : "First frame";
-  byId("start-run").textContent = isPrediction ? "Predict" : "Track";
+/**
+ * Show the settings that tracking needs, or those of a prediction, which may begin in the last frame.
+ * @param {ReturnType<typeof settings>} settings
+ */
+function arrange({ method, span }) {
+  if (!method) return;
+  /** @type {NodeListOf<HTMLElement>} */
+  const fields = document.querySelectorAll("[data-for=tracking]");
+  for (const field of fields) field.hidden = !span;
+  byId("start").max = `${span ? Math.max(0, clip.frames - 2) : clip.frames - 1}`;
+  byId("start-name").textContent = span ? "First frame" : "Frame to predict from";
+  byId("start-run").textContent = span ? "Track" : "Predict";
 }
 
-let estimating = null;
-/** Ask what the run would cost, once the settings have rested for a moment. */
-async function estimateSoon(wish) {
-  estimating?.abort();
-  const { signal } = (estimating = new AbortController());
+let estimating = new AbortController();
+/**
+ * Ask what the run would cost, once the settings have rested for a moment.
+ * @param {ReturnType<typeof settings>} settings
+ */
+async function estimateSoon({ wish, method, span }) {
+  estimating.abort();
+  estimating = new AbortController();
+  const { signal } = estimating;
   await pause(200);
-  if (signal.aborted || !wish.method) return;
+  if (signal.aborted || !method) return;
   try {
-    const cost = await request("/runs/estimate", { method: "POST", body: wish, signal });
-    byId("estimate").textContent = costs(cost, wish.method);
-  } catch {
-    if (!signal.aborted) byId("estimate").textContent = ""; // the start says what is wrong
+    const cost = await request("/runs/estimate", { method: "POST", body: { ...wish, ...span }, signal });
+    byId("estimate").textContent = costs(cost, method);
+  } catch (error) {
+    if (!wasStopped(error)) byId("estimate").textContent = ""; // the start says what is wrong
   }
 }
 
-function costs({ seconds: time, memory_bytes: memory, is_rough: rough }, method) {
+/** @param {{ seconds: number, memory_bytes: number, is_rough: boolean }} cost @param {Method} method */
+function costs({ seconds: time, memory_bytes: memory, is_rough: isRough }, { title }) {
   const long = time < 1 ? "less than a second" : `about ${seconds(Math.round(time))}`;
-  const basis = rough
-    ? `A rough guess: no run of ${METHODS[method] ?? method} has been measured here yet.`
-    : "Going by the last runs here.";
+  const basis = isRough ? `A rough guess: no run of ${title} has been measured here yet.` : "Going by the last runs here.";
   return `Takes ${long} and about ${bytes(memory)} of memory. ${basis}`;
 }
 
 // ---- the picture ----
 
 let shown = -1;
-let loading = null;
+let isLoading = false;
 async function showFrame() {
-  const frame = clip.frames < 2 ? 0 : number("start");
-  if (loading || frame === shown) return; // the newest wish is looked at again when this one is done
-  loading = loadFrame(frame);
-  const late = setTimeout(() => say(byId("preview-note"), `Loading frame ${frame} …`), 300);
+  const frame = isStill ? 0 : number("start");
+  if (isLoading || frame === shown) return; // the newest wish is looked at again when this one is done
+  isLoading = true;
+  const late = setTimeout(() => say("preview-note", `Loading frame ${frame} …`), 300);
   try {
-    const image = await loading;
-    preview.src = image.src;
-    preview.alt = `Frame ${frame} of the clip with the points to follow`;
+    const image = new Image();
+    image.src = `${API}/clips/${clip.id}/frames/${frame}.jpg`;
+    await image.decode();
+    byId("preview").src = image.src;
+    byId("preview").alt = `Frame ${frame} of the clip with the points to follow`;
     byId("caption").textContent = `Frame ${frame} of ${clip.frames}`;
-    say(byId("preview-note"), "");
+    say("preview-note", "");
   } catch {
-    say(byId("preview-note"), `Frame ${frame} cannot be shown.`);
-  } finally {
-    clearTimeout(late);
-    shown = frame;
-    loading = null;
+    say("preview-note", `Frame ${frame} cannot be shown.`);
   }
+  clearTimeout(late);
+  shown = frame;
+  isLoading = false;
   showFrame();
 }
 
-async function loadFrame(frame) {
-  const image = new Image();
-  image.src = `${API}/clips/${clip.id}/frames/${frame}.jpg`;
-  await image.decode();
-  return image;
-}
+const dots = /** @type {HTMLCanvasElement} */ (document.getElementById("dots"));
+/** Where the grid's corner points lie, as [x, y] in pixels of the frame. */
+const corners = [dataset.first, dataset.last].map((corner) => JSON.parse(corner ?? ""));
 
 function drawDots() {
   const box = stage.getBoundingClientRect();
   const ratio = window.devicePixelRatio || 1;
   dots.width = Math.round(box.width * ratio);
   dots.height = Math.round(box.height * ratio);
-  const context = dots.getContext("2d");
+  const context = /** @type {CanvasRenderingContext2D} */ (dots.getContext("2d"));
   // The picture keeps its shape inside the stage, as object-fit: contain has it.
   const scale = Math.min(box.width / clip.width, box.height / clip.height);
   const left = (box.width - clip.width * scale) / 2;
@@ -157,65 +169,56 @@ function drawDots() {
   const [first, last] = corners;
   const grid = number("grid");
   const radius = Math.max(1.1, Math.min(3, (box.width / grid) * 0.09));
-  const along = (axis, k) => first[axis] + (k / (grid - 1)) * (last[axis] - first[axis]) + 0.5;
+  const along = (/** @type {0 | 1} */ axis, /** @type {number} */ k) =>
+    (first[axis] + (k / (grid - 1)) * (last[axis] - first[axis]) + 0.5) * scale;
   context.fillStyle = "#7cc8ff";
   context.strokeStyle = "rgba(5, 12, 20, 0.75)";
   context.lineWidth = 1;
-  for (let row = 0; row < grid; row++) {
-    for (let column = 0; column < grid; column++) {
-      context.beginPath();
-      context.arc(left + along(0, column) * scale, top + along(1, row) * scale, radius, 0, 7);
-      context.fill();
-      if (radius > 1.5) context.stroke();
-    }
+  for (let point = 0; point < grid * grid; point++) {
+    context.beginPath();
+    context.arc(left + along(0, point % grid), top + along(1, Math.floor(point / grid)), radius, 0, 7);
+    context.fill();
+    if (radius > 1.5) context.stroke();
   }
 }
 
 // ---- methods ----
 
+/** @param {string | null} wanted name of a method */
 async function showMethods(wanted) {
   const { items, default: usual } = await request("/methods");
   offers = items;
-  const isUsable = (method) => method.available && (method.from_one_image || !isStill);
-  const usable = items.filter(isUsable).map((method) => method.name);
-  const chosen = [wanted, usual, usable[0]].find((name) => usable.includes(name));
-  if (isStill) {
-    say(byId("one-image"), chosen ? "" : "This is a single picture: its motion cannot be tracked, only predicted, and no "
+  const usable = offers.filter((method) => method.available && (method.from_one_image || !isStill));
+  const names = usable.map((method) => method.name);
+  const chosen = [wanted, usual, names[0]].find((name) => names.includes(name));
+  if (isStill && !chosen) {
+    say("one-image", "This is a single picture: its motion cannot be tracked, only predicted, and no "
       + "predictor is installed yet. Upload a video, a GIF, or several images at once to track them.");
   }
   byId("methods").replaceChildren(
-    ...items.map((method) => {
-      const label = element("label", "method");
-      const radio = element("input");
-      Object.assign(radio, {
-        type: "radio",
-        name: "method",
-        value: method.name,
-        checked: method.name === chosen,
-        disabled: !isUsable(method),
-      });
-      const text = element("span");
-      text.append(element("b", "", method.title), element("small", "", method.summary));
-      label.append(radio, text);
-      if (method.available && !isUsable(method)) text.append(element("small", "", "Needs at least two frames."));
-      if (!method.reason) return label;
-      const why = element("details", "why");
-      why.append(element("summary", "", "Not available yet: how to get it"), element("p", "", method.reason));
-      text.append(why);
-      return label;
-    }),
+    ...offers.map((method) => methodChoice(method, method.name === chosen, names.includes(method.name))),
   );
+}
+
+/** @param {Method} method @param {boolean} checked @param {boolean} isUsable with this clip */
+function methodChoice({ name, title, summary, available, reason }, checked, isUsable) {
+  const text = element("span", {}, element("b", {}, title), element("small", {}, summary));
+  if (available && !isUsable) text.append(element("small", {}, "Needs at least two frames."));
+  if (reason) {
+    const how = element("summary", {}, "Not available yet: how to get it");
+    text.append(element("details", { className: "why" }, how, element("p", {}, reason)));
+  }
+  const radio = element("input", { type: "radio", name: "method", value: name, checked, disabled: !isUsable });
+  return element("label", { className: "method" }, radio, text);
 }
 
 // ---- wiring ----
 
-/** The address may bring settings: /clips/ID?grid=32&start=10&frames=24. */
-function takeWishes() {
-  const wishes = new URLSearchParams(location.search);
-  for (const [id, name] of [["grid", "grid"], ["start", "start"], ["frames", "frames"], ["step", "frame_step"]]) {
-    if (/^\d+$/.test(wishes.get(name) ?? "")) byId(id).value = wishes.get(name);
-  }
-  return wishes.get("method");
+/** The address may bring settings: /clips/ID?method=lk&grid=32&start=10&frames=24. */
+const asked = new URLSearchParams(location.search);
+for (const [id, name] of [["grid", "grid"], ["start", "start"], ["frames", "frames"], ["step", "frame_step"]]) {
+  const value = asked.get(name) ?? "";
+  if (/^\d+$/.test(value)) byId(id).value = value;
 }
 
 byId("form").addEventListener("input", () => {
@@ -225,34 +228,26 @@ byId("form").addEventListener("input", () => {
 });
 byId("form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const button = byId("start-run");
-  button.disabled = true;
+  byId("start-run").disabled = true;
   try {
-    const run = await request("/runs", { method: "POST", body: settings() });
+    const { wish, span } = settings();
+    const run = await request("/runs", { method: "POST", body: { ...wish, ...span } });
     location.assign(`/runs/${run.id}`);
   } catch (error) {
-    say(byId("form-error"), error.message);
-    button.disabled = false;
+    sayIn("form-error")(error);
+    byId("start-run").disabled = false;
   }
 });
 byId("delete").addEventListener("click", () => byId("confirm").showModal());
 byId("confirm").addEventListener("close", async () => {
   if (byId("confirm").returnValue !== "delete") return;
-  try {
-    await request(`/clips/${clip.id}`, { method: "DELETE" });
-    location.assign("/");
-  } catch (error) {
-    say(byId("form-error"), error.message);
-  }
+  await request(`/clips/${clip.id}`, { method: "DELETE" }).then(() => location.assign("/"), sayIn("form-error"));
 });
 // A page that the browser brings back from its memory still has the button switched off.
 window.addEventListener("pageshow", describe);
 new ResizeObserver(drawDots).observe(stage);
 
-const method = takeWishes();
 describe();
 showFrame();
-showMethods(method)
-  .then(describe)
-  .catch((error) => say(byId("form-error"), error.message));
-listRuns({ clip, empty: `This ${isStill ? "picture has not been predicted" : "clip has not been tracked"} yet.` });
+showMethods(asked.get("method")).then(describe, sayIn("form-error"));
+showRuns({ clip, empty: `This ${isStill ? "picture has not been predicted" : "clip has not been tracked"} yet.` });

@@ -1,157 +1,148 @@
+// @ts-check
 // The comparison's pictures: the paths of both runs, where the errors are, and how large.
 
 import { px } from "./compare_scores.js";
-import { byId } from "./format.js";
-import { arrowTraces } from "./viewer/drawing.js";
+import { byId } from "./dom.js";
+import { MODEBAR, PLOT_OPTIONS, arrowTraces } from "./viewer/drawing.js";
 import { readNumbers } from "./viewer/numbers.js";
 
-const CONFIG = {
-  displaylogo: false,
-  responsive: true,
-  scrollZoom: true,
-  modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]],
-};
-const MODEBAR = { bgcolor: "rgba(7, 9, 12, 0.55)", color: "#c6d0dc", activecolor: "#ffffff" };
+const CLEAR = { template: "none", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" };
+/** A colour of the theme. @param {string} name */
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const font = () => ({ family: getComputedStyle(document.body).fontFamily, color: colour("text"), size: 12.5 });
 
-/** Draw a run's paths as arrows over its first frame. */
-export async function drawTracks(target, { layout }) {
-  const plot = byId(target);
+/**
+ * The element that a plot is drawn in, with the frame's shape and a description.
+ * @param {string} id @param {[number, number]} size height and width of the frame @param {string} label
+ */
+function plotArea(id, [height, width], label) {
+  const area = byId(id);
+  area.style.setProperty("--frame-height", `${height}`);
+  area.style.setProperty("--frame-width", `${width}`);
+  area.setAttribute("aria-label", label);
+  return area;
+}
+
+/** Draw a run's paths as arrows over its first frame. @param {string} id @param {Figure} figure */
+export function drawTracks(id, { layout }) {
   const numbers = readNumbers(layout.meta.stillmotion);
-  setShape(plot, layout.meta.stillmotion.size);
-  plot.setAttribute("aria-label", `Trajectories over the first frame. ${numbers.summary}`);
-  const traces = arrowTraces(numbers, plot.clientWidth);
-  await Plotly.react(plot, traces, { ...layout, modebar: MODEBAR, uirevision: "keep" }, CONFIG);
+  const area = plotArea(id, layout.meta.stillmotion.size, `Trajectories over the first frame. ${numbers.summary}`);
+  const traces = arrowTraces(numbers, area.clientWidth);
+  return Plotly.react(area, traces, { ...layout, modebar: MODEBAR, uirevision: "keep" }, PLOT_OPTIONS);
 }
 
-function setShape(plot, [height, width]) {
-  plot.style.setProperty("--frame-height", height);
-  plot.style.setProperty("--frame-width", width);
-}
-
-/** Let two plots always show the same part of the frame. */
-export function linkZoom(...plots) {
-  for (const plot of plots) {
+/** Let two plots always show the same part of the frame. @param {PlotElement} one @param {PlotElement} other */
+export function linkZoom(one, other) {
+  for (const [plot, follower] of [[one, other], [other, one]]) {
     plot.removeAllListeners("plotly_relayout");
     plot.on("plotly_relayout", () => {
-      const { xaxis, yaxis } = plot.layout;
-      for (const other of plots) {
-        const there = other.layout;
-        const isSame = [0, 1].every((k) => near(there.xaxis.range[k], xaxis.range[k]) && near(there.yaxis.range[k], yaxis.range[k]));
-        if (other === plot || isSame) continue; // or the two would answer each other for ever
-        Plotly.relayout(other, { "xaxis.range": [...xaxis.range], "yaxis.range": [...yaxis.range] });
-      }
+      const [wanted, there] = [plot, follower].map(({ layout }) => [layout.xaxis.range, layout.yaxis.range]);
+      if (wanted.flat().every((value, k) => Math.abs(value - there.flat()[k]) < 1e-6)) return; // or it would never end
+      Plotly.relayout(follower, { "xaxis.range": [...wanted[0]], "yaxis.range": [...wanted[1]] });
     });
   }
 }
 
-const near = (a, b) => Math.abs(a - b) < 1e-6;
-
-/** Draw each point's error over the first frame; the frame and the axes are those of a figure of the run. */
+/** Draw each point's error over the first frame. @param {Comparison} found @param {Layout} layout of a figure of the run */
 export async function drawMap(found, { images, xaxis, yaxis }) {
-  const plot = byId("map-plot");
-  setShape(plot, found.size);
   const errors = found.final_error;
   const counted = [...errors.keys()].filter((point) => errors[point] !== null);
   const others = [...errors.keys()].filter((point) => errors[point] === null);
-  const at = (points, axis) => points.map((point) => found.starts[point][axis]);
-  const values = counted.map((point) => errors[point]);
+  const values = counted.map((point) => errors[point] ?? 0);
   const top = Math.max(1, quantile(values, 0.98));
-  const side = (0.82 * plot.clientWidth) / found.grid;
-  const look = { type: "scattergl", mode: "markers", showlegend: false };
+  const label = `Error of each point over the frame, from 0 to ${top.toFixed(1)} pixels.`;
+  const area = plotArea("map-plot", found.size, label);
+  const side = (0.82 * area.clientWidth) / found.grid;
+  const colorbar = {
+    thickness: 10,
+    len: 0.92,
+    x: 0.995,
+    xanchor: "right",
+    bgcolor: "rgba(7, 9, 12, 0.65)",
+    outlinewidth: 0,
+    tickfont: { color: "#eef2f6" },
+    title: { text: "px", font: { color: "#eef2f6" } },
+  };
+  const squares = { symbol: "square", size: Math.max(3, Math.min(30, 0.62 * side)), opacity: 0.85 };
+  const scale = { color: values, cmin: 0, cmax: top, colorscale: "Viridis", colorbar };
+  const rings = { symbol: "circle-open", size: 6, color: "rgba(230, 236, 242, 0.75)" };
+  /** @param {number[]} points @param {string} role @param {object} marker @param {string} hovertemplate */
+  const trace = (points, role, marker, hovertemplate) => ({
+    type: "scattergl",
+    mode: "markers",
+    showlegend: false,
+    x: points.map((point) => found.starts[point][0]),
+    y: points.map((point) => found.starts[point][1]),
+    customdata: points,
+    marker,
+    hovertemplate: `${hovertemplate}<extra></extra>`,
+    meta: { role },
+  });
+  const hover = "<b>point %{customdata}</b><br>%{marker.color:.2f} px off";
   const traces = [
-    {
-      ...look,
-      x: at(counted, 0),
-      y: at(counted, 1),
-      customdata: counted,
-      marker: {
-        symbol: "square",
-        size: Math.max(3, Math.min(30, 0.62 * side)),
-        color: values,
-        cmin: 0,
-        cmax: top,
-        colorscale: "Viridis",
-        opacity: 0.85,
-        colorbar: {
-          thickness: 10,
-          len: 0.92,
-          x: 0.995,
-          xanchor: "right",
-          bgcolor: "rgba(7, 9, 12, 0.65)",
-          outlinewidth: 0,
-          tickfont: { color: "#eef2f6" },
-          title: { text: "px", font: { color: "#eef2f6" } },
-        },
-      },
-      hovertemplate: "<b>point %{customdata}</b><br>%{marker.color:.2f} px off<extra></extra>",
-      meta: { role: "errors" },
-    },
-    {
-      ...look,
-      x: at(others, 0),
-      y: at(others, 1),
-      marker: { symbol: "circle-open", size: 6, color: "rgba(230, 236, 242, 0.75)" },
-      hovertemplate: "not measured<extra></extra>",
-      meta: { role: "uncounted" },
-    },
+    trace(counted, "errors", { ...squares, ...scale }, hover),
+    trace(others, "uncounted", rings, "not measured"),
   ];
-  plot.setAttribute("aria-label", `Error of each point over the frame, from 0 to ${top.toFixed(1)} pixels.`);
+  const [height, width] = found.size;
   const layout = {
-    template: "none",
-    images: structuredClone(images),
-    xaxis: { ...structuredClone(xaxis), range: [-0.5, found.size[1] - 0.5] },
-    yaxis: { ...structuredClone(yaxis), range: [found.size[0] - 0.5, -0.5] },
+    ...CLEAR,
+    ...structuredClone({ images, xaxis, yaxis }),
     margin: { l: 0, r: 0, t: 0, b: 0 },
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
     dragmode: "pan",
     hovermode: "closest",
     modebar: MODEBAR,
     font: font(),
   };
-  await Plotly.react(plot, traces, layout, CONFIG);
+  layout.xaxis.range = [-0.5, width - 0.5];
+  layout.yaxis.range = [height - 0.5, -0.5];
+  await Plotly.react(area, traces, layout, PLOT_OPTIONS);
 }
 
+/** @param {number[]} values @param {number} wanted */
 function quantile(values, wanted) {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(wanted * (sorted.length - 1))] ?? 0;
 }
 
-/** Draw how many points are off by how much, beside the mean and that of zero motion. */
-export async function drawHistogram(found) {
-  const plot = byId("histogram-plot");
-  setShape(plot, found.size);
-  const values = found.final_error.filter((value) => value !== null);
-  const { pixels, zero_pixels: zero } = found;
-  const line = (value, dash) => ({
-    type: "line", x0: value, x1: value, yref: "paper", y0: 0, y1: 1, line: { color: colour("text"), width: 1.5, dash },
+/** Draw how many points are off by how much, beside the mean and that of zero motion. @param {Comparison} found */
+export async function drawHistogram({ final_error: errors, size, pixels, zero_pixels: zero }) {
+  const means = pixels.mean_final === null ? "no point was measured" :
+    `mean ${px(pixels.mean_final)}, zero motion's mean ${px(zero.mean_final)}`;
+  const area = plotArea("histogram-plot", size, `Histogram of the final errors: ${means}.`);
+  /** @type {[number, string, string, number][]} value, text, dash, height of the text */
+  const marks = [];
+  if (pixels.mean_final !== null) marks.push([pixels.mean_final, "mean", "solid", 0.98]);
+  if (zero.mean_final !== null) marks.push([zero.mean_final, "zero motion", "dash", 0.88]);
+  /** @param {string} text */
+  const axis = (text) => ({
+    gridcolor: colour("line"),
+    linecolor: colour("line-strong"),
+    zeroline: false,
+    tickfont: { color: colour("muted") },
+    title: { text, font: { color: colour("muted"), size: 12 } },
+    fixedrange: true,
   });
-  const label = (value, text, y) => ({
-    x: value, y, yref: "paper", text, showarrow: false, xanchor: "left", xshift: 6, font: { color: colour("text"), size: 12 },
-  });
-  const known = pixels.mean_final !== null;
-  const axis = { gridcolor: colour("line"), linecolor: colour("line-strong"), zeroline: false, tickfont: { color: colour("muted") }, fixedrange: true };
-  plot.setAttribute("aria-label", known
-    ? `Histogram of the final errors: mean ${px(pixels.mean_final)}, zero motion's mean ${px(zero.mean_final)}.`
-    : "Histogram of the final errors: no point was measured.");
-  await Plotly.react(
-    plot,
-    [{ type: "histogram", x: values, nbinsx: 40, marker: { color: colour("accent") }, hovertemplate: "%{x} px: %{y} points<extra></extra>", meta: { role: "histogram" } }],
-    {
-      template: "none",
-      font: font(),
-      paper_bgcolor: "rgba(0,0,0,0)",
-      plot_bgcolor: "rgba(0,0,0,0)",
-      margin: { l: 46, r: 16, t: 12, b: 40 },
-      bargap: 0.08,
-      xaxis: { ...axis, title: { text: "px", font: { color: colour("muted"), size: 12 } }, rangemode: "tozero" },
-      yaxis: { ...axis, title: { text: "points", font: { color: colour("muted"), size: 12 } } },
-      shapes: known ? [line(pixels.mean_final, "solid"), line(zero.mean_final, "dash")] : [],
-      annotations: known ? [label(pixels.mean_final, "mean", 0.98), label(zero.mean_final, "zero motion", 0.88)] : [],
-      modebar: MODEBAR,
-    },
-    { displayModeBar: false, responsive: true },
-  );
+  const layout = {
+    ...CLEAR,
+    font: font(),
+    margin: { l: 46, r: 16, t: 12, b: 40 },
+    bargap: 0.08,
+    xaxis: { ...axis("px"), rangemode: "tozero" },
+    yaxis: axis("points"),
+    shapes: marks.map(([value, , dash]) => ({
+      type: "line", x0: value, x1: value, yref: "paper", y0: 0, y1: 1, line: { color: colour("text"), width: 1.5, dash },
+    })),
+    annotations: marks.map(([value, text, , y]) => ({
+      x: value, y, yref: "paper", text, showarrow: false, xanchor: "left", xshift: 6, font: { color: colour("text"), size: 12 },
+    })),
+  };
+  const bars = {
+    type: "histogram",
+    x: errors.filter((value) => value !== null),
+    nbinsx: 40,
+    marker: { color: colour("accent") },
+    hovertemplate: "%{x} px: %{y} points<extra></extra>",
+    meta: { role: "histogram" },
+  };
+  await Plotly.react(area, [bars], layout, { displayModeBar: false, responsive: true });
 }

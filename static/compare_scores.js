@@ -1,14 +1,22 @@
+// @ts-check
 // The comparison's figures in words: a sentence that sums it up, and the table.
 
-import { count, element } from "./format.js";
+import { element } from "./dom.js";
+import { count, percent } from "./format.js";
 
+/** @param {number | null} value */
 export const px = (value) => (value === null ? "–" : `${value.toFixed(value < 10 ? 2 : 1)} px`);
-const share = (value) => (value === null ? "–" : `${Math.round(100 * value)} %`);
+/** @param {number | null} value */
+const share = (value) => (value === null ? "–" : percent(value));
+/** @param {number | null} value */
 const plain = (value) => (value === null ? "–" : value.toFixed(2));
 
-/** Say in one sentence how far off the points are, beside points that stay where they are. */
-export function verdict(mean, zero, last) {
-  if (mean === null) return `The reference sees none of the points in frame ${last}, so nothing can be measured.`;
+/** Say in one sentence how far off the points are, beside points that stay where they are. @param {Comparison} found */
+export function verdict({ frames, pixels: { mean_final: mean }, zero_pixels: { mean_final: zero } }) {
+  const last = frames.at(-1);
+  if (mean === null || zero === null) {
+    return `The reference sees none of the points in frame ${last}, so nothing can be measured.`;
+  }
   const off = `In frame ${last} the points are ${px(mean)} from the reference on average; `;
   if (zero < 0.05) return `${off}in truth they hardly move.`;
   const ratio = Math.round(100 * (1 - mean / zero));
@@ -18,11 +26,8 @@ export function verdict(mean, zero, last) {
   return `${off}${better} than points that stay where they are (${px(zero)}).`;
 }
 
-/** The table's rows. */
-export const scoreRows = (found) => scores(found).map(scoreRow);
-
-/** What the rows say, as [name, value, value of zero motion, meaning]. */
-function scores({ pixels, zero_pixels: zero, metrics, zero_metrics: still, frames }) {
+/** The table's rows. @param {Comparison} found */
+export function scoreRows({ pixels, zero_pixels: zero, metrics, zero_metrics: still, frames }) {
   const rows = [
     ["Final error, mean", px(pixels.mean_final), px(zero.mean_final), "Distance from the reference at the end, in pixels of the clip."],
     ["Final error, median", px(pixels.median_final), px(zero.median_final), "Half of the points are nearer than that."],
@@ -40,13 +45,12 @@ function scores({ pixels, zero_pixels: zero, metrics, zero_metrics: still, frame
   if (metrics.coverage !== null) {
     rows.push(["90 % interval", share(metrics.coverage), "–", "How many final coordinates lie in it: 90 % would be right."]);
   }
-  return rows;
-}
-
-function scoreRow([name, value, zero, meaning]) {
-  const row = element("tr");
-  const head = element("th", "", name);
-  head.scope = "row";
-  row.append(head, element("td", "value", value), element("td", "value", zero), element("td", "meaning", meaning));
-  return row;
+  return rows.map(([name, value, zeroValue, meaning]) => element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, name),
+    element("td", { className: "value" }, value),
+    element("td", { className: "value" }, zeroValue),
+    element("td", { className: "meaning" }, meaning),
+  ));
 }

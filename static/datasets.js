@@ -1,56 +1,42 @@
+// @ts-check
 // The list of training sets.
 
 import { request } from "./api.js";
-import { METHODS, byId, bytes, count, element, say } from "./format.js";
+import { byId, element, sayIn } from "./dom.js";
+import { bytes, count, splitCounts } from "./format.js";
+import { card, line } from "./lists.js";
 
 async function showSets() {
   const { items } = await request("/datasets?limit=500");
-  const list = byId("datasets-list");
-  list.setAttribute("aria-busy", "false");
-  list.replaceChildren(...(items.length ? await Promise.all(items.map(setCard)) : [nothing()]));
+  byId("datasets-list").replaceChildren(...(items.length ? await Promise.all(items.map(setCard)) : [nothing()]));
 }
 
 function nothing() {
-  const item = element("li", "empty");
-  item.append(byId("datasets-empty").content.cloneNode(true));
-  return item;
+  const { content } = /** @type {HTMLTemplateElement} */ (document.getElementById("datasets-empty"));
+  return element("li", { className: "empty" }, content.cloneNode(true));
 }
 
+/** @param {Dataset} set */
 async function setCard(set) {
-  const item = element("li");
-  const card = element(set.error ? "div" : "a", "card");
-  const text = element("div", "card-text");
-  text.append(element("b", "card-title", set.name), ...(set.error ? [element("span", "bad-text", set.error)] : lines(set)));
-  if (!set.error) {
-    card.href = set.links.page;
-    const picture = await firstPicture(set);
-    if (picture) card.append(picture);
-  }
-  card.append(text);
-  item.append(card);
-  return item;
+  if (set.error) return card(null, null, set.name, element("span", { className: "bad-text" }, set.error));
+  const unfinished = set.is_complete ? [] : [element("span", { className: "badge running" }, "not complete")];
+  return card(
+    set.links.page,
+    await firstPicture(set),
+    set.name,
+    line("", `${count(set.samples, "sample")} of ${count(set.videos, "video")}`),
+    line("", splitCounts(set)),
+    line("faint", ...unfinished, `${set.method_title} · ${set.grid} × ${set.grid} · ${bytes(set.bytes)}`),
+  );
 }
 
-function lines(set) {
-  const splits = Object.entries(set.samples_by_split).filter(([, samples]) => samples > 0);
-  const state = element("span", "card-line faint");
-  if (!set.is_complete) state.append(element("span", "badge running", "not complete"));
-  state.append(`${METHODS[set.method] ?? set.method} · ${set.grid} × ${set.grid} · ${bytes(set.bytes)}`);
-  return [
-    element("span", "card-line", `${count(set.samples, "sample")} of ${count(set.videos, "video")}`),
-    element("span", "card-line", splits.map(([split, samples]) => `${samples.toLocaleString("en")} ${split}`).join(" · ")),
-    state,
-  ];
-}
-
+/** @param {Dataset} set @returns {Promise<string | null>} */
 async function firstPicture(set) {
   if (!set.samples) return null;
-  const { items } = await request(`${set.links.samples.replace("/api/v1", "")}?limit=1&order=most-motion`).catch(() => ({ items: [] }));
-  if (items.length === 0) return null;
-  return Object.assign(element("img"), { src: items[0].links.picture, alt: "", loading: "lazy" });
+  const { items } = await request(`${set.links.samples}?limit=1&order=most-motion`).catch(() => ({ items: [] }));
+  return items[0]?.links.picture ?? null;
 }
 
-showSets().catch((error) => {
-  byId("datasets-list").setAttribute("aria-busy", "false");
-  say(byId("datasets-error"), error.message);
-});
+showSets()
+  .catch(sayIn("datasets-error"))
+  .finally(() => byId("datasets-list").setAttribute("aria-busy", "false"));

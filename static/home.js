@@ -1,20 +1,23 @@
+// @ts-check
 // The start page: uploading, what was found, and what is there already.
 
 import { API, request, upload } from "./api.js";
-import { bytes, byId, clipFacts, element, say, setBar, showFacts } from "./format.js";
-import { listClips, listRuns } from "./lists.js";
+import { announce, byId, element, say, sayIn, setBar, showFacts, wasStopped } from "./dom.js";
+import { bytes, clipFacts } from "./format.js";
+import { clipList, showRuns } from "./lists.js";
 
-const area = document.querySelector(".upload");
+const area = /** @type {HTMLElement} */ (document.querySelector(".upload"));
 const drop = byId("drop");
 const input = byId("files");
 const largest = Number(area.dataset.maxBytes);
-const bar = area.querySelector(".bar");
+const loadClips = clipList();
+/** @type {ReturnType<typeof upload> | null} */
 let sending = null;
 
 byId("limit").textContent = bytes(largest);
 byId("choose").addEventListener("click", () => input.click());
 input.addEventListener("change", () => {
-  send([...input.files]);
+  send([...(input.files ?? [])]);
   input.value = ""; // choosing the same file again is a change again
 });
 byId("stop-sending").addEventListener("click", () => sending?.stop());
@@ -24,48 +27,46 @@ byId("again").addEventListener("click", () => {
 });
 
 // A file that misses the drop zone must not replace the page.
-for (const type of ["dragover", "drop"]) {
-  window.addEventListener(type, (event) => event.preventDefault());
-}
+window.addEventListener("drop", (event) => event.preventDefault());
 window.addEventListener("dragover", (event) => {
-  const isOver = area.contains(event.target);
-  event.dataTransfer.dropEffect = isOver && !sending ? "copy" : "none";
+  event.preventDefault();
+  const isOver = event.target instanceof Node && area.contains(event.target);
+  if (event.dataTransfer) event.dataTransfer.dropEffect = isOver && !sending ? "copy" : "none";
   drop.classList.toggle("is-over", isOver);
 });
 window.addEventListener("dragleave", (event) => {
   if (!event.relatedTarget) drop.classList.remove("is-over");
 });
-area.addEventListener("drop", async (event) => {
+area.addEventListener("drop", async ({ dataTransfer }) => {
   drop.classList.remove("is-over");
-  if (sending) return;
-  send(await droppedFiles(event.dataTransfer));
+  if (dataTransfer && !sending) send(await droppedFiles(dataTransfer));
 });
 
+/** @param {File[]} files */
 async function send(files) {
-  const refusal = whyNot(files);
-  say(byId("upload-error"), refusal);
-  if (refusal || files.length === 0) return;
   const total = files.reduce((sum, file) => sum + file.size, 0);
+  const refusal = whyNot(files, total);
+  say("upload-error", refusal);
+  if (refusal || files.length === 0) return;
   byId("sending-name").textContent = files.length === 1 ? files[0].name : `${files.length} files`;
   progress(0, total);
   show("sending");
   announce("Uploading");
   sending = upload(files, progress);
   try {
-    const clip = await sending.done;
-    showFound(clip);
-    listClips();
+    showFound(await sending.done);
+    loadClips();
   } catch (error) {
     show("drop");
-    if (error.name === "AbortError") announce("The upload was stopped.");
-    else say(byId("upload-error"), error.message);
+    if (wasStopped(error)) announce("The upload was stopped.");
+    else sayIn("upload-error")(error);
   } finally {
     sending = null;
   }
 }
 
-function whyNot(files) {
-  const total = files.reduce((sum, file) => sum + file.size, 0);
+/** @param {File[]} files @param {number} total bytes */
+function whyNot(files, total) {
   if (total > largest) {
     const what = files.length === 1 ? `“${files[0].name}” has` : `These ${files.length} files have`;
     return `${what} ${bytes(total)}, but an upload may have ${bytes(largest)} at most. Nothing was sent.`;
@@ -75,53 +76,56 @@ function whyNot(files) {
   return "";
 }
 
+/** @param {File} file */
 const isImage = (file) => file.type.startsWith("image/") || /\.(tiff?|bmp|webp|jpe?g|png)$/i.test(file.name);
 
+/** @param {number} sent @param {number} total */
 function progress(sent, total) {
   const share = total > 0 ? Math.min(1, sent / total) : 0;
-  setBar(bar, share);
+  setBar(share);
   byId("sending-amount").textContent =
     share < 1 ? `${bytes(sent)} of ${bytes(total)}` : "Looking at what is in it …";
 }
 
+/** @param {Clip & { isNew: boolean }} clip */
 function showFound(clip) {
+  const isVideo = clip.frames > 1;
   byId("found-picture").src = `${API}/clips/${clip.id}/frames/0.jpg`;
   byId("found-name").textContent = clip.name;
   byId("found-mark").textContent = clip.isNew ? "Uploaded" : "Already here, so it was not stored twice";
   byId("found-open").href = `/clips/${clip.id}`;
-  byId("found-open").textContent = clip.frames > 1 ? "Choose points and track" : "Choose points and predict";
-  say(
-    byId("found-note"),
-    clip.frames > 1 ? "" : "One picture cannot be tracked, but where its points will go can be predicted.",
-  );
+  byId("found-open").textContent = `Choose points and ${isVideo ? "track" : "predict"}`;
+  say("found-note", isVideo ? "" : "One picture cannot be tracked, but where its points will go can be predicted.");
   const facts = clipFacts(clip);
-  showFacts(byId("found-facts"), facts);
+  showFacts("found-facts", facts);
   show("found");
-  announce(`Uploaded ${clip.name}: ${facts.map(([name, value]) => `${name} ${value}`).join(", ")}.`);
+  announce(`Uploaded ${clip.name}: ${facts.map((fact) => fact.join(" ")).join(", ")}.`);
   byId("found-open").focus();
 }
 
+/** @param {"drop" | "sending" | "found"} part */
 function show(part) {
   for (const id of ["drop", "sending", "found"]) byId(id).hidden = id !== part;
 }
 
-function announce(text) {
-  byId("upload-status").textContent = text;
-}
-
-/** The dropped files, with those inside dropped folders. */
+/** The dropped files, with those inside dropped folders. @param {DataTransfer} transfer */
 async function droppedFiles(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  const entries = [...transfer.items].flatMap((item) => item.webkitGetAsEntry() ?? []);
   if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
   const found = (await Promise.all(entries.map(filesIn))).flat();
   return found.filter((file) => !file.name.startsWith(".")); // what systems leave in folders
 }
 
+/** @param {FileSystemEntry} entry @returns {Promise<File[]>} */
 async function filesIn(entry) {
-  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
-  const reader = entry.createReader();
+  if (entry.isFile) {
+    const { file } = /** @type {FileSystemFileEntry} */ (entry);
+    return [await new Promise((resolve, reject) => file.call(entry, resolve, reject))];
+  }
+  const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
   const inside = [];
   for (;;) {
+    /** @type {FileSystemEntry[]} */
     const batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (batch.length === 0) break;
     inside.push(...batch);
@@ -131,47 +135,50 @@ async function filesIn(entry) {
 
 // ---- samples ----
 
+/** @typedef {{ name: string, title: string, description: string, licence: string, has_truth: boolean, picture: string }} Sample */
+
 async function showSamples() {
   const { items } = await request("/samples");
   byId("samples-list").replaceChildren(...items.map(sampleCard));
   byId("samples").hidden = items.length === 0;
 }
 
+/** @param {Sample} sample */
 function sampleCard(sample) {
-  const item = element("li");
-  const button = element("button", "sample");
-  button.type = "button";
-  const picture = element("img");
-  Object.assign(picture, { src: sample.picture, alt: "", loading: "lazy" });
-  const text = element("span", "sample-text");
-  text.append(element("b", "", sample.title), element("span", "", sample.description));
-  if (sample.has_truth) text.append(element("small", "", "Its true motion is known, to compare with."));
-  button.append(picture, text);
-  button.title = `Licence: ${sample.licence}`;
+  const truth = sample.has_truth ? [element("small", {}, "Its true motion is known, to compare with.")] : [];
+  const title = element("b", {}, sample.title);
+  const button = element(
+    "button",
+    { className: "sample surface", type: "button", title: `Licence: ${sample.licence}` },
+    element("img", { src: sample.picture, alt: "", loading: "lazy" }),
+    element("span", { className: "sample-text" }, title, element("span", {}, sample.description), ...truth),
+  );
   button.addEventListener("click", () => useSample(sample, button));
-  item.append(button);
-  return item;
+  return element("li", {}, button);
 }
 
+/** @param {Sample} sample @param {HTMLButtonElement} button */
 async function useSample(sample, button) {
   button.disabled = true;
-  say(byId("samples-error"), "");
+  say("samples-error", "");
   try {
     const clip = await request(`/samples/${sample.name}`, { method: "POST" });
     location.assign(`/clips/${clip.id}`);
   } catch (error) {
-    say(byId("samples-error"), error.message);
+    sayIn("samples-error")(error);
     button.disabled = false;
   }
 }
 // A page that the browser brings back from its memory still has the button switched off.
 window.addEventListener("pageshow", () => {
-  for (const button of document.querySelectorAll(".sample")) button.disabled = false;
+  /** @type {NodeListOf<HTMLButtonElement>} */
+  const buttons = document.querySelectorAll(".sample");
+  for (const button of buttons) button.disabled = false;
 });
 
 showSamples().catch((error) => {
   byId("samples").hidden = false;
-  say(byId("samples-error"), error.message);
+  sayIn("samples-error")(error);
 });
-listClips();
-listRuns({ empty: "No runs yet. Upload a clip, choose a grid of points, and track it." });
+loadClips();
+showRuns({ empty: "No runs yet. Upload a clip, choose a grid of points, and track it." });

@@ -1,112 +1,121 @@
+// @ts-check
 // Lists of clips and runs, refreshed while something in them still moves.
 
-import { API, request } from "./api.js";
-import { METHODS, ago, byId, clipFacts, count, element, frameSpan, pause } from "./format.js";
+import { API, hasEnded, request } from "./api.js";
+import { byId, element, pause, sentenceOf } from "./dom.js";
+import { ago, clipFacts, count, frameSpan, percent, whole } from "./format.js";
 
 const PAGE = 12;
 const STATES = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
-const ENDED = ["done", "failed", "cancelled"];
 
-export async function listClips() {
-  const list = byId("clips-list");
-  let wanted = PAGE;
-  async function refresh() {
-    const { items, total } = await request(`/clips?limit=${wanted}`);
-    fill("clips", total, items.length, items.map(clipCard), "No clips yet. The ones you upload stay here.");
-    return items;
-  }
-  byId("clips-more").addEventListener("click", () => {
-    wanted += PAGE * 2;
-    refresh().catch((error) => complain(list, error));
+/** The list of clips; returns what loads it. */
+export const clipList = () =>
+  listOf("clips", async (limit) => {
+    const { items, total } = await request(`/clips?limit=${limit}`);
+    fill("clips", total, items.map(clipCard), "No clips yet. The ones you upload stay here.");
   });
-  return refresh().catch((error) => complain(list, error));
-}
 
-export async function listRuns({ clip = null, empty }) {
-  const list = byId("runs-list");
-  let wanted = PAGE;
+/**
+ * List the runs, of one clip or of all, as long as the page is open.
+ * @param {{ clip?: Pick<Clip, "id" | "name" | "frames">, empty: string }} options what to say when there are none
+ */
+export async function showRuns({ clip, empty }) {
   const clips = new Map(clip ? [[clip.id, clip]] : []);
-  async function refresh() {
-    const filter = clip ? `&clip=${clip.id}` : "";
-    const { items, total } = await request(`/runs?limit=${wanted}${filter}`);
-    await Promise.all(items.map((run) => learn(run.clip)));
-    const cards = items.map((run) => runCard(run, clips.get(run.clip), !clip));
-    fill("runs", total, items.length, cards, empty);
-    return items;
-  }
-  async function learn(id) {
-    if (!clips.has(id)) clips.set(id, await request(`/clips/${id}`));
-  }
-  byId("runs-more").addEventListener("click", () => {
-    wanted += PAGE * 2;
-    refresh().catch((error) => complain(list, error));
+  let isMoving = false;
+  const load = listOf("runs", async (limit) => {
+    /** @type {{ items: Run[], total: number }} */
+    const { items, total } = await request(`/runs?limit=${limit}${clip ? `&clip=${clip.id}` : ""}`);
+    const unknown = new Set(items.map((run) => run.clip).filter((id) => !clips.has(id)));
+    await Promise.all([...unknown].map(async (id) => clips.set(id, await request(`/clips/${id}`))));
+    fill("runs", total, items.map((run) => runCard(run, clips.get(run.clip), !clip)), empty);
+    isMoving = !items.every(hasEnded);
   });
   for (;;) {
-    let moving = false;
-    try {
-      const items = await refresh();
-      moving = items.some((run) => !ENDED.includes(run.state));
-    } catch (error) {
-      complain(list, error);
-    }
-    await pause(moving ? 1500 : 15000);
+    await load();
+    await pause(isMoving ? 1500 : 15000);
     while (document.hidden) await pause(500);
   }
 }
 
-function fill(name, total, shown, cards, empty) {
+/**
+ * A list that can show more; returns what loads it, which says itself what goes wrong.
+ * @param {string} name @param {(limit: number) => Promise<void>} load
+ */
+function listOf(name, load) {
+  let limit = PAGE;
+  const refresh = async () => {
+    try {
+      await load(limit);
+    } catch (error) {
+      const list = byId(`${name}-list`);
+      list.setAttribute("aria-busy", "false");
+      if (list.children.length === 0) list.replaceChildren(element("li", { className: "empty" }, sentenceOf(error)));
+    }
+  };
+  byId(`${name}-more`).addEventListener("click", () => {
+    limit += PAGE * 2;
+    refresh();
+  });
+  return refresh;
+}
+
+/** @param {string} name @param {number} total @param {HTMLElement[]} cards @param {string} empty */
+function fill(name, total, cards, empty) {
   const list = byId(`${name}-list`);
-  const focused = document.activeElement?.closest?.(`#${name}-list a`)?.getAttribute("href");
-  list.replaceChildren(...(cards.length ? cards : [element("li", "empty", empty)]));
-  if (focused) list.querySelector(`a[href="${focused}"]`)?.focus({ preventScroll: true });
+  const focused = document.activeElement?.closest(`#${name}-list a`)?.getAttribute("href");
+  list.replaceChildren(...(cards.length ? cards : [element("li", { className: "empty" }, empty)]));
+  /** @type {HTMLElement | null} */
+  const again = focused ? list.querySelector(`a[href="${focused}"]`) : null;
+  again?.focus({ preventScroll: true });
   list.setAttribute("aria-busy", "false");
-  byId(`${name}-count`).textContent = total ? total.toLocaleString("en") : "";
-  byId(`${name}-more`).hidden = shown >= total;
+  byId(`${name}-count`).textContent = total ? whole(total) : "";
+  byId(`${name}-more`).hidden = cards.length >= total;
 }
 
-function complain(list, error) {
-  list.setAttribute("aria-busy", "false");
-  if (list.children.length === 0) list.replaceChildren(element("li", "empty", error.message));
+/**
+ * A list's entry: a picture, a title, and lines about it.
+ * @param {string | null} href @param {string | null} picture @param {string} title @param {HTMLElement[]} lines
+ */
+export function card(href, picture, title, ...lines) {
+  const text = element("div", { className: "card-text" }, element("b", { className: "card-title" }, title), ...lines);
+  const link = href ? element("a", { className: "card surface", href }) : element("div", { className: "card surface" });
+  if (picture) link.append(element("img", { src: picture, alt: "", loading: "lazy" }));
+  link.append(text);
+  return element("li", {}, link);
 }
 
-function card(href, picture, title, lines) {
-  const item = element("li");
-  const link = element("a", "card");
-  link.href = href;
-  const image = element("img");
-  image.src = picture;
-  image.alt = "";
-  image.loading = "lazy";
-  const text = element("div", "card-text");
-  text.append(element("b", "card-title", title), ...lines);
-  link.append(image, text);
-  item.append(link);
-  return item;
-}
+/** @param {string} kind @param {(Node | string)[]} content */
+export const line = (kind, ...content) => element("span", { className: `card-line ${kind}`.trim() }, ...content);
 
+/** @param {Clip} clip */
 function clipCard(clip) {
-  const facts = clipFacts(clip).map(([name, value]) => (name === "Frames" ? count(clip.frames, "frame") : value));
-  const shown = [facts[0], ...(clip.fps > 0 ? [facts[1]] : []), `${clip.width} × ${clip.height}`];
-  return card(`/clips/${clip.id}`, `${API}/clips/${clip.id}/frames/0.jpg`, clip.name, [
-    element("span", "card-line", shown.join(" · ")),
-    element("span", "card-line faint", ago(clip.created_at)),
-  ]);
+  const [, length] = clipFacts(clip);
+  const size = `${clip.width} × ${clip.height}`;
+  const facts = [count(clip.frames, "frame"), ...(clip.fps > 0 ? [length[1]] : []), size];
+  return card(
+    `/clips/${clip.id}`,
+    `${API}/clips/${clip.id}/frames/0.jpg`,
+    clip.name,
+    line("", facts.join(" · ")),
+    line("faint", ago(clip.created_at)),
+  );
 }
 
-/** isNamed: whether the card says of which clip the run is. */
+/** @param {Run} run @param {Pick<Clip, "name" | "frames"> | undefined} clip @param {boolean} isNamed whether it says of which clip the run is */
 function runCard(run, clip, isNamed) {
   const points = count(run.grid * run.grid, "point");
-  const method = METHODS[run.method] ?? run.method;
-  const span = frameSpan(run, clip.frames);
-  const state = element("span", "card-line");
-  const badge = element("span", `badge ${run.state}`, STATES[run.state]);
-  if (run.state === "running") badge.textContent = `${Math.floor(100 * run.progress)} %`;
-  const kept = run.state === "cancelled" && run.links.tracks ? `${count(run.tracked_frames, "frame")} kept · ` : "";
-  state.append(badge, element("span", "faint", kept + ago(run.finished_at ?? run.created_at)));
+  const span = frameSpan(run, clip?.frames ?? 0);
+  const state = run.state === "running" ? `${Math.floor(100 * run.progress)} %` : STATES[run.state];
+  const kept = run.state === "cancelled" && run.links.tracks ? `${count(run.tracked_frames ?? 0, "frame")} kept · ` : "";
   return card(
     `/runs/${run.id}`,
     `${API}/clips/${run.clip}/frames/${run.start}.jpg`,
-    isNamed ? clip.name : `${method}, ${points}`,
-    [element("span", "card-line", isNamed ? `${method} · ${points} · ${span}` : span), state],
+    isNamed ? (clip?.name ?? "") : `${run.method_title}, ${points}`,
+    line("", isNamed ? `${run.method_title} · ${points} · ${span}` : span),
+    line(
+      "",
+      element("span", { className: `badge ${run.state}` }, state),
+      element("span", { className: "faint" }, kept + ago(run.finished_at ?? run.created_at)),
+    ),
   );
 }

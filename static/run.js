@@ -1,72 +1,68 @@
+// @ts-check
 // A run's page: its progress while it works, its tracks when it is done, its reason when it failed.
 
-import { API, Refused, Unreachable, request } from "./api.js";
-import {
-  byId, count, isPrediction, pause, runFacts, say, scriptsLoaded, seconds, setBar, settingsOf, showFacts,
-} from "./format.js";
+import { API, follow, request } from "./api.js";
+import { announce, byId, say, sayIn, scriptsLoaded, sentenceOf, setBar, showFacts } from "./dom.js";
+import { count, runFacts, seconds, settingsOf, whole } from "./format.js";
 import { showViewer } from "./viewer/viewer.js";
 
-const { run: id, clip, fps, frames, name } = byId("run").dataset;
-const ENDED = ["done", "failed", "cancelled"];
-const bar = document.querySelector("#waiting .bar");
-const waitingStage = document.querySelector(".waiting-stage");
-waitingStage.style.setProperty("--frame-width", byId("waiting-picture").getAttribute("width"));
-waitingStage.style.setProperty("--frame-height", byId("waiting-picture").getAttribute("height"));
-let spoken = "";
-
-async function follow() {
-  for (;;) {
-    let run;
-    try {
-      run = await request(`/runs/${id}`);
-      say(byId("run-error"), "");
-    } catch (error) {
-      say(byId("run-error"), error.message);
-      if (error instanceof Refused && error.status === 404) return;
-      await pause(error instanceof Unreachable ? 2000 : 5000);
-      continue;
-    }
-    showFacts(byId("facts"), runFacts(run, { fps: Number(fps), frames: Number(frames) }));
-    if (ENDED.includes(run.state)) return showEnd(run);
-    showProgress(run);
-    await pause(run.state === "queued" ? 700 : 400);
-  }
+const { run: id = "", clip, fps, frames, name } = byId("run").dataset;
+const waitingStage = /** @type {HTMLElement} */ (document.querySelector(".waiting-stage"));
+for (const side of ["width", "height"]) {
+  waitingStage.style.setProperty(`--frame-${side}`, byId("waiting-picture").getAttribute(side));
 }
 
+/** @param {Run} run */
+function show(run) {
+  showFacts("facts", runFacts(run, { fps: Number(fps), frames: Number(frames) }));
+  if (run.state === "queued" || run.state === "running") showProgress(run);
+}
+
+/** @param {Run} run */
 function showProgress(run) {
   const picture = byId("waiting-picture");
   if (!picture.src) picture.src = `${API}/clips/${clip}/frames/${run.start}.jpg`;
   byId("waiting").hidden = false;
   const isQueued = run.state === "queued";
-  const percent = Math.floor(100 * run.progress);
-  byId("stage").textContent = isQueued ? "Waiting for its turn" : sentence(run.stage);
-  byId("percent").textContent = isQueued ? "" : `${percent} %`;
+  const done = Math.floor(100 * run.progress);
+  const stage = isQueued ? "Waiting for its turn" : capitalized(run.stage);
+  byId("stage").textContent = stage;
+  byId("percent").textContent = isQueued ? "" : `${done} %`;
   byId("left").textContent = isQueued ? place(run.queue_position) : timeLeft(run);
-  setBar(bar, isQueued ? 0 : run.progress);
-  document.title = `${isQueued ? "Waiting" : `${percent} %`} · ${name} – Stillmotion`;
+  setBar(isQueued ? 0 : run.progress);
+  document.title = `${isQueued ? "Waiting" : `${done} %`} · ${name} – Stillmotion`;
   // Spoken at each stage and each quarter, not at each percent.
-  announce(isQueued ? place(run.queue_position) : `${sentence(run.stage)}, ${25 * Math.floor(percent / 25)} %`);
+  announce(isQueued ? place(run.queue_position) : `${stage}, ${25 * Math.floor(done / 25)} %`);
 }
 
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+/** @param {string} text */
+const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** @param {number | null} position */
 function place(position) {
   if (position === null) return "It starts in a moment.";
   return position <= 1 ? "It is next." : `${position - 1} ${position === 2 ? "run is" : "runs are"} before it.`;
 }
 
+/** @param {Run} run */
 function timeLeft(run) {
   const left = run.eta_seconds ?? run.estimate;
   return left === null ? "Working out how long it takes …" : `About ${seconds(Math.max(1, Math.round(left)))} left`;
 }
 
-async function showEnd(run) {
+/** @param {Run} run */
+function showEnd(run) {
   byId("waiting").hidden = true;
-  const again = new URLSearchParams(settingsOf(run));
-  byId("change").textContent = isPrediction(run) ? "Predict again …" : "Track again …";
+  const again = new URLSearchParams(Object.entries(settingsOf(run)).map(([key, value]) => [key, `${value}`]));
+  byId("change").textContent = run.is_prediction ? "Predict again …" : "Track again …";
   byId("change").href = byId("change-ended").href = `/clips/${clip}?${again}`;
   document.title = `${name} – Stillmotion`;
-  if (run.state === "done") return showTracks(run);
+  if (run.state !== "done") showEnding(run);
+  if (run.links.tracks) showTracks(run);
+}
+
+/** Say of a run that it has no complete result, and why. @param {Run} run */
+function showEnding(run) {
   const [title, reason] = ending(run);
   byId("ended-title").textContent = title;
   byId("ended-reason").textContent = reason;
@@ -75,50 +71,42 @@ async function showEnd(run) {
   byId("ended").hidden = false;
   announce(`${title}. ${reason}`);
   byId("retry").addEventListener("click", () => startAgain(run));
-  if (run.links.tracks) showTracks(run);
 }
 
-/** What to say of a run that has no complete result, as [title, reason]. */
+/** @param {Run} run */
 function ending(run) {
   if (run.state === "failed") return ["This run failed", run.error ?? ""];
   if (!run.links.tracks) return ["This run was cancelled", "Nothing had been tracked yet, so nothing was kept."];
-  const title = `Cancelled after ${run.tracked_frames.toLocaleString("en")} of ${count(run.frames, "frame")}`;
+  const title = `Cancelled after ${whole(run.tracked_frames ?? 0)} of ${count(run.frames, "frame")}`;
   return [title, "What was tracked until then is below; the downloads hold the same frames."];
 }
 
-async function showTracks(run) {
-  const { links } = run;
+/** @param {Run} run */
+async function showTracks({ links, state }) {
   byId("get-npz").href = links.tracks;
-  byId("get-mp4").href = links.mp4;
-  byId("get-gif").href = links.gif;
-  byId("get-csv").href = links.csv;
-  byId("get-json").href = links.json;
+  for (const form of ["mp4", "gif", "csv", "json"]) byId(`get-${form}`).href = links[form];
   byId("downloads").hidden = false;
   try {
-    const figure = await request(`/runs/${id}/figure.json`);
+    /** @type {Figure} */
+    const figure = await request(`${links.figure}`);
     await scriptsLoaded();
-    await showViewer(byId("viewer"), figure, (position) => links.frames.replace("{position}", position));
-    if (run.state === "done") announce(`Done. ${figure.layout.meta.stillmotion.summary}`);
+    await showViewer(byId("viewer"), figure, (position) => links.frames.replace("{position}", `${position}`));
+    if (state === "done") announce(`Done. ${figure.layout.meta.stillmotion.summary}`);
   } catch (error) {
-    say(byId("run-error"), `The tracks cannot be shown: ${error.message}`);
+    say("run-error", `The tracks cannot be shown: ${sentenceOf(error)}`);
   }
 }
 
+/** @param {Run} run */
 async function startAgain(run) {
   byId("retry").disabled = true;
   try {
     const started = await request("/runs", { method: "POST", body: { clip, ...settingsOf(run) } });
     location.assign(`/runs/${started.id}`);
   } catch (error) {
-    say(byId("run-error"), error.message);
+    sayIn("run-error")(error);
     byId("retry").disabled = false;
   }
-}
-
-function announce(text) {
-  if (text === spoken) return;
-  spoken = text;
-  byId("run-status").textContent = text;
 }
 
 byId("cancel").addEventListener("click", async () => {
@@ -127,9 +115,9 @@ byId("cancel").addEventListener("click", async () => {
   try {
     await request(`/runs/${id}`, { method: "DELETE" });
   } catch (error) {
-    say(byId("run-error"), error.message);
+    sayIn("run-error")(error);
     byId("cancel").disabled = false;
   }
 });
 
-follow();
+follow(id, show, (problem) => say("run-error", problem)).then(showEnd).catch(sayIn("run-error"));

@@ -50,6 +50,8 @@ interface Run {
   id: string;
   clip: string;
   method: string;
+  method_title: string;
+  is_prediction: boolean;
   weights: string | null;
   grid: number;
   start: number;
@@ -67,4 +69,75 @@ interface Run {
   finished_at: string | null;
   estimate: number | null;
   links: Record<string, string>;
+}
+
+interface Method {
+  name: string;
+  title: string;
+  summary: string;
+  available: boolean;
+  reason: string | null;
+  from_one_image: boolean;
+}
+
+interface Dataset {
+  name: string;
+  error: string | null;
+  is_complete: boolean;
+  samples: number;
+  samples_by_split: Record<string, number>;
+  videos: number;
+  failures: number;
+  bytes: number;
+  method_title: string;
+  grid: number;
+  horizon: number;
+  links: Record<string, string>;
+  sources: { source: string; samples: number }[];
+}
+
+interface Sample {
+  key: string;
+  source: string;
+  split: string;
+  start: number;
+  motion: number;
+  moving: number;
+  visible: number;
+  quality: number | null;
+  links: Record<string, string>;
+}
+
+interface SampleDetail extends Sample {
+  facts: {
+    source: string;
+    start: number;
+    count: number;
+    frame_step: number;
+    fps: number;
+    image_size: [number, number];
+    size: [number, number];
+  };
+}
+
+type ClipErrors = Record<"mean_final" | "median_final" | "mean_path", number | null>;
+
+type Metrics = Record<"epe" | "epe_moving" | "ade" | "cosine" | "min_ade" | "coverage", number | null> & {
+  within: Record<string, number | null>;
+  hypotheses: number;
+  points: number;
+  moving: number;
+};
+
+interface Comparison {
+  frames: number[];
+  size: [number, number];
+  grid: number;
+  points: number;
+  pixels: ClipErrors;
+  metrics: Metrics;
+  zero_pixels: ClipErrors;
+  zero_metrics: Metrics;
+  starts: [number, number][];
+  final_error: (number | null)[];
 }

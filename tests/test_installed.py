@@ -77,7 +77,9 @@ def test_an_installed_command_tracks_from_any_folder(
     assert tracks.method.weights_sha256 == find_weights("pips-small").sha256
     moved = np.median(tracks.points[-1] - tracks.points[0], axis=0)
     np.testing.assert_allclose(moved, [14.0, 7.0], atol=0.5)  # seven frames on, (2, 1) pixels each
-    assert (ROOT / "model" / "overlay" / "viewer.css").read_text() in (elsewhere / "tracks.html").read_text()
+    assert (ROOT / "model" / "overlay" / "viewer" / "viewer.css").read_text() in (
+        elsewhere / "tracks.html"
+    ).read_text()
 
 
 def test_an_installed_command_says_what_is_wrong_and_what_there_is(program: Path, elsewhere: Path) -> None:
@@ -93,9 +95,9 @@ def test_an_installed_command_says_what_is_wrong_and_what_there_is(program: Path
 def test_an_installed_app_serves_pages_and_tracks(app: Stack, small_clip: Path) -> None:
     assert requests.get(f"{app.url}/healthz", timeout=10).status_code == 200
     page = requests.get(app.url, timeout=10)
-    assert "/static/app.css" in page.text
-    style = requests.get(f"{app.url}/static/app.css", timeout=10)
-    assert style.content == (ROOT / "static" / "app.css").read_bytes()
+    assert "/static/base.css" in page.text
+    style = requests.get(f"{app.url}/static/base.css", timeout=10)
+    assert style.content == (ROOT / "static" / "base.css").read_bytes()
     assert len(app.get("/samples").json()["items"]) == 3
     assert {"pips", "fcn"} <= {method["name"] for method in app.get("/methods").json()["items"]}
     run = app.start_run(app.upload(small_clip), method="pips", grid=2)

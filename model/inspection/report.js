@@ -1,10 +1,14 @@
+// @ts-check
 // The report's pictures in large.
 
-const dialog = document.querySelector("dialog");
-for (const button of document.querySelectorAll(".tile button")) {
-  button.addEventListener("click", () => {
-    dialog.querySelector("img").src = button.querySelector("img").src;
-    dialog.querySelector("p").textContent = button.closest(".tile").querySelector("figcaption").innerText.split("\n").join(" · ");
+const dialog = /** @type {HTMLDialogElement} */ (document.querySelector("dialog"));
+const [picture, caption] = [...dialog.children];
+/** @type {NodeListOf<HTMLElement>} */
+const tiles = document.querySelectorAll(".tile");
+for (const tile of tiles) {
+  tile.querySelector("button")?.addEventListener("click", () => {
+    picture.setAttribute("src", tile.querySelector("img")?.src ?? "");
+    caption.textContent = tile.querySelector("figcaption")?.innerText.split("\n").join(" · ") ?? "";
     dialog.showModal();
   });
 }

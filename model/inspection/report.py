@@ -17,7 +17,7 @@ from model.inspection.samples import SampleHistogram
 from model.inspection.statistics import MotionStatistics, pixels
 from model.overlay.colours import direction_colour
 from model.overlay.figure import jpeg_url
-from model.overlay.html import viewer_style
+from model.overlay.html import styles
 
 HERE = Path(__file__).parent
 FIGURE_WIDTH = 5.2
@@ -64,7 +64,7 @@ def write_report(path: str | os.PathLike[str], inspection: Inspection) -> None:
 def page(inspection: Inspection) -> str:
     """Return the report as HTML."""
     name = inspection.url.rstrip("/").rsplit("/", 1)[-1]
-    style = viewer_style() + _text("report.css")
+    style = styles("theme") + _text("report.css")
     return PAGE.format(
         title=escape(f"Training set {name}"),
         style=style,

@@ -68,7 +68,7 @@ def write_html(
     page = PAGE.format(
         title=escape(_title(tracks)),
         summary=escape(summary(tracks)),
-        style=viewer_style(),
+        style=styles("theme", "viewer"),
         figure=_in_script(
             figure_json(tracks, pictures[0], position=shown_first(tracks), prediction=prediction)
         ),
@@ -79,9 +79,9 @@ def write_html(
     write_whole(Path(path), page.encode())
 
 
-def viewer_style() -> str:
-    """Return the theme and the viewer's style, for a page that has no other files."""
-    return "".join(_text(f"{name}.css") for name in ("theme", "viewer"))
+def styles(*names: str) -> str:
+    """Return style sheets of `VIEWER_FOLDER` as one, for a page that has no other files."""
+    return "".join(_text(f"{name}.css") for name in names)
 
 
 def viewer_script() -> str:

@@ -12,6 +12,15 @@ DEFAULT_METHOD = "pips"
 PREDICTION = "fcn"
 """The method that looks at one image alone; its tracks say so by this name."""
 
+TITLES = {
+    "pips": "PIPs",
+    "lk": "Lucas-Kanade",
+    "raft": "RAFT",
+    "zero": "Zero motion",
+    PREDICTION: "FCN predictor",
+}
+"""Of each method, by its name: what people read."""
+
 RAFT_PREFIX = "raft:"
 """What stands before a checkpoint of RAFT in a tracker's name."""
 
@@ -47,26 +56,31 @@ def available_methods(
     return (
         MethodOffer(
             "pips",
-            "PIPs",
+            TITLES["pips"],
             "Persistent Independent Particles: a network that follows points through occlusions.",
             available=reason is None,
             reason=reason,
         ),
         MethodOffer(
             "lk",
-            "Lucas-Kanade",
+            TITLES["lk"],
             "Classical pyramid tracker: fast and precise on textured points, lost at occlusions.",
         ),
-        MethodOffer("zero", "Zero motion", "Every point stays where it is: the baseline to beat."),
+        MethodOffer("zero", TITLES["zero"], "Every point stays where it is: the baseline to beat."),
         MethodOffer(
             PREDICTION,
-            "FCN predictor (one image)",
+            TITLES[PREDICTION],
             "From one single image: where will the points go, and how sure is that?",
             available=no_prediction is None,
             reason=no_prediction,
             from_one_image=True,
         ),
     )
+
+
+def method_title(method: str) -> str:
+    """Return what people read for a method; of one that is not offered, its name."""
+    return TITLES.get(method, method)
 
 
 def is_prediction(method: str) -> bool:

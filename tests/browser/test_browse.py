@@ -120,19 +120,14 @@ def test_the_report_draws_all_its_figures_offline(
     page = context.new_page()
     watch(page, complaints)
     page.goto(report.as_uri())
-    figures = page.locator(".plot")
-    expect(figures).to_have_count(11)
-    expect(page.locator(".plot .main-svg").first).to_be_visible()
-    assert page.evaluate(
-        "[...document.querySelectorAll('.plot')].every((plot) => plot.querySelector('.main-svg'))"
-    )
+    expect(page.locator(".figures svg")).to_have_count(11)
     # What is drawn fits its card, and text has the theme's colour.
     assert page.evaluate(
-        """[...document.querySelectorAll('.plot')].every((plot) =>
-            plot.querySelector('.main-svg').getBoundingClientRect().right
-                <= plot.closest('.card').getBoundingClientRect().right + 1)"""
+        """[...document.querySelectorAll('.figures svg')].every((figure) =>
+            figure.getBoundingClientRect().right
+                <= figure.closest('.card').getBoundingClientRect().right + 1)"""
     )
-    text = page.evaluate("getComputedStyle(document.querySelector('.plot .xtick text')).fill")
+    text = page.evaluate("getComputedStyle(document.querySelector('.figures svg text')).fill")
     assert text == page.evaluate("getComputedStyle(document.body).color")
     page.locator(".tile button").first.click()
     expect(page.locator("dialog img")).to_be_visible()

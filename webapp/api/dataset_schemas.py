@@ -8,6 +8,7 @@ from marshmallow import Schema, fields, validate
 from model.datasets.index import DatasetIndex, motion_at_reference
 from model.datasets.sample import Sample
 from model.datasets.summary import SPLITS, DatasetSummary
+from model.tracking.methods import method_title
 from webapp.api.fields import asked_choice, asked_number, integer, list_of, number, shown, text
 from webapp.api.schemas import ListQuery
 from webapp.datasets import DatasetListing, Order, videos
@@ -45,6 +46,7 @@ class DatasetSchema(Schema):
     failures = integer("videos that could not be used", null=True)
     bytes = integer(null=True)
     method = text(null=True)
+    method_title = text("the method's name for people", null=True)
     grid = integer("points a side", null=True)
     horizon = integer("frames of a sample", null=True)
     links = fields.Dict(keys=fields.String(), values=fields.String())
@@ -127,6 +129,7 @@ def _summary_json(summary: DatasetSummary) -> dict[str, Any]:
         "failures": summary.failures,
         "bytes": sum(shard.bytes for shard in summary.shards),
         "method": summary.method["name"],
+        "method_title": method_title(summary.method["name"]),
         "grid": summary.settings["grid"],
         "horizon": summary.settings["horizon"],
     }

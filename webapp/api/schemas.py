@@ -7,7 +7,7 @@ from flask import url_for
 from marshmallow import Schema, fields, validate
 
 from model.motion.grid import LARGEST_GRID
-from model.tracking.methods import DEFAULT_METHOD
+from model.tracking.methods import DEFAULT_METHOD, is_prediction, method_title
 from webapp.api.fields import (
     MOST_LISTED,
     QuerySchema,
@@ -124,6 +124,8 @@ class RunSchema(Schema):
     id = text()
     clip = text()
     method = text()
+    method_title = text("the method's name for people")
+    is_prediction = shown(fields.Boolean, "the method looked at the first frame alone")
     weights = text(null=True)
     grid = integer()
     start = integer()
@@ -180,6 +182,8 @@ def run_json(backend: Backend, run: Run) -> dict[str, Any]:
     cost = estimate_run(backend, run) if waits or run.state == RunState.RUNNING else None
     special = {
         "clip": run.clip_id,
+        "method_title": method_title(run.method),
+        "is_prediction": is_prediction(run.method),
         "weights": None if run.weights is None else Path(run.weights).name,
         "queue_position": backend.queue.position(run.id) if waits else None,
         "estimate": None if cost is None else cost.seconds,

@@ -19,10 +19,10 @@ const SWITCHES = {
 
 /** @param {ReturnType<typeof offeredOptions>} options those that there is something of */
 const markup = (options) => `
-  <div class="viewer-main">
-    <div class="viewer-stage">
+  <div class="viewer-main surface raised">
+    <div class="viewer-stage stage">
       <div class="viewer-plot" role="img"></div>
-      <p class="viewer-notice" role="status" hidden></p>
+      <p class="viewer-notice stage-note" role="status" hidden></p>
     </div>
     <div class="viewer-transport">
       <button type="button" class="viewer-play" aria-label="Play" title="Play or pause (space)">
@@ -35,16 +35,16 @@ const markup = (options) => `
     <p class="viewer-keys"><kbd>space</kbd> play <kbd>←</kbd><kbd>→</kbd> step <kbd>C</kbd> colour
       <kbd>H</kbd> hidden points
       ${options.map((name) => `<span><kbd>${OPTIONS[name].toUpperCase()}</kbd> ${SWITCHES[name][0]}</span>`).join(" ")}
-      <kbd>+</kbd><kbd>−</kbd><kbd>0</kbd> zoom</p>
+      <span><kbd>+</kbd><kbd>−</kbd><kbd>0</kbd> zoom</span></p>
   </div>
   <div class="viewer-side">
-    <section class="viewer-card">
+    <section class="viewer-card surface">
       <h2>Summary</h2>
       <p class="viewer-summary"></p>
       <p class="viewer-visible"></p>
       <p class="viewer-error" hidden></p>
     </section>
-    <section class="viewer-card">
+    <section class="viewer-card surface">
       <h2>Colour</h2>
       <div class="viewer-choice" role="radiogroup" aria-label="Colour by">
         <label><input type="radio" name="viewer-colour" data-setting="colour" value="direction"><span>Direction</span></label>
@@ -64,7 +64,7 @@ const markup = (options) => `
         <p>Mean speed along the whole path, in pixels per frame of the clip.</p>
       </div>
     </section>
-    <section class="viewer-card viewer-settings">
+    <section class="viewer-card surface viewer-settings">
       <h2>View</h2>
       <label>Paths <select class="viewer-trail" data-setting="trail"></select></label>
       <label>Hidden points <select class="viewer-hidden" data-setting="hidden">

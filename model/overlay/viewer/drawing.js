@@ -143,10 +143,7 @@ const nothing = () => ({ x: new Float32Array(), y: new Float32Array() });
 /** @param {Paths} paths */
 const everyone = ({ points }) => Array.from({ length: points }, (_, point) => point);
 
-/**
- * First and last position whose points the lines join.
- * @param {Numbers} numbers @param {Settings} settings
- */
+/** First and last position whose points the lines join. @param {Numbers} numbers @param {Settings} settings */
 function trailWindow({ count }, { trail, position }) {
   if (trail === "all") return [0, count - 1];
   if (trail === "past") return [0, position];

@@ -1,0 +1,61 @@
+// @ts-check
+// Small pieces of page.
+
+/** @param {string} id @returns {PageElement} */
+export const byId = (id) => /** @type {PageElement} */ (document.getElementById(id));
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag @param {Partial<HTMLElementTagNameMap[Tag]>} [properties] @param {(Node | string)[]} content
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function element(tag, properties = {}, ...content) {
+  const made = document.createElement(tag);
+  Object.assign(made, properties);
+  made.append(...content);
+  return made;
+}
+
+/** Show a sentence, or nothing. @param {string} id @param {string} text */
+export function say(id, text) {
+  byId(id).textContent = text;
+  byId(id).hidden = text === "";
+}
+
+/** Show what went wrong, where an id says. @param {string} id @returns {(error: unknown) => void} */
+export const sayIn = (id) => (error) => say(id, sentenceOf(error));
+
+/** @param {unknown} error */
+export const sentenceOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/** @param {unknown} error */
+export const wasStopped = (error) => error instanceof DOMException && error.name === "AbortError";
+
+/** Let those who do not see the page hear what happened. @param {string} text */
+export function announce(text) {
+  const { textContent } = byId("status");
+  if (text !== textContent) byId("status").textContent = text;
+}
+
+/** @param {string} id of a list @param {[string, string][]} facts names and values */
+export function showFacts(id, facts) {
+  byId(id).replaceChildren(
+    ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
+  );
+}
+
+/** @param {number} share of what is to be done */
+export function setBar(share) {
+  const bar = /** @type {HTMLElement} */ (document.querySelector(".bar"));
+  /** @type {HTMLElement} */ (bar.firstElementChild).style.width = `${100 * share}%`;
+  bar.setAttribute("aria-valuenow", `${Math.round(100 * share)}`);
+}
+
+/** @param {number} milliseconds @returns {Promise<void>} */
+export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Plotly is a deferred script, and a module may run before the page has it. */
+export async function scriptsLoaded() {
+  if (document.readyState !== "complete") await new Promise((resolve) => addEventListener("load", resolve));
+  if (!("Plotly" in window)) throw new Error("The drawing library could not be loaded.");
+}
