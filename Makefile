@@ -1,19 +1,25 @@
 # Two commands: `make run` starts Stillmotion, `make test` proves it. Both prepare everything they need.
+# Between two changes `make test-quick` does: all but the tests that are marked slow, two at a time.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 RUN_READY := .venv/.ready-run
 TEST_READY := .venv/.ready-test
+# Of what the tests' own process runs. The least share is only there because pytest-cov then tells the share.
+COVERAGE := --cov --cov-report= --cov-fail-under=1
 NODE_READY := node_modules/.ready
 
-.PHONY: run test lint format lock clean
+.PHONY: run test test-quick lint format lock clean
 
 run: $(RUN_READY)
 	@exec $(BIN)/python -m webapp
 
 test: $(TEST_READY) lint
 	@bash tests/ensure_chromium.sh
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(COVERAGE) $(PYTEST_ARGS)
+
+test-quick: $(TEST_READY) lint
+	$(BIN)/python -m pytest -q -n 2 -m "not slow" $(PYTEST_ARGS)
 
 lint: $(TEST_READY) $(NODE_READY)
 	$(BIN)/ruff check .

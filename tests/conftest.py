@@ -16,6 +16,17 @@ from webapp.app import create_app
 from webapp.services import redis_command
 from webapp.settings import Settings
 
+WHOLE_APP = {"stack", "start_stack", "team", "program"}
+"""Fixtures that start or install the whole app, which alone takes seconds."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests on the whole app as slow."""
+    for item in items:
+        if WHOLE_APP.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

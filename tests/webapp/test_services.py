@@ -12,6 +12,8 @@ from tests.webapp.stack import ROOT, Stack, is_alive, wait_for
 from webapp import services
 from webapp.services import redis_program
 
+pytestmark = pytest.mark.slow
+
 
 def ended(stack: Stack) -> tuple[int, str]:
     """Wait for the end of a start that fails; return the exit status and what it said."""

@@ -82,6 +82,7 @@ def test_nothing_is_written_to_disk(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["images.zip"]
 
 
+@pytest.mark.slow
 def test_too_many_entries(tmp_path):
     path = tmp_path / "many.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -126,6 +127,7 @@ def test_ten_gigabytes_declared(tmp_path):
     check_refused(declare_sizes(path, 3_500_000_000), r"unpack to 10\.5 GB; at most 4\.3 GB")
 
 
+@pytest.mark.slow
 def test_a_real_bomb_that_lies_about_its_size(tmp_path):
     """1 GB of zeros in 1 MB, declared as 1,000 bytes: reading stops at what is declared."""
     path = tmp_path / "bomb.zip"
@@ -243,6 +245,7 @@ def test_damage_anywhere_never_raises_another_error(tmp_path, data):
         return
 
 
+@pytest.mark.slow
 def test_one_image_at_a_time_in_memory(tmp_path):
     picture = texture(400, 500)
     path = zip_of_images(tmp_path / "z.zip", [picture] * 60)

@@ -223,6 +223,7 @@ def test_wrong_arguments_are_refused_at_once(clips, wrong):
         read_frames(clips[".mp4"], **wrong)
 
 
+@pytest.mark.slow
 def test_a_long_video_needs_no_more_memory_than_a_short_one(folder):
     """Of the whole process, FFmpeg's own memory included, and without help from the cycle collector."""
     picture = texture(480, 640)

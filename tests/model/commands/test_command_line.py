@@ -101,6 +101,7 @@ def test_pips_without_weights_says_how_to_get_them(clip, tmp_path, capsys, monke
     assert "PIPs needs trained weights and none are installed" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_interrupt_exits_with_130_and_keeps_what_is_done(tmp_path, capsys):
     clip = tmp_path / "long.mp4"
     moving_clip(clip, frames=400, size=(360, 480), velocity=(0.1, 0.0))
@@ -154,6 +155,7 @@ class InterruptedEngine(PipsEngine):
         return super().follow(frames, queries, replace(watch, progress=told), state)
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_after_an_interrupt_to_the_same_bits(tmp_path, monkeypatch, capsys):
     clip = moving_clip(tmp_path / "moving.mp4", frames=24, velocity=(1.0, 0.5))
     with torch.random.fork_rng():

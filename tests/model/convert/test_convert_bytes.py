@@ -54,6 +54,7 @@ def after(events: int) -> ShouldStop:
     return should_stop
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_same_bytes(videos: list[Path], finished: Path, tmp_path: Path) -> None:
     convert(videos, tmp_path / "out", workers=2, overlap=3)
     assert digests(tmp_path / "out") == digests(finished)

@@ -105,6 +105,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_interrupt_stops_all_and_the_same_command_goes_on(
@@ -137,6 +138,7 @@ def test_an_interrupt_stops_all_and_the_same_command_goes_on(
     assert json.loads((out / "dataset.json").read_text())["is_complete"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_an_interrupt_while_workers_start_is_quiet(long: Path, tmp_path: Path) -> None:
     for delay in (0.0, 0.05, 0.2):
@@ -153,6 +155,7 @@ def test_an_interrupt_while_workers_start_is_quiet(long: Path, tmp_path: Path) -
         assert b"Traceback" not in stderr, stderr.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_two_at_once_on_one_folder_are_refused(long: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -80,6 +80,7 @@ def small_pips(monkeypatch: pytest.MonkeyPatch) -> Tracker:
     return tracker
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("horizon", "overlap"), [(8, 0), (8, 5), (12, 4), (20, 0)])
 def test_pips_gives_the_same_bits_in_chunks_as_alone(
     tmp_path: Path, small_pips: Tracker, horizon: int, overlap: int
@@ -96,6 +97,7 @@ def test_pips_gives_the_same_bits_in_chunks_as_alone(
             assert_tracked_alike(sample, small_pips, video, 4)
 
 
+@pytest.mark.slow
 def test_the_bundled_pips_gives_the_same_bits_and_follows_the_motion(tmp_path: Path) -> None:
     video = moving_clip(tmp_path / "clip.mp4", frames=10, size=(180, 320), velocity=(3.0, 1.0))
     out = tmp_path / "out"
@@ -110,6 +112,7 @@ def test_the_bundled_pips_gives_the_same_bits_and_follows_the_motion(tmp_path: P
     np.testing.assert_allclose(middle, np.arange(8)[:, None] * [3.0, 1.0], atol=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overlap", [0, 4, 7])
 def test_each_frame_is_encoded_once(
     tmp_path: Path, small_pips: Tracker, monkeypatch: pytest.MonkeyPatch, overlap: int

@@ -37,6 +37,7 @@ def of(videos: Path, **values: Any) -> dict[str, object]:
     return {outlook.name.split(" (")[0]: outlook for outlook in found.outlooks}
 
 
+@pytest.mark.slow
 def test_counts_chunks_and_measures_motion(videos):
     outlooks = of(videos)
     assert outlooks["as given"].chunks == 5 + 3  # the last frame of 25 alone is no chunk
@@ -50,10 +51,12 @@ def test_counts_chunks_and_measures_motion(videos):
     assert all(outlook.seconds > 0 and outlook.memory_bytes > 1e7 for outlook in outlooks.values())
 
 
+@pytest.mark.slow
 def test_overlap_and_workers_count(videos):
     assert of(videos, overlap=4)["as given"].chunks == 10 + 6
 
 
+@pytest.mark.slow
 def test_says_it_as_a_table_and_leaves_nothing(videos, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "clip.mp4").write_bytes((videos / "0.mp4").read_bytes())
@@ -68,6 +71,7 @@ def test_says_it_as_a_table_and_leaves_nothing(videos, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_size_is_that_of_the_real_set(videos, tmp_path):
     said = of(videos)["as given"].bytes
     result = CliRunner().invoke(

@@ -306,6 +306,7 @@ AS_THE_COMMAND = {"method": "zero", "grid": 16, "validation": 0.1, "test": 0.1}
 """What `run_convert` makes, asked for in this process."""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(tmp_path: Path, workers: int) -> None:
@@ -342,6 +343,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_disk_that_is_really_full(small_disk: Path, tmp_path: Path) -> None:
     if not os.path.ismount(small_disk):

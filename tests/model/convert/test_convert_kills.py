@@ -35,6 +35,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize(
     ("workers", "victims"), [(1, ["parent", "writer"]), (2, ["parent", "worker", "writer"])]
@@ -104,6 +105,7 @@ def killing_writers(out: Path, most: int) -> Iterator[list[int]]:
         thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_shard_that_kills_its_workers_is_left_out_and_the_others_are_done(
     videos: list[Path], tmp_path: Path
@@ -126,6 +128,7 @@ def test_a_shard_that_kills_its_workers_is_left_out_and_the_others_are_done(
     assert content(tmp_path / "out") == content(tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_workers_that_always_die_end_the_work(videos: list[Path], tmp_path: Path) -> None:
     conversion = prepare(videos, tmp_path / "out")

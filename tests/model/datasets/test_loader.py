@@ -308,6 +308,7 @@ distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_processes_of_a_group_share_the_samples(written: tuple[Path, list[Sample]], tmp_path: Path) -> None:
     path, samples = written
     arguments = [sys.executable, "-c", RANK_PROGRAM, str(path), str(tmp_path / "meeting")]

@@ -81,6 +81,7 @@ def test_zero_motion_equals_the_closed_form_and_lucas_kanade_is_near(tmp_path, c
     assert rows[0].split()[1] == f"{zero['mean']['ate_visible']:.2f}"
 
 
+@pytest.mark.slow
 def test_smaller_frames_and_networks_with_their_weights(tmp_path, capsys, pseudo_state_dict):
     import torch
 

@@ -233,6 +233,7 @@ class Reader(HTMLParser):
             self.texts.append(data.strip().removeprefix("\u200e"))
 
 
+@pytest.mark.slow
 def test_inspect_writes_one_page_and_pictures(
     folder: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

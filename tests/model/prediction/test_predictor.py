@@ -392,6 +392,7 @@ def test_a_whole_segmentation_network_fills_backbone_and_last_head(tmp_path):
     assert torch.equal(network.head.cbr[0].weight, given_network.classifier.cbr[0].weight)
 
 
+@pytest.mark.slow
 def test_the_backbone_computes_what_torchvisions_does():
     """And strides in the 1×1 convolutions give other features with the same weights."""
     torch.manual_seed(2)

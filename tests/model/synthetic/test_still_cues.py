@@ -177,6 +177,7 @@ def write(out, settings=SMALL, should_stop=never_stop):
     write_still_cues(out, settings, progress=ignore_progress, should_stop=should_stop)
 
 
+@pytest.mark.slow
 def test_a_set_is_read_like_any_other(tmp_path):
     write(tmp_path / "set")
     dataset = open_dataset(tmp_path / "set", "train")
@@ -189,6 +190,7 @@ def test_a_set_is_read_like_any_other(tmp_path):
     assert len(open_dataset(tmp_path / "set", "test")) == 2
 
 
+@pytest.mark.slow
 def test_a_stopped_set_is_gone_on_with_to_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(still_dataset, "SHARD_SAMPLES", 2)
     write(tmp_path / "whole")
@@ -204,6 +206,7 @@ def test_a_stopped_set_is_gone_on_with_to_the_same_bytes(tmp_path, monkeypatch):
         write(tmp_path / "whole", dataclasses.replace(SMALL, seed=1))
 
 
+@pytest.mark.slow
 def test_splits_share_no_picture():
     banks = [still_dataset._pictures(SMALL, split).surfaces for split in ("train", "validation", "test")]
     for one, other in combinations(banks, 2):

@@ -104,6 +104,7 @@ def test_without_speed_nothing_moves(waves: TextureBank) -> None:
     assert (clips.frames - clips.frames[:, :1]).abs().max() == 0
 
 
+@pytest.mark.slow
 def test_motion_is_varied_and_hard_points_are_favoured(waves: TextureBank) -> None:
     plain, hard = (
         [synthesize(seed, 4, replace(PLAIN, favour_hard=favoured), waves) for seed in range(12)]

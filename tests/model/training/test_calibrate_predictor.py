@@ -115,6 +115,7 @@ def weights(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_the_pair_with_the_least_error_is_written(data, weights, tmp_path):
     out = tmp_path / "out.safetensors"
     calibration = calibrate_predictor(

@@ -231,6 +231,7 @@ def fit(out: Path, training: PredictorTraining, **options):
     return fit_predictor(out, training, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
 def test_each_head_trains_for_a_step_and_is_used(data, tmp_path, head):
     fit(tmp_path, small(data, head, steps=1))

@@ -232,6 +232,7 @@ def test_plotly_is_served_from_its_package(client: FlaskClient) -> None:
         response.close()  # the file that the test client does not close
 
 
+@pytest.mark.slow
 def test_the_web_process_never_imports_torch(tmp_path: Path, small_clip: Path) -> None:
     code = f"""
 import sys

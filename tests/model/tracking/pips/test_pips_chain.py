@@ -65,6 +65,7 @@ def lively_network(tiny_network: Pips) -> Pips:
     return Pips.from_state_dict(state, config=tiny_network.config)
 
 
+@pytest.mark.slow
 def test_gives_the_authors_trajectories(lively_network, frames):
     queries = torch.rand(9, 2, generator=torch.Generator().manual_seed(2)) * torch.tensor([63.0, 47.0])
     ours = chained(Chain(lively_network, iter(frames), queries.numpy(), 3))
@@ -98,6 +99,7 @@ def test_each_frame_is_encoded_once_and_read_lazily(lively_network, frames, leng
     assert len(ours.points) == length
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_clip(lively_network, frames, monkeypatch):
     alive: list[weakref.ref[Tensor]] = []
     most = {"frames": 0, "features": 0}

@@ -28,6 +28,7 @@ def frames():
     return np.repeat(np.repeat(coarse, 9, axis=1), 9, axis=2)
 
 
+@pytest.mark.slow
 def test_a_clip_is_tracked_at_the_working_size_and_mapped_back(checkpoint, network, frames):
     queries = np.array([[30.0, 20.0], [120.0, 77.5]], np.float32)
     tracks = Tracker.load(str(checkpoint), device="cpu").track(frames, queries)

@@ -55,6 +55,7 @@ def test_agrees_with_the_authors_after_every_iteration(network, case, frames, qu
     assert np.abs(output.trajectories[-1].numpy() - case["trajs_f64"]).max() < TOLERANCE
 
 
+@pytest.mark.slow
 def test_fewer_iterations_are_the_first_ones(network, frames, queries):
     assert torch.equal(
         network.track(frames, queries, iterations=2).trajectories,
@@ -62,6 +63,7 @@ def test_fewer_iterations_are_the_first_ones(network, frames, queries):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width"), [(101, 139), (64, 64), (70, 250)])
 def test_agrees_with_the_dense_form_at_odd_sizes_and_outside_the_frame(network, height, width):
     frames = random_frames(height, width, seed=height)
@@ -71,6 +73,7 @@ def test_agrees_with_the_dense_form_at_odd_sizes_and_outside_the_frame(network, 
     assert (ours.visibility_logits - dense.visibility_logits).abs().max() < TOLERANCE
 
 
+@pytest.mark.slow
 def test_far_outside_the_frame_nothing_correlates(network, frames):
     far = torch.tensor([[-5000.0, 40.0], [60.0, 9000.0]])
     ours, dense = network.track(frames, far), dense_pips.track(network, frames, far)
@@ -78,6 +81,7 @@ def test_far_outside_the_frame_nothing_correlates(network, frames):
     assert (ours.trajectories[0] - dense.trajectories[0]).abs().max() < TOLERANCE
 
 
+@pytest.mark.slow
 def test_a_given_feature_stands_in_for_the_sampled_one(network, frames, queries):
     whole = network.track(frames, queries)
     assert torch.equal(network.track(frames, queries, feature=whole.feature).trajectories, whole.trajectories)
@@ -86,6 +90,7 @@ def test_a_given_feature_stands_in_for_the_sampled_one(network, frames, queries)
     assert not torch.equal(other.trajectories, whole.trajectories)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_same_without_packed_layers(network, bfloat16_network, case, precision, monkeypatch):
     """As on a device or processor that cannot pack them; pieces agree there, too."""
@@ -101,6 +106,7 @@ def test_the_same_without_packed_layers(network, bfloat16_network, case, precisi
     assert torch.equal(part.trajectories, plain.trajectories[:, :, 3:5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("piece", [1, 7, 10])
 def test_pieces_give_the_same_bits_as_the_whole_grid(network, bfloat16_network, case, precision, piece):
