@@ -2,9 +2,10 @@
 
 The network tells where a point is to within a few pixels, also through occlusions; on smaller frames it sees
 larger motion. Lucas-Kanade from frame to frame is exact while it holds, and far off once it slips. Where one
-of them is lost, the median of all, in x and in y, is near one of the others. It is aligned with the point's
-patch in the chunk's first frame, and what is found is taken where it looks enough like it. Where the network
-holds the point for covered, the likeness has to be strong.
+of them is lost, the median of all, in x and in y, is near one of the others. In its place Lucas-Kanade is
+taken where it is near and going back led to where it came from. That is aligned with the point's patch in the
+chunk's first frame, and what is found is taken where it looks enough like it. Where the network holds the
+point for covered, the likeness has to be strong.
 """
 
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class RefinementSettings:
     on the finest level and twice that on the coarser ones.
     least_correlation: with the first frame's patch, for an aligned position to be taken;
     least_correlation_hidden: the same where the network holds the point for hidden.
+    agreement: pixels from the median within which Lucas-Kanade is taken in its place while it holds.
     visibility: the weights of `seen_logit`, which then tells visibility; None: the network's logit does.
     """
 
@@ -46,6 +48,7 @@ class RefinementSettings:
     reach: float = 4.0
     least_correlation: float = 0.4
     least_correlation_hidden: float = 0.7
+    agreement: float = 12.0
     visibility: tuple[float, ...] | None = None
 
 
@@ -79,7 +82,10 @@ def refine(
     proposed: float32 `[K, S, N, 2]`, the network's trajectories at each size. is_hidden: bool `[S, N]`, what
     it says of them. The result of a point does not depend on the others.
     """
-    middle = np.median([*proposed, _follow(images, queries)], axis=0).astype(np.float32)
+    followed, is_held = _follow(images, queries)
+    middle = np.median([*proposed, followed], axis=0).astype(np.float32)
+    is_exact = is_held & (np.linalg.norm(followed - middle, axis=-1) < settings.agreement)
+    middle = np.where(is_exact[..., None], followed, middle)
     levels = [[torch.from_numpy(image).float() for image in images]]
     while len(levels) < settings.levels:
         levels.append([F.avg_pool2d(image[None, None], 2)[0, 0] for image in levels[-1]])
@@ -132,13 +138,17 @@ def probabilities(logits: NDArray[np.float64] | Tensor) -> NDArray[np.float32]:
     return result
 
 
-def _follow(images: list[NDArray[np.uint8]], queries: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Follow points by Lucas-Kanade from frame to frame: float32 `[S, N, 2]`."""
+def _follow(
+    images: list[NDArray[np.uint8]], queries: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Follow points by Lucas-Kanade from frame to frame: float32 `[S, N, 2]`, and whether it held so far."""
     lucas_kanade = LucasKanade()
-    points = [queries]
+    points, is_held = [queries], [np.ones(len(queries), bool)]
     for previous, current in pairwise(images):
-        points.append(lucas_kanade.step(previous, current, points[-1]).points)
-    return np.stack(points)
+        step = lucas_kanade.step(previous, current, points[-1])
+        points.append(step.points)
+        is_held.append(is_held[-1] & step.consistent)
+    return np.stack(points), np.stack(is_held)
 
 
 def _padded(values: Tensor) -> Tensor:
