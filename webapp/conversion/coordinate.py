@@ -62,7 +62,7 @@ class Coordinator:
         finally:
             self.conversion.folder.remove_leftovers(is_abandoned)
             self.conversion.ledger.save()
-            self._add_costs()
+            add_costs(self.conversion.folder, self.queue)
         if self._failed:
             reasons = "; ".join(f"{shard}: {reason}" for shard, reason in list(self._failed.items())[:3])
             raise BadInput(
@@ -70,7 +70,7 @@ class Coordinator:
             )
 
     def _step(self, progress: ReportProgress) -> None:
-        self._add_costs()
+        add_costs(self.conversion.folder, self.queue)
         handles = self.queue.handles(list(self._todo))
         lost = self._lost.find(handles.values())
         for job_id, handle in handles.items():
@@ -89,7 +89,7 @@ class Coordinator:
             return
         there = [self.conversion.ledger.look(shard.name) for shard in self._todo[job_id]]
         if condition is Condition.WORKING:
-            return
+            return  # the ledger has now noted its finished shards, too
         if all(there):
             del self._todo[job_id]
         elif condition is Condition.FAILED:
@@ -108,9 +108,6 @@ class Coordinator:
         if working:
             return f"{working} at work"
         return "waiting" if self.queue.jobs.workers() else "no worker yet"
-
-    def _add_costs(self) -> None:
-        add_costs(self.conversion.folder, self.queue)
 
 
 def add_costs(folder: DataFolder, queue: ConversionQueue) -> None:
