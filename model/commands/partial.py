@@ -4,7 +4,7 @@ import hashlib
 import json
 import signal
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -83,17 +83,24 @@ def load_state(path: Path, job: Job) -> State | None:
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[ShouldStop]:
-    """Turn the first Ctrl-C into a wish to stop; the second one interrupts at once."""
+def stop_on_interrupt(*, saves: bool = False) -> Iterator[ShouldStop]:
+    """Turn the first Ctrl-C into a request to stop; the second one interrupts at once.
+
+    saves: of work that writes a checkpoint when it is to stop. SIGTERM asks for that too, and more signals
+    change nothing.
+    """
     is_asked = False
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
+    def ask(number: int, _frame: FrameType | None) -> None:
         nonlocal is_asked
         is_asked = True
-        signal.signal(signal.SIGINT, usual)
+        if not saves:
+            signal.signal(number, usual[signal.Signals(number)])
 
-    usual: Callable[[int, FrameType | None], Any] | int | None = signal.signal(signal.SIGINT, ask)
+    numbers = (signal.SIGINT, signal.SIGTERM) if saves else (signal.SIGINT,)
+    usual = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield lambda: is_asked
     finally:
-        signal.signal(signal.SIGINT, usual)
+        for number, handler in usual.items():
+            signal.signal(number, handler)

@@ -52,3 +52,8 @@ def has_fast_bfloat16(device: torch.device) -> bool:
         return True
     # torch says so by these names alone; `torch.backends` has no public ones.
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Return the context that computes in bfloat16 where the device has it, else in float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device))

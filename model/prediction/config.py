@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model.core.errors import BadInput
+from model.core.settings import setting
 from model.motion.grid import check_grid
 
 
@@ -11,28 +12,24 @@ from model.motion.grid import check_grid
 class PredictorConfig:
     """The size and shape of a predictor.
 
-    backbone: whose features are read, of `model.prediction.backbones`. head: what reads them, of
-        `model.prediction.heads`; names are looked up when a network is built.
-    grid: query points a side where none are given; the linear head is made for this grid.
     horizon: frames, the first included. trajectory: predict the position in every frame; otherwise in the
         last one alone.
-    modes: hypotheses of the mixture head; with one, it learns by L1, as plain heads do. width: its channels.
     pool: the linear head reads features pooled to pool × pool; None is the unpooled form, which is refused.
-    camera: predict the camera's motion apart from the points' own.
     strides: where a ResNet's bottlenecks have their stride, "v1" or "v1.5": as its weights were trained.
 
+    The names of the backbone and the head are looked up when a network is built.
     Raises BadInput for what is out of range.
     """
 
-    backbone: str = "fcn_resnet50"
-    head: str = "mixture"
-    grid: int = 16
-    horizon: int = 8
+    backbone: str = setting("fcn_resnet50", "The network whose features are read, as in torchvision.")
+    head: str = setting("mixture", "What reads them; docs/predictor.md lists them.")
+    grid: int = setting(16, "Query points a side where none are given; linear answers for this grid.")
+    horizon: int = setting(8, "Frames, the first included.")
     trajectory: bool = False
-    modes: int = 6
-    width: int = 256
-    pool: int | None = 4
-    camera: bool = False
+    modes: int = setting(6, "Hypotheses of mixture; with one it learns by L1, as the plain heads do.")
+    width: int = setting(256, "Channels of mixture.", option="head_width")
+    pool: int | None = setting(4, "Cells a side that linear reads.")
+    camera: bool = setting(False, "Predict the camera's motion apart from the points' own.")
     strides: str = "v1.5"
 
     def __post_init__(self) -> None:

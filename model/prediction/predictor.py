@@ -24,11 +24,10 @@ from model.prediction.network import MotionPredictor, normalise
 from model.prediction.release import (
     PredictorRelease,
     PredictorUse,
-    as_float32,
     predictor_file,
     read_release,
 )
-from model.weights.checkpoints import read_state_dict
+from model.weights.checkpoints import as_float32, read_state_dict
 from model.weights.registry import file_sha256
 
 

@@ -17,8 +17,7 @@ from model.core.errors import BadInput
 from model.core.progress import ReportProgress, ignore_progress
 from model.prediction.backbones import build_segmentation, find_backbone
 from model.prediction.network import MotionPredictor, load_strictly
-from model.prediction.release import as_float32
-from model.weights.checkpoints import read_state_dict
+from model.weights.checkpoints import as_float32, read_state_dict
 from model.weights.registry import WeightsEntry, entry_of_file, file_sha256, find_entry, weights_file
 
 

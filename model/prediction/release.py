@@ -3,18 +3,14 @@
 import json
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from model.core.errors import BadInput
 from model.prediction.config import PredictorConfig
 from model.weights.metadata import read_description
 from model.weights.registry import find_weights, weights_file
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 METADATA_KEY = "stillmotion-predictor"
 OLD_NAMES = {"spread": "scale_factor", "doubt": "stay_prior", "least_gain": "abstain_below"}
@@ -93,8 +89,3 @@ def read_release(path: str | os.PathLike[str]) -> PredictorRelease:
         name = os.path.basename(path)
         raise BadInput(f"{name} holds no predictor; give a file that `train-predictor` wrote.")
     return release
-
-
-def as_float32(tensors: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """Return tensors as they are computed with: float16 ones as float32."""
-    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
+_EVERY = 20  # steps of a line
+
+
 class Learning(Protocol):
     """Where a training is."""
 
@@ -32,21 +35,13 @@ class TrainingLog:
     """Lines for validations and, in between, for the mean losses of some steps each.
 
     step: from which the training goes on; later lines of an earlier part are dropped.
-    losses: their names. score: the dataclass of a validation. every: steps of a line. digits: of a
-    validation, after the point.
+    losses: their names. score: the dataclass of a validation.
     """
 
     def __init__(
-        self,
-        path: Path,
-        step: int,
-        losses: Sequence[str],
-        score: "type[DataclassInstance]",
-        *,
-        every: int,
-        digits: int,
+        self, path: Path, step: int, losses: Sequence[str], score: "type[DataclassInstance]"
     ) -> None:
-        self._losses, self._every, self._digits = tuple(losses), every, digits
+        self._losses = tuple(losses)
         self._path = path
         self._names = ["step", "seconds", "rate", *losses, *(field.name for field in fields(score))]
         kept = _rows_before(path, step)
@@ -58,7 +53,7 @@ class TrainingLog:
         """Take note of a step's losses, scalars in the order of their names."""
         self._sums += torch.stack(list(losses)).float().cpu()
         self._count += 1
-        if learning.step % self._every == 0:
+        if learning.step % _EVERY == 0:
             means = (self._sums / self._count).tolist()
             self._sums, self._count = torch.zeros(len(self._losses)), 0
             named = zip(self._losses, means, strict=True)
@@ -66,7 +61,7 @@ class TrainingLog:
 
     def validation(self, learning: Learning, score: "DataclassInstance") -> None:
         """Note a validation."""
-        self._append(learning, {name: f"{value:.{self._digits}f}" for name, value in asdict(score).items()})
+        self._append(learning, {name: f"{value:.4f}" for name, value in asdict(score).items()})
 
     def _append(self, learning: Learning, values: Mapping[str, str]) -> None:
         rate = learning.schedule.rate(learning.share)

@@ -9,18 +9,11 @@ from plotly.subplots import make_subplots
 
 from model.core.files import write_whole
 
-PANELS = {
-    "Training losses": ("position", "visibility", "score"),
-    "Held-out error, pixels": ("visible", "occluded", "still", "still_occluded"),
-    "Held-out shares, percent": ("within_1", "delta", "occlusion"),
-}
-"""Panels of the page, and the columns of the log that each shows."""
 
-
-def write_plot(log: Path, out: Path, panels: Mapping[str, tuple[str, ...]] = PANELS) -> None:
+def write_plot(log: Path, out: Path, panels: Mapping[str, tuple[str, ...]]) -> None:
     """Draw a training's log over its steps.
 
-    log: a CSV file with a column `step`, as `model.training.trackers.fit` writes it.
+    log: a CSV file with a column `step`, as `TrainingLog` writes it.
     panels: panels of the page, and the columns that each shows.
     out: an HTML file that needs nothing else; written under a temporary name and renamed.
     """

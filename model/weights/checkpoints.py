@@ -8,7 +8,7 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.core.errors import BadInput
 from model.core.files import atomic_path
@@ -39,6 +39,21 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             f"{name} holds no state dict; it should have tensors by name, plain or under “model_state_dict”."
         )
     return content
+
+
+def as_float16(network: nn.Module) -> dict[str, Tensor]:
+    """Return a network's tensors as they are released: on the CPU, floating-point ones as float16."""
+    return {
+        name: value.detach()
+        .to("cpu", torch.float16 if value.is_floating_point() else value.dtype)
+        .contiguous()
+        for name, value in network.state_dict().items()
+    }
+
+
+def as_float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors as they are computed with: floating-point ones as float32."""
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
 def check_name(path: Path) -> None:

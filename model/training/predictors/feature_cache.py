@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.core.devices import has_fast_bfloat16
+from model.core.devices import autocast, has_fast_bfloat16
 from model.core.errors import BadInput
 from model.core.files import write_json
 from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
@@ -52,7 +52,7 @@ class FeatureCache:
 def compute_features(network: MotionPredictor, pictures: Tensor) -> tuple[Tensor, ...]:
     """Run the backbone on uint8 pictures `[B, 3, H, W]`, in bfloat16 where the device has it."""
     device = next(network.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+    with autocast(device):
         features = network.features(normalise(pictures.to(device)))
     return tuple(each.half() for each in features)
 

@@ -1,55 +1,49 @@
 """What a predictor's training depends on."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from model.core.errors import BadInput
+from model.core.settings import setting
 from model.prediction.config import PredictorConfig
+from model.training.settings import TrainingSettings
 
 
-@dataclass(frozen=True)
-class PredictorTraining:
-    """All that a training depends on; it is kept in the checkpoint.
+@dataclass(frozen=True, kw_only=True)
+class PredictorTraining(TrainingSettings):
+    """All that a training depends on.
 
-    config: of the network. data: folders of training sets. start_from: see `initial_weights`.
-    minutes, steps: the end, whichever comes first. batch: samples a step. height, width: of the pictures.
-    frozen: the share of the training with a frozen backbone; after it, the backbone learns at `backbone_rate`
-        of the head's rate. views: of each sample whose features are kept, for all sets or set by
-        set; a set with more views counts more.
-    average: the decay of the weights' exponential moving average, which is exported.
-    patience: validations without a better one after which the training ends; 0: none.
+    backbone_rate: of the head's learning rate, once the backbone learns. validation: samples at most.
     nearest, direction: weights of two parts of the loss, see `PredictorLossWeights`.
-    save_minutes: between checkpoints, each with a validation on at most `validation` samples.
     """
 
     config: PredictorConfig
-    data: tuple[str, ...]
-    start_from: str = "imagenet"
-    minutes: float | None = None
-    steps: int | None = None
-    batch: int = 8
-    height: int = 256
-    width: int = 448
-    frozen: float = 1.0
+    data: tuple[str, ...] = setting((), "A training set (convert, synthesize-stills); give it once for each.")
+    start_from: str = setting(
+        "imagenet",
+        "imagenet or segmentation (torchvision's, downloaded), none, a registered name, or a file.",
+    )
+    height: int = setting(256, "Of the images, in pixels.")
+    width: int = setting(448, "Of the images, in pixels.")
+    frozen: float = setting(1.0, "The share of the training after which the backbone learns too.")
+    views: tuple[int, ...] = setting(
+        (2,), "Of each sample whose features are kept; once, or once for each --data: more views count more."
+    )
     backbone_rate: float = 0.05
-    views: tuple[int, ...] = (2,)
-    learning_rate: float = 1e-3
     weight_decay: float = 0.02
-    average: float = 0.998
-    clip_norm: float = 1.0
-    seed: int = 0
-    patience: int = 0
-    save_minutes: float = 5.0
+    average_warm_up: bool = True
     validation: int = 400
     nearest: float = 0.1
     direction: float = 1.0
 
     def __post_init__(self) -> None:
+        if not self.data:
+            raise BadInput("Name at least one training set with --data; synthesize-stills makes one.")
         if not 0 <= self.frozen <= 1:
             raise BadInput(f"The frozen share must be 0 to 1, not {self.frozen}.")
         if self.batch < 2:
             raise BadInput(f"A batch must have at least 2 samples, not {self.batch}.")
+        if not 64 <= min(self.size) <= max(self.size) <= 2048:
+            raise BadInput(f"Images must be 64 to 2048 pixels high and wide, not {self.height}×{self.width}.")
         if min(self.views, default=0) < 1:
             raise BadInput(f"There must be at least 1 view of each sample, not {min(self.views, default=0)}.")
         if len(self.views) not in (1, len(self.data)):
@@ -60,15 +54,5 @@ class PredictorTraining:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of the pictures."""
+        """(height, width) of the images."""
         return self.height, self.width
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values."""
-        return {**asdict(self), "data": list(self.data), "views": list(self.views)}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "PredictorTraining":
-        """Take what `to_json` gave."""
-        sequences = {name: tuple(values[name]) for name in ("data", "views")}
-        return cls(**{**values, **sequences, "config": PredictorConfig(**values["config"])})

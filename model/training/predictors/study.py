@@ -25,7 +25,8 @@ from model.core.progress import (
 from model.evaluation.predictors.run import evaluate_predictors
 from model.prediction.heads import HEADS
 from model.prediction.predictor import Predictor
-from model.training.predictors.fit import WEIGHTS, fit_predictor
+from model.training.loop import WEIGHTS
+from model.training.predictors.fit import fit_predictor
 from model.training.predictors.settings import PredictorTraining
 
 TUNED_FROM = 0.5

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.core.devices import has_fast_bfloat16
+from model.core.devices import autocast
 from model.prediction.mixture import Mixture
 from model.prediction.network import MotionPredictor, normalise
 from model.prediction.predictor import point_answer
@@ -63,7 +63,7 @@ def score_cached(
     answers, truths, likelihoods = [], [], []
     for first in range(0, len(examples), _BATCH):
         batch = Example(*(part.to(device) for part in stack(list(examples[first : first + _BATCH]))))
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+        with autocast(device):
             if features is None:
                 maps = network.features(normalise(batch.picture))
             else:

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.core.devices import has_fast_bfloat16
 from model.tracking.pips.correlation import RADIUS, SIDE, sample
 from model.tracking.pips.network import LEVELS, Pips
 
@@ -28,11 +27,6 @@ class TrainingOutput(NamedTuple):
     trajectories: Tensor
     visibility_logits: Tensor
     scores: tuple[Tensor, Tensor]
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """Return the context in which to train: bfloat16 where the device has it, else float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device))
 
 
 def forward(network: Pips, frames: Tensor, queries: Tensor, iterations: int) -> TrainingOutput:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model.core.devices import autocast
 from model.synthetic.clips.batches import SyntheticClips
 from model.tracking.pips.network import Pips
-from model.training.trackers.pips_forward import autocast, forward
+from model.training.trackers.pips_forward import forward
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small(data: Path, head: str = "mixture", **changes) -> PredictorTraining:
     config = PredictorConfig(BACKBONE, head, grid=4, trajectory=True, modes=3, width=32, pool=2)
     base = PredictorTraining(
-        config, (str(data),), start_from="none", steps=2, batch=4, height=64, width=96, average=0.9
+        config=config,
+        data=(str(data),),
+        start_from="none",
+        steps=2,
+        batch=4,
+        height=64,
+        width=96,
+        average=0.9,
     )
     return replace(base, **changes)
 
@@ -314,7 +321,7 @@ def test_a_training_in_two_pieces_is_the_same_training(data, tmp_path, head):
         torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("whole", "pieces")
     )
     assert whole["progress"]["step"] == pieces["progress"]["step"] == 6
-    for part in ("network", "average"):
+    for part in ("learned", "average"):
         for name, value in whole[part].items():
             assert torch.equal(value, pieces[part][name]), name
     with (tmp_path / "pieces" / "log.csv").open(newline="") as file:
@@ -331,7 +338,7 @@ def test_a_frozen_backbone_stays_and_a_thawed_one_moves(data, tmp_path):
     fresh = MotionPredictor(small(data).config).state_dict()
     name = "backbone.body.16.0.weight"
     frozen, thawed = (
-        torch.load(tmp_path / run / "checkpoint.pt", weights_only=True)["network"]
+        torch.load(tmp_path / run / "checkpoint.pt", weights_only=True)["average"]
         for run in ("frozen", "thawed")
     )
     assert torch.equal(frozen[name], fresh[name])
@@ -387,9 +394,17 @@ def test_what_cannot_be_trained_is_one_sentence(data, tmp_path):
     fit(tmp_path / "old", small(data, steps=1))
     with pytest.raises(BadInput, match="holds a training already"):
         fit(tmp_path / "old", small(data))
-    for wrong in ({"frozen": 2.0}, {"batch": 1}, {"views": (0,)}, {"views": (1, 1, 1)}):
+    for wrong in (
+        {"frozen": 2.0},
+        {"batch": 1},
+        {"height": 8},
+        {"views": (0,)},
+        {"views": (1, 1, 1)},
+    ):
         with pytest.raises(BadInput):
             small(data, **wrong)
+    with pytest.raises(BadInput, match="with --data"):
+        replace(small(data), data=())
     with pytest.raises(BadInput, match="holds no training set"):
         fit(tmp_path / "none", small(tmp_path))
 

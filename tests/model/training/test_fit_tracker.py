@@ -21,9 +21,10 @@ from model.tracking.pips.release import read_release
 from model.tracking.pips.tracker import PipsEngine
 from model.training.schedule import Schedule
 from model.training.trackers.calibrate import calibrate_tracker, logistic_regression
-from model.training.trackers.fit import TrackerTraining, fit_tracker
+from model.training.trackers.fit import fit_tracker
 from model.training.trackers.losses import LossWeights, tracker_losses
 from model.training.trackers.pips_forward import TrainingOutput, forward
+from model.training.trackers.settings import TrackerTraining
 
 TINY = PipsConfig(
     channels=16, width=32, depth=1, encoder_widths=(8, 8, 8, 8), frequencies=4, lowest_frequency=0.1,
@@ -134,13 +135,13 @@ def test_a_training_in_two_pieces_is_the_same_training(tmp_path) -> None:
     fit(tmp_path / "whole")
     answers = iter([False, False, True])
     fit(tmp_path / "pieces", should_stop=lambda: next(answers))
-    assert torch.load(tmp_path / "pieces" / "checkpoint.pt", weights_only=True)["step"] == 3
+    assert torch.load(tmp_path / "pieces" / "checkpoint.pt", weights_only=True)["progress"]["step"] == 3
     fit(tmp_path / "pieces", resume=True)
     whole, pieces = (
         torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("whole", "pieces")
     )
-    assert whole["step"] == pieces["step"] == 6
-    for part in ("network", "average"):
+    assert whole["progress"]["step"] == pieces["progress"]["step"] == 6
+    for part in ("learned", "average"):
         for name, value in whole[part].items():
             assert torch.equal(value, pieces[part][name]), name
     with (tmp_path / "pieces" / "log.csv").open(newline="") as file:

@@ -1,0 +1,57 @@
+"""Options of a command, made of the fields of settings dataclasses (`model.core.settings.setting`)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, fields
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Settings = TypeVar("Settings")
+
+
+def options_of(
+    *kinds: type[Any], without: tuple[str, ...] = (), **defaults: Any
+) -> Callable[[Command], Command]:
+    """Add the options of settings to a command, which gets them by keyword.
+
+    A field of type bool is a flag; one of type tuple may be given several times.
+    without: options to leave out. defaults: of this command, by the parameter's name.
+    """
+
+    def add(command: Command) -> Command:
+        for kind in reversed(kinds):
+            hints = get_type_hints(kind)
+            for field, name in reversed(list(_offered(kind))):
+                if name not in without:
+                    default = defaults.get(name, field.default)
+                    command = _option(name, hints[field.name], default, field.metadata["description"])(
+                        command
+                    )
+        return command
+
+    return add
+
+
+def settings_from(kind: type[Settings], values: Mapping[str, Any], **more: Any) -> Settings:
+    """Make settings of a command's parameters. more: fields that come from elsewhere."""
+    given = {field.name: values[name] for field, name in _offered(kind) if name in values}
+    return kind(**{**given, **more})
+
+
+def _offered(kind: type[Any]) -> Iterator[tuple[Field[Any], str]]:
+    """Yield the fields that are offered, each with the name of its parameter."""
+    for field in fields(kind):
+        if "description" in field.metadata:
+            yield field, field.metadata["option"] or field.name
+
+
+def _option(name: str, hint: Any, default: Any, description: str) -> Callable[[Command], Command]:
+    flag = f"--{name.replace('_', '-')}"
+    if hint is bool:
+        return click.option(flag, name, is_flag=True, default=default, help=description)
+    several = get_origin(hint) is tuple
+    kind = next((part for part in get_args(hint) if part in (int, float, str)), hint)
+    return click.option(
+        flag, name, type=kind, multiple=several, default=default, show_default=True, help=description
+    )

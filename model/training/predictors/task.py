@@ -1,0 +1,174 @@
+"""A predictor in training: its loss, its batches, its validation."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from model.core.devices import autocast
+from model.core.progress import ReportProgress, ShouldStop
+from model.prediction.network import MotionPredictor, normalise
+from model.prediction.pretrained import Initial, begin_with
+from model.prediction.release import PredictorRelease, PredictorUse
+from model.training.loop import Task
+from model.training.predictors.data import PredictorSet, batch_indices
+from model.training.predictors.examples import Example, stack
+from model.training.predictors.feature_cache import FeatureCache, open_features
+from model.training.predictors.losses import PredictorLossWeights, predictor_losses
+from model.training.predictors.settings import PredictorTraining
+from model.training.predictors.validation import PredictorScore, score_cached
+from model.weights.checkpoints import as_float16, write_state_dict
+
+Batch = tuple[Example, tuple[Tensor, ...] | None]
+"""Examples, and their features where those are kept."""
+
+
+class NetworkWithLoss(nn.Module):
+    """The network with its loss as `forward`, for several devices to share."""
+
+    def __init__(self, network: MotionPredictor, settings: PredictorTraining) -> None:
+        super().__init__()
+        self.network = network
+        self.size = settings.size
+        self.weights = PredictorLossWeights(nearest=settings.nearest, direction=settings.direction)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Return what is minimised, and what `PredictorTask.losses` names."""
+        example, features = batch
+        with autocast(example.points.device):
+            if features is None:
+                features = self.network.features(normalise(example.picture))
+            answer = self.network.answer(features, example.points, self.size)
+            losses = predictor_losses(answer, example, self.network.hypotheses > 1, self.weights)
+        return losses.total, losses.error, losses.likelihood, losses.nearest
+
+
+class PredictorTask(Task[MotionPredictor, PredictorScore]):
+    """See `model.training.loop.Task`.
+
+    First the backbone is frozen and the head learns from features that were computed once; then all weights
+    learn from fresh views, the backbone at a lower rate.
+    """
+
+    losses = ("error", "likelihood", "nearest")
+    score = PredictorScore
+    panels: ClassVar = {
+        "Training losses, pixels": ("nearest", "error"),
+        "Log likelihood": ("likelihood", "held_out_likelihood"),
+        "Held-out error, pixels of a 256-high image": ("epe_moving", "epe", "nearest_epe"),
+        "Held-out direction and coverage": ("cosine", "coverage"),
+    }
+
+    def __init__(
+        self,
+        settings: PredictorTraining,
+        initial: Initial | None,
+        fabric: Fabric,
+        features: Path,
+        progress: ReportProgress,
+        should_stop: ShouldStop,
+    ) -> None:
+        """Read the data and compute the features that are missing in the folder `features`.
+
+        Raises BadInput for data that cannot be used, Stopped on request.
+        """
+        torch.manual_seed(settings.seed)
+        network = MotionPredictor(settings.config)
+        if initial is not None:
+            begin_with(network, initial)
+        network = network.to(fabric.device)
+        super().__init__(settings, network, NetworkWithLoss(network, settings))
+        self.training = settings
+        self.phases = (0.0, settings.frozen) if settings.frozen < 1 else (0.0,)
+        self._device = fabric.device
+        self._weights = initial.sha256 if initial is not None else f"random, seed {settings.seed}"
+        sets, config, size = settings.data, settings.config, settings.size
+        self._train = PredictorSet.open(sets, "train", config, size, views=settings.views)
+        unseen = PredictorSet.open(sets, "validation", config, size, most=settings.validation)
+
+        def keep(examples: PredictorSet) -> FeatureCache:
+            with fabric.rank_zero_first():  # the others find them computed
+                return self._keep_features(examples, features, progress, should_stop)
+
+        self._kept = keep(self._train) if settings.frozen > 0 else None
+        self._held_out = [unseen.view(number) for number in range(len(unseen))]
+        self._held_features = keep(unseen) if settings.frozen == 1 else None
+        self._is_frozen = False
+        self._targets: dict[int, Example] = {}
+
+    def begin_phase(self, phase: int) -> list[dict[str, Any]]:
+        """See `Task`."""
+        self._is_frozen = phase == 0 and self._kept is not None
+        published, head = list[nn.Parameter](), list[nn.Parameter]()
+        for name, value in self.network.named_parameters():
+            is_published = self.network.is_published(name)
+            value.requires_grad_(not (self._is_frozen and is_published))
+            (published if is_published else head).append(value)
+        groups = [dict[str, Any](params=head, share=1.0)]
+        if not self._is_frozen:
+            groups.append(dict[str, Any](params=published, share=self.training.backbone_rate))
+        return groups
+
+    def batches(self, step: int, rank: int, ranks: int) -> Iterator[Batch]:
+        """Yield kept views while the backbone is frozen, fresh ones of their samples afterwards."""
+        settings = self.training
+        while True:
+            numbers = batch_indices(step, settings.batch, len(self._train), settings.seed, rank, ranks)
+            if self._kept is not None and self._is_frozen:
+                maps = self._kept.read(numbers, self._device)
+                yield self._on_device([self._target(number) for number in numbers]), maps
+            else:
+                yield self._on_device([self._train.fresh_view(number, step) for number in numbers]), None
+            step += 1
+
+    def validate(self, network: MotionPredictor) -> PredictorScore:
+        """See `Task`."""
+        return score_cached(network, self._held_out, self._held_features, self.training.size)
+
+    def fitness(self, score: PredictorScore) -> float:
+        """Return the likelihood of a mixture, the negative EPE of a plain head.
+
+        Not the error of the single answer: "nothing moves" is hard to beat while little is learned.
+        """
+        return score.held_out_likelihood if self.network.hypotheses > 1 else -score.epe
+
+    def write_weights(self, path: Path, network: MotionPredictor, score: PredictorScore) -> None:
+        """Export as float16, with the calibrated use."""
+        settings = self.training
+        use = PredictorUse(settings.height, settings.width, scale_factor=score.scale_factor)
+        write_state_dict(path, as_float16(network), PredictorRelease(settings.config, use).to_metadata())
+
+    def _on_device(self, examples: list[Example]) -> Example:
+        return Example(*(part.to(self._device) for part in stack(examples)))
+
+    def _target(self, number: int) -> Example:
+        """Return a view without its picture, which is not needed and would not fit into memory."""
+        if number not in self._targets:
+            self._targets[number] = self._train.view(number)._replace(picture=torch.zeros(0))
+        return self._targets[number]
+
+    def _keep_features(
+        self, examples: PredictorSet, folder: Path, progress: ReportProgress, should_stop: ShouldStop
+    ) -> FeatureCache:
+        """Compute the features that are missing, set by set: with another set beside them they stay."""
+        config = self.training.config
+        parts = []
+        for part, views in enumerate(examples.views):
+            description = {
+                "network": [config.backbone, config.strides, config.camera, self.network.head.reads],
+                "weights": self._weights,
+                "size": self.training.size,
+                "views": views,
+                "keys": examples.keys(part),
+            }
+            makers = [partial(examples.view, number) for number in examples.numbers(part)]
+            parts.append(
+                open_features(
+                    folder, self.network, description, makers, progress=progress, should_stop=should_stop
+                )
+            )
+        return FeatureCache(tuple(parts))
