@@ -3,15 +3,19 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import safetensors
 
 from model.core.errors import BadInput
 from model.core.structure import from_json
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -32,20 +36,27 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def read_description(
-    path: str | os.PathLike[str], key: str, kind: type[T], renamed: Mapping[str, str] | None = None
+    path: str | os.PathLike[str], key: str, kind: type[T], renamed: Mapping[str, str | None] | None = None
 ) -> T | None:
     """Return what a file's metadata says under a key, as a dataclass; None where it says nothing.
 
-    renamed: names of older versions, to what they are called now.
+    renamed: names of older versions, to what they are called now; None for what is given up.
     Raises BadInput when the file is missing or damaged, or says what this version does not understand.
     """
     text = read_metadata(path).get(key)
     if text is None:
         return None
     what = f"what {Path(path).name} says of its network"
-    now = renamed or {}
+    names: dict[str, str | None] = dict(renamed or {})
+
+    def renew(values: dict[str, Any]) -> dict[str, Any]:
+        return {now: value for name, value in values.items() if (now := names.get(name, name)) is not None}
+
     try:
-        said = json.loads(text, object_hook=lambda values: {now.get(k, k): v for k, v in values.items()})
-    except ValueError as error:
-        raise BadInput(f"This version does not understand {what}; it is not JSON.") from error
+        said = json.loads(text, object_hook=renew)
+        missing = {each.name for each in fields(kind)} - said.keys()
+    except (ValueError, AttributeError) as error:
+        raise BadInput(f"This version does not understand {what}; it is no JSON object.") from error
+    if missing:
+        raise BadInput(f"This version does not understand {what}: {', '.join(missing)} is missing.")
     return from_json(kind, said, what)

@@ -6,19 +6,17 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-import cattrs
 from torch import Tensor
 
-from model.core.errors import BadInput
 from model.motion.grid import WORKING_SIZE
 from model.tracking.pips.network import LEVELS, PipsConfig
 from model.tracking.pips.refinement import RefinementSettings
 from model.weights.checkpoints import read_state_dict
-from model.weights.metadata import read_metadata
+from model.weights.metadata import read_description
 
 METADATA_KEY = "stillmotion-pips"
 
-_CONVERTER = cattrs.Converter(forbid_extra_keys=True)
+_OLD_NAMES = {"support": None, "preference": None}
 
 
 @dataclass(frozen=True)
@@ -66,19 +64,7 @@ def read_release(path: str | os.PathLike[str]) -> PipsRelease:
     so is `preference` of the refinement, which chose between two proposals where now there are three.
     Raises BadInput when the file says what this version does not understand.
     """
-    text = read_metadata(path).get(METADATA_KEY)
-    if text is None:
-        return PipsRelease()
-    try:
-        said = json.loads(text)
-        said["use"].pop("support", None)
-        (said["use"].get("refinement") or {}).pop("preference", None)
-        return _CONVERTER.structure({"config": said["config"], "use": said["use"]}, PipsRelease)
-    except (ValueError, KeyError, TypeError, AttributeError, cattrs.BaseValidationError) as error:
-        raise BadInput(
-            f"{os.path.basename(path)} describes its network in a way that this version does not "
-            "understand; use a newer version of Stillmotion, or other weights."
-        ) from error
+    return read_description(path, METADATA_KEY, PipsRelease, _OLD_NAMES) or PipsRelease()
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:

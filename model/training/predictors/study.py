@@ -22,6 +22,7 @@ from model.core.progress import (
     never_stop,
     raise_if_stopped,
 )
+from model.core.structure import from_json
 from model.evaluation.predictors.run import evaluate_predictors
 from model.prediction.heads import HEADS
 from model.prediction.predictor import Predictor
@@ -101,7 +102,7 @@ def run_study(
             arguments = (head, folder, training, out / "features", samples, device)
             run = _run_apart(arguments) if apart else _run(*arguments)
             write_whole(finished, json.dumps(asdict(run)).encode())
-        runs.append(StudyRun(**json.loads(finished.read_text())))
+        runs.append(from_json(StudyRun, json.loads(finished.read_text()), f"{finished}"))
     progress(Progress("finished", len(wanted), len(wanted)))
     return runs
 

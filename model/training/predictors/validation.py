@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from model.core.devices import autocast
+from model.evaluation.prediction_metrics import Outcome, prediction_metrics
 from model.prediction.mixture import Mixture
 from model.prediction.network import MotionPredictor, normalise
 from model.prediction.predictor import point_answer
@@ -82,23 +84,24 @@ def _score(mixture: Mixture, truth: Tensor, likelihood: Tensor, unit: float) -> 
     """mixture: of P points and one frame, `[1, P, K, 1, 2]`. truth: `[P, 2]`. unit: pixels for one of 256."""
     if len(truth) == 0:
         return PredictorScore.unknown()
-    answer, best = (point_answer(mixture, PredictorUse(point=kind))[0, :, 0] for kind in ("median", "best"))
-    error, best_error = (torch.linalg.vector_norm(each - truth, dim=1) / unit for each in (answer, best))
-    distance = torch.linalg.vector_norm(truth, dim=1) / unit
-    each = torch.linalg.vector_norm(mixture.displacement[0, :, :, 0] - truth[:, None], dim=2) / unit
-    moving = distance > 1
-    cosine = torch.nn.functional.cosine_similarity(answer, truth, dim=1)
     scale_factor = fit_scale_factor(mixture, truth)
+    answer = point_answer(mixture, PredictorUse())[0]
+    goal = truth[:, None].numpy() / unit
+    found = prediction_metrics(
+        Outcome(
+            goal, answer.numpy() / unit, mixture.displacement[0].numpy() / unit, mixture.weight[0].numpy()
+        )
+    )
     return PredictorScore(
-        epe=float(error.mean()),
-        epe_moving=_mean(error[moving]),
-        still=_mean(distance[moving]),
-        best_epe_moving=_mean(best_error[moving]),
-        nearest_epe=_mean(each.amin(dim=1)[moving]),
-        cosine=_mean(cosine[moving]),
+        epe=found.epe,
+        epe_moving=found.epe_moving,
+        still=prediction_metrics(Outcome.of_answer(goal, np.zeros_like(goal))).epe_moving,
+        best_epe_moving=found.best_epe_moving,
+        nearest_epe=found.min_epe_moving,
+        cosine=found.cosine,
         coverage=coverage(mixture.widened(scale_factor), truth),
         scale_factor=scale_factor,
-        held_out_likelihood=_mean(likelihood),
+        held_out_likelihood=float(likelihood.mean()) if len(likelihood) else float("nan"),
     )
 
 
@@ -118,7 +121,3 @@ def fit_scale_factor(mixture: Mixture, truth: Tensor, share: float = 0.9) -> flo
         else:
             high = middle
     return float((low * high) ** 0.5)
-
-
-def _mean(values: Tensor) -> float:
-    return float(values.float().mean()) if values.numel() else float("nan")

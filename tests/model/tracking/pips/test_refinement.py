@@ -239,7 +239,7 @@ def test_weights_without_a_word_are_the_authors(tmp_path, pseudo_state_dict):
 def test_weights_from_the_future_are_refused(tmp_path, tiny_network: Pips, text):
     path = tmp_path / "new.safetensors"
     safetensors.torch.save_file(tiny_network.state_dict(), path, {"stillmotion-pips": text})
-    with pytest.raises(BadInput, match=r"new\.safetensors describes its network in a way"):
+    with pytest.raises(BadInput, match=r"does not understand what new\.safetensors says of its network"):
         read_release(path)
 
 
