@@ -22,7 +22,7 @@ import av
 from model.clips.video import read_frames
 from model.convert.run import Conversion, run
 from model.convert.settings import with_weights
-from model.convert.workers import WorkerSettings
+from model.convert.work import WorkerSettings
 from model.core.progress import ignore_progress, never_stop
 from model.datasets.folder import DataFolder
 from model.datasets.loader import EpochLoader, MotionDataset, open_dataset

@@ -24,7 +24,7 @@ from model.clips.limits import Limits
 from model.clips.video_files import header_frames, probe_video, read_video
 from model.core.errors import BadInput
 
-__all__ = ["ClipInfo", "Limits", "glance", "probe", "read_frame", "read_frames"]
+__all__ = ["ClipInfo", "Limits", "probe", "quick_probe", "read_frame", "read_frames"]
 
 Kind = Literal["video", "image", "images"]
 ClipPath = str | os.PathLike[str]
@@ -67,8 +67,8 @@ def probe(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> ClipInfo:
     clip = Path(path)
     kind = _kind(clip)
     if kind == "video":
-        facts = probe_video(clip, limits)
-        return ClipInfo(kind, facts.width, facts.height, facts.frames, facts.fps)
+        height, width, frames, fps = probe_video(clip, limits)
+        return ClipInfo(kind, width, height, frames, fps)
     if kind == "image":
         height, width = _read_single(clip, limits).shape[:2]
         return ClipInfo(kind, width, height, frames=1, fps=0.0)
@@ -78,7 +78,7 @@ def probe(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> ClipInfo:
         return ClipInfo(kind, width, height, frames=len(sequence.names), fps=0.0)
 
 
-def glance(path: ClipPath) -> int:
+def quick_probe(path: ClipPath) -> int:
     """Return about how many frames a clip has, from a video's header or the number of images.
 
     It is quick, and believes the header; `probe` is exact. Raises BadInput as `probe`.

@@ -29,19 +29,10 @@ _CUT_SHORT = "The video is cut short: its end is missing; copy or download it ag
 _DAMAGED = "The video is damaged and cannot be read to its end; copy or export it again."
 
 
-@dataclass(frozen=True)
-class VideoFacts:
-    """What a video file holds. width, height: as displayed, pixels. fps: average, 0 where it is unknown."""
-
-    width: int
-    height: int
-    frames: int
-    fps: float
-
-
-def probe_video(path: Path, limits: Limits) -> VideoFacts:
+def probe_video(path: Path, limits: Limits) -> tuple[int, int, int, float]:
     """Count the frames by reading through the file, and decode the first one only.
 
+    Returns (height, width, frames, fps): the size as displayed, in pixels; fps on average, 0 where unknown.
     Raises BadInput when the file is no video, is cut short or damaged, or is too small or too large.
     """
     packets = _scan(path)
@@ -50,9 +41,7 @@ def probe_video(path: Path, limits: Limits) -> VideoFacts:
     first = next(read_video(path, 0, 1, 1, limits), None)
     if first is None:
         raise BadInput(_DAMAGED)
-    return VideoFacts(
-        width=first.shape[1], height=first.shape[0], frames=len(packets.shown), fps=packets.average_rate
-    )
+    return first.shape[0], first.shape[1], len(packets.shown), packets.average_rate
 
 
 def header_frames(path: Path) -> int | None:

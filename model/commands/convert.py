@@ -11,7 +11,7 @@ from model.convert.ledger import load_profile
 from model.convert.locking import locked
 from model.convert.run import Conversion, run
 from model.convert.settings import with_weights
-from model.convert.workers import WorkerSettings
+from model.convert.work import WorkerSettings
 from model.datasets.folder import DataFolder
 from model.datasets.summary import SPLITS, DatasetSummary
 from model.tracking.methods import DEFAULT_METHOD

@@ -13,14 +13,14 @@ from math import fsum
 
 import psutil
 
-from model.clips.video import glance, probe
+from model.clips.video import probe, quick_probe
 from model.convert.converting import convert_shards
 from model.convert.plan import Plan, Segment, Shard, Source
 from model.convert.profile import Profile
+from model.convert.scan import reason_of
 from model.convert.settings import ConvertSettings
 from model.convert.sources import Place, find_places
-from model.convert.survey import reason_of
-from model.convert.workers import WorkerSettings
+from model.convert.work import WorkerSettings
 from model.core.errors import BadInput
 from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 from model.datasets.folder import DataFolder
@@ -79,7 +79,7 @@ def estimate_conversion(
     progress: called with the stages "looking at videos" and "timing chunks".
     Raises BadInput when no video can be used, Stopped when `should_stop` says so.
     """
-    seen = _look(find_places(inputs), progress, should_stop)
+    seen = _quick_scan(find_places(inputs), progress, should_stop)
     if not seen.frames:
         raise BadInput(f"None of the videos can be used. {'; '.join(why for _, why in seen.failures[:3])}")
     tracker = workers.load_tracker(settings)
@@ -124,14 +124,14 @@ class _Timing:
     motion: float
 
 
-def _look(places: Sequence[Place], progress: ReportProgress, should_stop: ShouldStop) -> _Seen:
+def _quick_scan(places: Sequence[Place], progress: ReportProgress, should_stop: ShouldStop) -> _Seen:
     seen = _Seen()
     for done, place in enumerate(places):
         raise_if_stopped(should_stop)
         progress(Progress("looking at videos", done, len(places)))
         try:
             with place.fetched() as path:
-                frames = glance(path)
+                frames = quick_probe(path)
                 if frames < 2:
                     raise BadInput("It holds a single picture; a video needs at least 2 frames.")
                 files = path.iterdir() if path.is_dir() else [path]
@@ -164,15 +164,14 @@ def _sources(seen: _Seen) -> list[tuple[Source, float]]:
         target = (number + 0.5) / TIMED_CHUNKS * ends[-1]
         index = next(k for k, end in enumerate(ends) if target < end)
         chosen.append((places[index], (target - ends[index]) / seen.frames[places[index]] + 1))
-    sources = []
-    for place, where in chosen:
-        with place.fetched() as path:
-            info = probe(path)
-        source = Source(
-            place, place.fingerprint(), "0" * 64, info.frames, info.fps, (info.height, info.width)
-        )
-        sources.append((source, where))
-    return sources
+    sources = {place: _probed(place) for place in dict.fromkeys(place for place, _ in chosen)}
+    return [(sources[place], where) for place, where in chosen]
+
+
+def _probed(place: Place) -> Source:
+    with place.fetched() as path:
+        info = probe(path)
+    return Source(place, place.fingerprint(), "0" * 64, info.frames, info.fps, (info.height, info.width))
 
 
 def _time_chunks(

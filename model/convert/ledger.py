@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -135,7 +135,7 @@ class Ledger:
             videos[shard.split] |= entry.videos
             skipped.update(entry.skipped)
         return DatasetSummary(
-            settings=self.plan.settings.to_json(),
+            settings=asdict(self.plan.settings),
             method=entries[0].method if entries else {"name": self.plan.settings.method},
             shards=tuple(
                 ShardSummary(shard.name, shard.split, entry.samples, entry.bytes)

@@ -1,18 +1,14 @@
-"""One `convert` at a time: a folder is locked while it is written to, and swept before."""
+"""One `convert` at a time: a folder is locked while it is written to."""
 
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from model.core.errors import BadInput
 from model.datasets.folder import DataFolder
 
 LOCK = ".lock"
-REUSE_SECONDS = 60.0
-"""A process that began so long after a file was written to is another one that has got the same number."""
 
 
 @contextmanager
@@ -42,16 +38,3 @@ def locked(folder: DataFolder) -> Iterator[None]:
             yield
             return
         yield
-
-
-def is_abandoned(process: int, changed: float) -> bool:
-    """Tell whether the process that wrote a file is gone.
-
-    process: its number, which may be another process's by now. changed: when the file was last written to, in
-    seconds since the epoch.
-    """
-    try:
-        writer = psutil.Process(process)
-        return writer.status() == psutil.STATUS_ZOMBIE or writer.create_time() > changed + REUSE_SECONDS
-    except psutil.NoSuchProcess:
-        return True

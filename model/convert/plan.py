@@ -4,11 +4,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from model.convert.settings import ConvertSettings
 from model.convert.sources import Place
-from model.core.errors import BadInput
 from model.datasets.folder import DataFolder
 from model.datasets.summary import SPLITS
 
@@ -30,12 +28,6 @@ class Source:
     frames: int
     fps: float
     size: tuple[int, int]
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Source":
-        """Take what `dataclasses.asdict` gave."""
-        height, width = values["size"]
-        return cls(**{**values, "place": Place(**values["place"]), "size": (height, width)})
 
 
 @dataclass(frozen=True)
@@ -68,6 +60,7 @@ class Plan:
     settings: ConvertSettings
     sources: tuple[Source, ...] = ()
     shards: tuple[Shard, ...] = ()
+    version: int = FORMAT_VERSION
 
     def with_sources(self, found: Sequence[Source]) -> "Plan":
         """Add shards for videos whose content is not in the plan yet; what is planned stays as it is.
@@ -104,48 +97,27 @@ class Plan:
 
         So a shard of an earlier plan is not taken for the one that has its name now.
         """
-        settings = {name: value for name, value in self.settings.to_json().items() if name != "weights"}
+        settings = {name: value for name, value in asdict(self.settings).items() if name != "weights"}
         parts = [[self.sources[part.source].sha256, part.first, part.last] for part in shard.segments]
         return hashlib.sha256(json.dumps([settings, shard.split, parts]).encode()).hexdigest()[:16]
 
     def save(self, folder: DataFolder) -> None:
         """Write `plan.json`."""
-        content = {
-            "version": FORMAT_VERSION,
-            "settings": self.settings.to_json(),
-            "sources": [asdict(source) for source in self.sources],
-            "shards": [asdict(shard) for shard in self.shards],
-        }
-        folder.write(PLAN, json.dumps(content).encode())
+        folder.write(PLAN, json.dumps(asdict(self)).encode())
 
     @classmethod
     def load(cls, folder: DataFolder) -> "Plan | None":
         """Read `plan.json`; None when there is none. Raises BadInput when it is damaged or newer."""
         try:
-            content = json.loads(folder.read(PLAN))
-            is_newer = content["version"] > FORMAT_VERSION
+            return folder.read_json(
+                PLAN,
+                cls,
+                "delete it and give the same command again: shards that are as a new plan has them are kept, "
+                "others are made anew",
+                FORMAT_VERSION,
+            )
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise _damaged(folder) from error
-        if is_newer:
-            raise BadInput(f"{folder.url} was begun by a newer Stillmotion; update this one.")
-        try:
-            return cls(
-                ConvertSettings.from_json(content["settings"]),
-                tuple(Source.from_json(source) for source in content["sources"]),
-                tuple(
-                    Shard(
-                        shard["name"],
-                        shard["split"],
-                        tuple(Segment(**segment) for segment in shard["segments"]),
-                        shard["chunks"],
-                    )
-                    for shard in content["shards"]
-                ),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _damaged(folder) from error
 
 
 def chunk_starts(source: Source, settings: ConvertSettings) -> range:
@@ -181,10 +153,3 @@ def _shards(
                 close()
     close()
     return shards
-
-
-def _damaged(folder: DataFolder) -> BadInput:
-    return BadInput(
-        f"{PLAN} of {folder.url} is damaged; delete it and give the same command again: shards that are as a "
-        "new plan has them are kept, others are made anew."
-    )

@@ -1,18 +1,17 @@
 """`convert`: from a list of inputs to a finished training set; the state on disk says what is left to do."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from model.convert.converting import convert_shards
 from model.convert.ledger import Ledger, has_shards, load_profile, save_profile, shards_of_others
-from model.convert.locking import is_abandoned
 from model.convert.plan import Plan, Shard, Source, chunk_starts
-from model.convert.profile import Profile, Stopwatch
+from model.convert.profile import Profile
+from model.convert.scan import failure, scan
 from model.convert.settings import ConvertSettings
 from model.convert.sources import find_places, remove_fetched
-from model.convert.survey import failure, survey
-from model.convert.workers import WorkerSettings, work_in_processes
+from model.convert.work import ShardWorker, WorkerSettings
+from model.convert.workers import work_in_processes
 from model.core.errors import BadInput
 from model.core.progress import Progress, ReportProgress, ShouldStop
 from model.datasets.folder import DataFolder
@@ -46,9 +45,9 @@ class Conversion:
         Raises BadInput when nothing can be used, or when the folder was begun with other settings.
         """
         old = _begun(folder, settings)
-        folder.remove_leftovers(is_abandoned)
-        remove_fetched(is_abandoned)
-        found = survey(find_places(inputs), folder, progress, should_stop)
+        folder.remove_leftovers()
+        remove_fetched()
+        found = scan(find_places(inputs), folder, progress, should_stop)
         known = Plan(settings, old.sources, old.shards) if old else Plan(settings)
         plan = known.located(found.sources).with_sources(found.sources)
         failures = found.failures + tuple(_too_short(found.sources, settings, folder))
@@ -92,11 +91,14 @@ class Conversion:
         return sum(shard.chunks for shard in self.plan.shards if self.ledger.is_finished(shard.name))
 
 
-class ChunkProgress:
-    """Turns finished chunks and shards into progress reports."""
+class RunReport:
+    """Passes on what workers report: to the one who watches, the ledger and the profile."""
 
-    def __init__(self, conversion: Conversion, progress: ReportProgress) -> None:
+    def __init__(self, conversion: Conversion, progress: ReportProgress, should_stop: ShouldStop) -> None:
+        self.cost = Profile()
+        self.is_ended = should_stop
         self._conversion, self._progress = conversion, progress
+        self._before = load_profile(conversion.folder)
         self._total = conversion.chunks
         self._done = conversion.finished_chunks
 
@@ -108,6 +110,11 @@ class ChunkProgress:
     def add_shard(self, name: str) -> None:
         """Take note of a finished shard."""
         self._conversion.ledger.add(name)
+
+    def add_cost(self, cost: Profile) -> None:
+        """Add to `cost`, which is that of this run, and to the cost of all runs in the folder."""
+        self.cost = self.cost + cost
+        save_profile(self._conversion.folder, self._before + self.cost)
 
 
 def run(
@@ -121,53 +128,18 @@ def run(
     Raises Stopped when `should_stop` says so: finished shards stay.
     """
     tasks = conversion.tasks()
-    before = load_profile(conversion.folder)
-    cost = Profile()
-    report = ChunkProgress(conversion, progress)
-
-    def add_cost(part: Profile) -> None:
-        nonlocal cost
-        cost = cost + part
-        save_profile(conversion.folder, before + cost)
-
+    report = RunReport(conversion, progress, should_stop)
     try:
-        if workers.count == 1:
-            _work_here(conversion, tasks, workers, report, add_cost, should_stop)
-        else:
-            spread = _spread(tasks, workers.count)
-            work_in_processes(conversion.folder, spread, workers, report, add_cost, should_stop)
+        if workers.count > 1:
+            work_in_processes(conversion.folder, _spread(tasks, workers.count), workers, report)
+        elif tasks:
+            worker = ShardWorker.load(conversion.folder, conversion.plan, workers, report)
+            for task in tasks:
+                worker.convert([shard.name for shard in task], report)
     finally:
-        conversion.folder.remove_leftovers(is_abandoned)
+        conversion.folder.remove_leftovers()
         conversion.ledger.save()
-    return cost
-
-
-def _work_here(
-    conversion: Conversion,
-    tasks: Sequence[Task],
-    workers: WorkerSettings,
-    report: ChunkProgress,
-    add_cost: Callable[[Profile], None],
-    should_stop: ShouldStop,
-) -> None:
-    if not tasks:
-        return
-    stopwatch = Stopwatch()
-    with stopwatch.stage("load"):
-        tracker = workers.load_tracker(conversion.plan.settings)
-    add_cost(Profile(dict(stopwatch.seconds), {}, stopwatch.seconds["load"]))
-    for task in tasks:
-        add_cost(
-            convert_shards(
-                conversion.plan,
-                list(task),
-                conversion.folder,
-                tracker,
-                on_shard=report.add_shard,
-                on_chunk=report.add_chunk,
-                should_stop=should_stop,
-            )
-        )
+    return report.cost
 
 
 def _begun(folder: DataFolder, settings: ConvertSettings) -> Plan | None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from model.core.errors import BadInput
@@ -102,15 +102,6 @@ class ConvertSettings:
         if place < self.test:
             return "test"
         return "validation" if place < self.test + self.validation else "train"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "ConvertSettings":
-        """Take what `to_json` gave; raises TypeError for unknown names."""
-        return cls(**values)
 
     def differences(self, other: "ConvertSettings") -> list[str]:
         """Name what differs, each as "grid 16, not 32"; the same weights by another name do not."""

@@ -7,7 +7,7 @@ import shutil
 import stat
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from glob import glob, has_magic
@@ -19,6 +19,7 @@ from natsort import natsorted
 
 from model.clips.images import SUFFIXES as IMAGE_SUFFIXES
 from model.core.errors import BadInput
+from model.core.processes import is_abandoned
 from model.core.progress import ShouldStop, never_stop, raise_if_stopped
 from model.core.remote import open_files, reaching
 from model.datasets.folder import DISK_FULL
@@ -109,7 +110,7 @@ class Place:
         return [path]
 
 
-def remove_fetched(is_abandoned: Callable[[int, float], bool]) -> None:
+def remove_fetched() -> None:
     """Remove the videos that killed processes had fetched; see `DataFolder.remove_leftovers`."""
     for path in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY_PREFIX}*"):
         process = path.name.removeprefix(_TEMPORARY_PREFIX).split("-")[0]

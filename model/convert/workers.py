@@ -5,68 +5,26 @@ import signal
 import threading
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, Protocol
+from typing import Any
 
-import psutil
-
-from model.convert.converting import convert_shards
 from model.convert.plan import Plan, Shard
-from model.convert.profile import Profile, Stopwatch
-from model.convert.settings import ConvertSettings
+from model.convert.profile import Profile
+from model.convert.work import Report, ShardWorker, WorkerSettings
 from model.core.errors import BadInput
 from model.core.processes import end_with_parent
-from model.core.progress import ShouldStop, raise_if_stopped
+from model.core.progress import raise_if_stopped
 from model.datasets.folder import DataFolder
-from model.tracking.chunks import ChunkTracker
-from model.tracking.methods import tracker_name
-from model.tracking.whole_chunks import load_chunk_tracker
 
 MOST_DEATHS = 3
 """A shard at which so many workers die is not tried again, and so many such shards in a row end the work."""
 
 LOOK_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """How the work is done; the results do not depend on it.
-
-    count: processes; 1 works in this one. threads: of each process, or None for a fair share of the cores.
-    device: "auto", "cpu", "cuda" or "cuda:K".
-    """
-
-    count: int = 1
-    threads: int | None = None
-    device: str = "auto"
-
-    def load_tracker(self, settings: ConvertSettings) -> ChunkTracker:
-        """Load what the settings track with, for this process, with its share of the threads."""
-        import cv2  # noqa: PLC0415 - it takes a second, which a conversion that is done need not wait
-
-        threads = self.threads or max(1, len(psutil.Process().cpu_affinity()) // self.count)
-        cv2.setNumThreads(threads)
-        if settings.method in ("pips", "raft"):
-            import torch  # noqa: PLC0415 - it takes seconds; see cv2 above
-
-            torch.set_num_threads(threads)
-        name = tracker_name(settings.method, settings.weights)
-        return load_chunk_tracker(name, self.device, settings.precision)
-
-
-class Report(Protocol):
-    """Who is told what is done."""
-
-    def add_chunk(self) -> None:
-        """Take note of one more chunk."""
-
-    def add_shard(self, name: str) -> None:
-        """Take note of a finished shard."""
 
 
 @dataclass
@@ -77,23 +35,18 @@ class _Worker:
 
 
 def work_in_processes(
-    folder: DataFolder,
-    tasks: Sequence[tuple[Shard, ...]],
-    settings: WorkerSettings,
-    report: Report,
-    add_cost: Callable[[Profile], None],
-    should_stop: ShouldStop,
+    folder: DataFolder, tasks: Sequence[tuple[Shard, ...]], settings: WorkerSettings, report: Report
 ) -> None:
     """Have tasks done by processes; a task whose worker dies is given to a new one.
 
-    Raises Stopped when `should_stop` says so, and BadInput when a worker says that the disk is full or the
+    Raises Stopped when the report says so, and BadInput when a worker says that the disk is full or the
     weights are of no use, or, after the other shards, when workers keep dying at the same shard. A bug that a
     worker meets with is raised as RuntimeError, with the worker's traceback.
     """
-    pool = _Pool(folder, settings, report, add_cost, deque(tasks))
+    pool = _Pool(folder, settings, report, deque(tasks))
     try:
         while pool.is_busy:
-            raise_if_stopped(should_stop)
+            raise_if_stopped(report.is_ended)
             pool.step()
         pool.check_all_done()
     finally:
@@ -106,10 +59,9 @@ class _Pool:
         folder: DataFolder,
         settings: WorkerSettings,
         report: Report,
-        add_cost: Callable[[Profile], None],
         tasks: deque[tuple[Shard, ...]],
     ) -> None:
-        self._folder, self._settings, self._report, self._add_cost = folder, settings, report, add_cost
+        self._folder, self._settings, self._report = folder, settings, report
         self._tasks = tasks
         self._deaths: Counter[str] = Counter()
         self._given_up: list[str] = []
@@ -181,7 +133,7 @@ class _Pool:
             self._given_up_in_a_row = 0
             self._report.add_shard(content)
         elif kind == "cost":
-            self._add_cost(content)
+            self._report.add_cost(content)
         elif kind == "free":
             worker.task = None
         elif kind == "refused":
@@ -212,42 +164,48 @@ class _Pool:
             self._tasks.appendleft(tuple(others))
 
 
+class _PipeReport:
+    """Sends reports to the process that gives out the work; the end of that one ends this one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()  # the thread that writes reports shards
+
+    def send(self, kind: str, content: Any = None) -> None:
+        with self._lock:
+            self._connection.send((kind, content))
+
+    def add_chunk(self) -> None:
+        self.send("chunk")
+
+    def add_shard(self, name: str) -> None:
+        self.send("shard", name)
+
+    def add_cost(self, cost: Profile) -> None:
+        self.send("cost", cost)
+
+    def is_ended(self) -> bool:
+        return False
+
+
 def _worker_main(connection: Connection, url: str, settings: WorkerSettings) -> None:
     """Convert the shards that come through the connection, until it closes."""
     end_with_parent()
-    lock = threading.Lock()  # the thread that writes reports shards
-
-    def tell(kind: str, content: Any = None) -> None:
-        with lock:
-            connection.send((kind, content))
-
+    report = _PipeReport(connection)
     try:
         folder = DataFolder.open(url)
         plan = Plan.load(folder)
         assert plan is not None
-        shards = {shard.name: shard for shard in plan.shards}
-        stopwatch = Stopwatch()
-        with stopwatch.stage("load"):
-            tracker = settings.load_tracker(plan.settings)
-        tell("cost", Profile(dict(stopwatch.seconds), {}, stopwatch.seconds["load"]))
+        worker = ShardWorker.load(folder, plan, settings, report)
         while True:
-            names: list[str] = connection.recv()
-            cost = convert_shards(
-                plan,
-                [shards[name] for name in names],
-                folder,
-                tracker,
-                on_shard=lambda name: tell("shard", name),
-                on_chunk=lambda: tell("chunk"),
-            )
-            tell("cost", cost)
-            tell("free")
+            worker.convert(connection.recv(), report)
+            report.send("free")
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # nobody is interested any more
     except BadInput as error:
-        tell("refused", str(error))
+        report.send("refused", str(error))
     except Exception as error:  # noqa: BLE001 - a bug, which would only come again in another worker
-        tell("failed", "".join(traceback.format_exception(error)))
+        report.send("failed", "".join(traceback.format_exception(error)))
 
 
 def _how(process: Any) -> str:

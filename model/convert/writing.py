@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from model.convert.plan import Plan, Segment, Shard
 from model.convert.profile import Stopwatch
-from model.convert.survey import failure
+from model.convert.scan import failure
 from model.core.errors import Stopped
 from model.datasets.folder import DataFolder
 from model.datasets.sample import MotionSummary, Sample, SampleFacts, jpeg

@@ -1,12 +1,17 @@
-"""Processes that end with the one that started them."""
+"""Processes: ending with the one that started them, and telling whether one is gone."""
 
 import ctypes
 import os
 import signal
 import sys
 
+import psutil
+
 PR_SET_PDEATHSIG = 1
 """From linux/prctl.h."""
+
+REUSE_SECONDS = 60.0
+"""A process that began so long after a file was written to is another one that has got the same number."""
 
 
 def end_with_parent(signal_number: signal.Signals = signal.SIGKILL, parent: int | None = None) -> None:
@@ -22,3 +27,16 @@ def end_with_parent(signal_number: signal.Signals = signal.SIGKILL, parent: int 
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if parent is not None and os.getppid() != parent:
         os.kill(os.getpid(), signal_number)
+
+
+def is_abandoned(process: int, changed: float) -> bool:
+    """Tell whether the process that wrote a file is gone.
+
+    process: its number, which may be another process's by now. changed: when the file was last written to, in
+    seconds since the epoch.
+    """
+    try:
+        writer = psutil.Process(process)
+        return writer.status() == psutil.STATUS_ZOMBIE or writer.create_time() > changed + REUSE_SECONDS
+    except psutil.NoSuchProcess:
+        return True

@@ -5,18 +5,23 @@ to the disk and renamed; object stores show an upload only when it is complete.
 """
 
 import errno
+import json
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from model.core.errors import BadInput
 from model.core.files import atomic_path
+from model.core.processes import is_abandoned
 from model.core.remote import open_files, reaching
+from model.core.structure import from_json
+
+T = TypeVar("T")
 
 TEMPORARY_PREFIX = ".writing-"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -67,6 +72,22 @@ class DataFolder:
         with self._reaching():
             content: bytes = self.files.cat_file(self.path(name))
             return content
+
+    def read_json(self, name: str, kind: type[T], remedy: str, newest: int | None = None) -> T:
+        """Read a file that holds the JSON values of a dataclass (`dataclasses.asdict`).
+
+        remedy: what to do about a damaged file, as the end of a sentence. newest: the highest format version
+        (the field "version") that this program reads; None for files without one.
+        Raises FileNotFoundError when there is none, BadInput when it is damaged or newer.
+        """
+        text = self.read(name)
+        try:
+            content = json.loads(text)
+            if newest is None or content["version"] <= newest:
+                return from_json(kind, content, name)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInput(f"{name} of {self.url} is damaged; {remedy}.") from error
+        raise BadInput(f"{name} of {self.url} was written by a newer Stillmotion; update this one.")
 
     def read_part(self, name: str, start: int, length: int) -> bytes:
         """Return `length` bytes of a file from byte `start` on."""
@@ -152,12 +173,8 @@ class DataFolder:
                 f"The disk that holds {place} is full; make room and give the same command again to go on."
             ) from error
 
-    def remove_leftovers(self, is_abandoned: Callable[[int, float], bool]) -> None:
-        """Remove what killed processes of this machine left half written.
-
-        is_abandoned: tells of a process id and the time at which a file was last written to (seconds since
-            the epoch) whether that file is nobody's any more.
-        """
+    def remove_leftovers(self) -> None:
+        """Remove what killed processes of this machine left half written."""
         if not self.is_local:
             return
         ours = _our_prefix()

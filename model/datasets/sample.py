@@ -6,7 +6,7 @@ WebDataset's convention: `KEY.jpg`, `KEY.tracks.npz` and `KEY.json` stand side b
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model.core.arrays import read_arrays
-from model.motion.grid import inside_frame, rescale_points
+from model.core.structure import from_json
+from model.motion.grid import inside_frame
 from model.motion.tracks import Method, Tracks
 
 FORMAT_VERSION = 1
@@ -60,18 +61,7 @@ class SampleFacts:
     moving: float
     visible: float
     quality: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values."""
-        return {"version": FORMAT_VERSION, **{name: getattr(self, name) for name in self.__annotations__}}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "SampleFacts":
-        """Take what `to_json` gave, also after a way through a file."""
-        known = {name: values[name] for name in cls.__annotations__}
-        height, width = known["size"]
-        image_height, image_width = known["image_size"]
-        return cls(**{**known, "size": (height, width), "image_size": (image_height, image_width)})
+    version: int = FORMAT_VERSION
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +98,7 @@ class Sample:
             arrays["backward_error"] = self.backward_error
         packed = io.BytesIO()
         np.savez_compressed(packed, **arrays)
-        facts = json.dumps(self.facts.to_json(), sort_keys=True).encode()
+        facts = json.dumps(asdict(self.facts), sort_keys=True).encode()
         return {IMAGE: self.image, TRACKS: packed.getvalue(), FACTS: facts}
 
     @classmethod
@@ -122,7 +112,7 @@ class Sample:
             arrays["displacement"],
             arrays["visibility"],
             arrays.get("backward_error"),
-            SampleFacts.from_json(json.loads(files[FACTS])),
+            from_json(SampleFacts, json.loads(files[FACTS]), f"{key}.{FACTS}"),
         )
 
     def picture(self) -> NDArray[np.uint8]:
@@ -163,11 +153,6 @@ class MotionSummary:
             moving=float((seen & (distance > threshold)).mean()),
             visible=float(seen.mean()),
         )
-
-
-def in_image(points: NDArray[np.floating], facts: SampleFacts) -> NDArray[np.float32]:
-    """Map points `[..., 2]` from pixels of the video to pixels of the sample's JPEG: float32 `[..., 2]`."""
-    return rescale_points(points, facts.size, facts.image_size)
 
 
 def jpeg(picture: NDArray[np.uint8], quality: int = 90) -> bytes:

@@ -6,11 +6,10 @@ The index is written after its shard, so a shard counts as done when its index i
 import json
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from model.core.errors import BadInput
 from model.datasets.folder import DataFolder
 from model.datasets.sample import Sample, SampleFacts
 
@@ -69,45 +68,12 @@ class ShardIndex:
 
     def save(self, folder: DataFolder) -> None:
         """Write it beside its shard."""
-        content = {
-            "name": self.name,
-            "bytes": self.bytes,
-            "samples": [
-                {"key": entry.key, "parts": entry.parts, "facts": entry.facts.to_json()}
-                for entry in self.samples
-            ],
-            "failures": [vars(failure) for failure in self.failures],
-            "skipped": dict(self.skipped),
-            "method": dict(self.method),
-            "recipe": self.recipe,
-        }
-        folder.write(index_name(self.name), json.dumps(content, sort_keys=True).encode())
+        folder.write(index_name(self.name), json.dumps(asdict(self), sort_keys=True).encode())
 
     @classmethod
     def load(cls, folder: DataFolder, name: str) -> "ShardIndex":
         """Read the index of a shard. Raises FileNotFoundError without one, BadInput when it is damaged."""
-        try:
-            content = json.loads(folder.read(index_name(name)))
-            return cls(
-                content["name"],
-                content["bytes"],
-                tuple(
-                    IndexEntry(
-                        entry["key"],
-                        {ending: Part(*part) for ending, part in entry["parts"].items()},
-                        SampleFacts.from_json(entry["facts"]),
-                    )
-                    for entry in content["samples"]
-                ),
-                tuple(Failure(**failure) for failure in content["failures"]),
-                content["skipped"],
-                content["method"],
-                content.get("recipe", ""),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadInput(
-                f"The index {index_name(name)} of {folder.url} is damaged; delete it and convert again."
-            ) from error
+        return folder.read_json(index_name(name), cls, "delete it and convert again")
 
 
 def archive_name(shard: str) -> str:
@@ -118,19 +84,6 @@ def archive_name(shard: str) -> str:
 def index_name(shard: str) -> str:
     """Return the name of a shard's index in its folder."""
     return f"{SHARDS}/{shard}.json"
-
-
-def read_sample(folder: DataFolder, shard: str, entry: IndexEntry) -> Sample:
-    """Read one sample from its shard, without reading the rest.
-
-    Raises FileNotFoundError when the shard is gone, BadInput when it is not the one of the index.
-    """
-    first = min(part.offset for part in entry.parts.values())
-    last = max(part.offset + part.length for part in entry.parts.values())
-    content = folder.read_part(archive_name(shard), first, last - first)
-    if len(content) < last - first:
-        raise BadInput(f"The shard {archive_name(shard)} of {folder.url} is cut short; copy it again.")
-    return Sample.from_files(entry.key, cut_files(content, entry.parts, first))
 
 
 def cut_files(content: bytes, parts: Mapping[str, tuple[int, int]], first: int) -> dict[str, bytes]:

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from model.core.errors import BadInput
 from model.datasets.folder import DataFolder
 
 SUMMARY = "dataset.json"
-FORMAT, VERSION = "stillmotion-dataset", 1
+FORMAT_VERSION = 1
 SPLITS = ("train", "validation", "test")
 
 
@@ -41,6 +41,8 @@ class DatasetSummary:
     videos: Mapping[str, int]
     failures: int
     skipped: Mapping[str, int]
+    format: Literal["stillmotion-dataset"] = "stillmotion-dataset"
+    version: int = FORMAT_VERSION
 
     def samples(self, split: str | None = None) -> int:
         """Return how many samples there are, in all or in a split."""
@@ -48,8 +50,7 @@ class DatasetSummary:
 
     def text(self) -> str:
         """Return what stands in `dataset.json`."""
-        content = {"format": FORMAT, "version": VERSION, **asdict(self)}
-        return json.dumps(content, sort_keys=True, indent=1) + "\n"
+        return json.dumps(asdict(self), sort_keys=True, indent=1) + "\n"
 
     def save(self, folder: DataFolder) -> None:
         """Write `dataset.json`."""
@@ -62,24 +63,8 @@ class DatasetSummary:
         Raises BadInput when there is none, or it is damaged, of another kind or of a newer version.
         """
         try:
-            content = json.loads(folder.read(SUMMARY))
-            if content.pop("format") != FORMAT:
-                raise ValueError("another format")
-            version = content.pop("version")
-            if version > VERSION:
-                raise BadInput(
-                    f"The training set {folder.url} has format version {version}, but this Stillmotion reads "
-                    f"up to {VERSION}; update Stillmotion."
-                )
-            shards = tuple(ShardSummary(**shard) for shard in content.pop("shards"))
-            return cls(shards=shards, **content)
+            return folder.read_json(SUMMARY, cls, "give the same `convert` command again", FORMAT_VERSION)
         except FileNotFoundError as error:
             raise BadInput(
                 f"{folder.url} holds no training set ({SUMMARY} is missing); `convert` makes one."
-            ) from error
-        except BadInput:
-            raise
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadInput(
-                f"{SUMMARY} of {folder.url} is damaged; give the same `convert` command again."
             ) from error

@@ -1,5 +1,6 @@
 """The JSON of training sets: filters, checked with sentences, and what comes out."""
 
+from dataclasses import asdict
 from typing import Any, get_args
 
 from flask import url_for
@@ -154,5 +155,5 @@ def sample_detail_json(name: str, index: DatasetIndex, number: int, sample: Samp
     return {
         **row_json(name, index, number),
         "motion": motion_at_reference(sample.facts),
-        "facts": sample.facts.to_json(),
+        "facts": asdict(sample.facts),
     }

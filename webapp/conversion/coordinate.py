@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass, field
 
 from model.convert.ledger import load_profile, save_profile
-from model.convert.locking import is_abandoned
 from model.convert.run import Conversion, Task
 from model.core.errors import BadInput, Stopped
 from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
@@ -60,7 +59,7 @@ class Coordinator:
             self.queue.cancel(self._todo)
             raise
         finally:
-            self.conversion.folder.remove_leftovers(is_abandoned)
+            self.conversion.folder.remove_leftovers()
             self.conversion.ledger.save()
             add_costs(self.conversion.folder, self.queue)
         if self._failed:

@@ -5,12 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from model.convert.converting import convert_shards
-from model.convert.locking import is_abandoned
 from model.convert.plan import PLAN, Plan, Shard
-from model.convert.profile import Profile, Stopwatch
 from model.convert.sources import Place
-from model.convert.workers import WorkerSettings
+from model.convert.work import ShardWorker, WorkerSettings
 from model.core.errors import BadInput, Stopped, Unreachable
 from model.datasets.folder import DataFolder
 from model.datasets.shards import index_name
@@ -61,31 +58,14 @@ def _convert(report: JobReport, names: Sequence[str], device: str, threads: int 
     if not shards:
         return
     _check_videos(plan, shards)
-    folder.remove_leftovers(is_abandoned)
+    folder.remove_leftovers()
     report.shards, report.chunks = by_name, 0
-
-    workers = WorkerSettings(
+    settings = WorkerSettings(
         threads=threads or fair_share_of_threads(report.queue.redis),
         device=Settings.from_environment().device if device == "auto" else device,
     )
-    stopwatch = Stopwatch()
-    with stopwatch.stage("load"):
-        tracker = workers.load_tracker(plan.settings)
-    if tracker.method.weights_sha256 != plan.settings.weights_sha256:
-        raise BadInput(
-            f"The weights of {plan.settings.weights or plan.settings.method} are not those that the training "
-            "set was begun with."
-        )
-    cost = convert_shards(
-        plan,
-        shards,
-        folder,
-        tracker,
-        on_shard=report.add_shard,
-        on_chunk=report.add_chunk,
-        should_stop=report.is_ended,
-    )
-    report.add_cost(cost + Profile(dict(stopwatch.seconds), {}, stopwatch.seconds["load"]))
+    worker = ShardWorker.load(folder, plan, settings, report)
+    worker.convert([shard.name for shard in shards], report)
 
 
 def _check_videos(plan: Plan, shards: Sequence[Shard]) -> None:

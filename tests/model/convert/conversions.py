@@ -8,12 +8,11 @@ from typing import Any
 
 from model.convert.run import Conversion, run
 from model.convert.settings import with_weights
-from model.convert.workers import WorkerSettings
+from model.convert.work import WorkerSettings
 from model.core.progress import ShouldStop, ignore_progress, never_stop
 from model.datasets.folder import DataFolder
+from model.datasets.index import DatasetIndex
 from model.datasets.sample import Sample
-from model.datasets.shards import ShardIndex, read_sample
-from model.datasets.summary import DatasetSummary
 
 
 def convert(
@@ -39,10 +38,9 @@ def convert(
 
 def samples(out: str | Path) -> Iterator[Sample]:
     """Read all samples of a set, in the order of its shards."""
-    folder = DataFolder.open(out)
-    for shard in DatasetSummary.load(folder).shards:
-        for entry in ShardIndex.load(folder, shard.name).samples:
-            yield read_sample(folder, shard.name, entry)
+    index = DatasetIndex.load(DataFolder.open(out), allow_incomplete=True)
+    for number in range(len(index)):
+        yield from index.read([number])
 
 
 def errors(out: Path) -> list[dict[str, str]]:

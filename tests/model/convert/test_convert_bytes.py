@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from model.convert.locking import LOCK, is_abandoned, locked
+from model.convert.locking import LOCK, locked
 from model.core.errors import BadInput, Stopped
+from model.core.processes import is_abandoned
 from model.core.progress import ShouldStop
 from model.datasets.folder import DataFolder, _our_prefix
 from model.datasets.loader import open_dataset

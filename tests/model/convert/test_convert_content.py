@@ -70,12 +70,12 @@ def test_trajectories_are_those_of_the_tracker(
 
 @pytest.fixture
 def small_pips(monkeypatch: pytest.MonkeyPatch) -> Tracker:
-    """PIPs with random weights, few of them; it is what every method name then means."""
+    """PIPs with random weights, few of them; every method name, and the bundled weights, then mean it."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
         config = PipsConfig(channels=16, width=32, depth=1, stride=8, encoder_widths=(8, 8, 8, 8))
         network = Pips(config).requires_grad_(False).eval()
-    tracker = Tracker(PipsEngine(network, "0" * 64, PipsUse(iterations=1)))
+    tracker = Tracker(PipsEngine(network, find_weights(DEFAULT_METHOD).sha256, PipsUse(iterations=1)))
     monkeypatch.setattr(Tracker, "load", lambda *_: tracker)
     return tracker
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from model.commands.convert import command
 from model.convert.estimating import estimate_conversion
 from model.convert.settings import ConvertSettings
-from model.convert.workers import WorkerSettings
+from model.convert.work import WorkerSettings
 from model.core.errors import BadInput
 from model.core.progress import ignore_progress, never_stop
 from model.datasets.folder import DataFolder

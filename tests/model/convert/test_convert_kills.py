@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.convert_kills import Command, content, keys, killed_and_continued
-from model.convert.profile import Profile
-from model.convert.run import ChunkProgress, Conversion
+from model.convert.run import Conversion, RunReport
 from model.convert.settings import with_weights
-from model.convert.workers import WorkerSettings, _Pool, work_in_processes
+from model.convert.work import WorkerSettings
+from model.convert.workers import _Pool, work_in_processes
 from model.core.errors import BadInput
 from model.core.progress import ignore_progress, never_stop
 from model.datasets.folder import TEMPORARY_PREFIX, DataFolder
@@ -73,11 +73,10 @@ def prepare(videos: list[Path], out: Path) -> Conversion:
     )
 
 
-def work(conversion: Conversion, pieces: list[Profile]) -> None:
+def work(conversion: Conversion) -> None:
     """Have one worker process do all there is to do."""
-    report = ChunkProgress(conversion, ignore_progress)
-    settings = WorkerSettings(1, 1, "cpu")
-    work_in_processes(conversion.folder, conversion.tasks(), settings, report, pieces.append, never_stop)
+    report = RunReport(conversion, ignore_progress, never_stop)
+    work_in_processes(conversion.folder, conversion.tasks(), WorkerSettings(1, 1, "cpu"), report)
 
 
 @contextmanager
@@ -112,12 +111,11 @@ def test_a_shard_that_kills_its_workers_is_left_out_and_the_others_are_done(
 ) -> None:
     conversion = prepare(videos, tmp_path / "out")
     first = conversion.tasks()[0][0].name
-    pieces: list[Profile] = []
     with (
         killing_writers(tmp_path / "out", 3) as killed,
         pytest.raises(BadInput, match=f"Workers ended 3 times each while they converted {first}; the other"),
     ):
-        work(conversion, pieces)
+        work(conversion)
     assert len(set(killed)) == 3
     unfinished = [
         shard.name for shard in conversion.plan.shards if not conversion.ledger.is_finished(shard.name)
@@ -136,17 +134,16 @@ def test_workers_that_always_die_end_the_work(videos: list[Path], tmp_path: Path
         killing_writers(tmp_path / "out", 100) as killed,
         pytest.raises(BadInput, match=r"Workers keep ending \(signal 9\)"),
     ):
-        work(conversion, [])
+        work(conversion)
     assert len(killed) == 9
 
 
 @pytest.mark.timeout(60)
 def test_a_worker_that_is_dead_before_its_task_comes_is_replaced(videos: list[Path], tmp_path: Path) -> None:
     conversion = prepare(videos[1:3], tmp_path / "out")
-    report = ChunkProgress(conversion, ignore_progress)
-    pieces: list[Profile] = []
+    report = RunReport(conversion, ignore_progress, never_stop)
     tasks = deque(conversion.tasks())
-    pool = _Pool(conversion.folder, WorkerSettings(1, 1, "cpu"), report, pieces.append, tasks)
+    pool = _Pool(conversion.folder, WorkerSettings(1, 1, "cpu"), report, tasks)
     try:
         worker = pool._start()
         os.kill(worker.process.pid, signal.SIGKILL)
@@ -157,7 +154,7 @@ def test_a_worker_that_is_dead_before_its_task_comes_is_replaced(videos: list[Pa
     finally:
         pool.end()
     assert all(conversion.ledger.is_finished(shard.name) for shard in conversion.plan.shards)
-    made = sum(piece.counts.get("samples", 0) for piece in pieces)
+    made = report.cost.counts["samples"]
     assert made == conversion.ledger.summary(0).samples() > 0  # the last account has come, too
 
 
@@ -166,7 +163,7 @@ def test_a_worker_says_what_is_wrong_with_it(videos: list[Path], tmp_path: Path)
     conversion = prepare(videos, tmp_path / "out")
     (tmp_path / "out" / "plan.json").write_text("{")
     with pytest.raises(BadInput, match=r"plan\.json of .* is damaged"):
-        work(conversion, [])
+        work(conversion)
     (tmp_path / "out" / "plan.json").unlink()
     with pytest.raises(RuntimeError, match=r"(?s)An error in a worker:.*Traceback.*AssertionError"):
-        work(conversion, [])
+        work(conversion)

@@ -243,10 +243,7 @@ def test_settings_name_their_weights_by_content(tmp_path: Path) -> None:
             with_weights(wrong)
 
 
-def test_settings_come_back_from_json_and_say_what_differs() -> None:
+def test_settings_say_what_differs() -> None:
     one = ConvertSettings(method="lk", grid=8, min_motion=0.5)
-    assert ConvertSettings.from_json(json.loads(json.dumps(one.to_json()))) == one
     other = dataclasses.replace(one, grid=16, cuts=False)
     assert other.differences(one) == ["grid 16, not 8", "cuts False, not True"]
-    with pytest.raises(TypeError):
-        ConvertSettings.from_json({"nonsense": 1})

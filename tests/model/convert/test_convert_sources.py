@@ -8,9 +8,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from model.convert.locking import is_abandoned
+from model.convert.scan import CATALOGUE, scan
 from model.convert.sources import Changed, Place, content_sha256, find_places, remove_fetched
-from model.convert.survey import CATALOGUE, survey
 from model.core.errors import BadInput, Stopped
 from model.core.progress import Progress, ignore_progress, never_stop
 from model.datasets.folder import DataFolder
@@ -228,7 +227,7 @@ def test_videos_of_killed_processes_are_removed_from_the_temporary_folder(
     for folder in (dead, live, other):
         folder.mkdir()
         (folder / "clip.mp4").write_bytes(b"")
-    remove_fetched(is_abandoned)
+    remove_fetched()
     assert [folder.exists() for folder in (dead, live, other)] == [False, True, True]
 
 
@@ -241,7 +240,7 @@ def test_each_video_is_looked_at_once(tmp_path: Path) -> None:
     (videos / "single.zip").write_bytes(encoded(texture(16, 16)))
     folder = DataFolder.open(tmp_path / "out")
     told: list[Progress] = []
-    found = survey(find_places([str(videos)]), folder, told.append, never_stop)
+    found = scan(find_places([str(videos)]), folder, told.append, never_stop)
     assert [(source.place.name, source.frames, source.size) for source in found.sources] == [
         ("videos/a.mp4", 5, (96, 128)),
         ("videos/b.zip", 3, (16, 16)),
@@ -255,15 +254,15 @@ def test_each_video_is_looked_at_once(tmp_path: Path) -> None:
     known = (videos / "a.mp4").stat()
     (videos / "a.mp4").write_bytes(bytes(len(content)))
     os.utime(videos / "a.mp4", ns=(known.st_atime_ns, known.st_mtime_ns))
-    assert survey(find_places([str(videos)]), folder, ignore_progress, never_stop) == found  # not read again
+    assert scan(find_places([str(videos)]), folder, ignore_progress, never_stop) == found  # not read again
     os.utime(videos / "a.mp4")
-    assert len(survey(find_places([str(videos)]), folder, ignore_progress, never_stop).failures) == 3
+    assert len(scan(find_places([str(videos)]), folder, ignore_progress, never_stop).failures) == 3
     (tmp_path / "out" / CATALOGUE).write_text("{damaged")
     (videos / "a.mp4").write_bytes(content)
-    again = survey(find_places([str(videos)]), folder, ignore_progress, never_stop)
+    again = scan(find_places([str(videos)]), folder, ignore_progress, never_stop)
     assert [source.sha256 for source in again.sources] == [source.sha256 for source in found.sources]
     with pytest.raises(Stopped):
-        survey(find_places([str(videos)]), folder, ignore_progress, lambda: True)
+        scan(find_places([str(videos)]), folder, ignore_progress, lambda: True)
 
 
 def test_a_video_that_grows_while_it_is_looked_at_is_not_used(
@@ -276,9 +275,9 @@ def test_a_video_that_grows_while_it_is_looked_at_is_not_used(
             file.write(b"more")
         return content_sha256(path)
 
-    monkeypatch.setattr("model.convert.survey.content_sha256", grow)
+    monkeypatch.setattr("model.convert.scan.content_sha256", grow)
     folder = DataFolder.open(tmp_path / "out")
-    found = survey(find_places([str(clip)]), folder, ignore_progress, never_stop)
+    found = scan(find_places([str(clip)]), folder, ignore_progress, never_stop)
     assert found.sources == ()
     assert "changed while it was read" in found.failures[0].reason
     assert found.failures[0].may_pass

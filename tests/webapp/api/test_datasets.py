@@ -125,7 +125,7 @@ def test_a_sample_is_shown_with_all_its_facts(
 ) -> None:
     sample = written[1][17]
     shown = client.get(f"{API}/small/samples/{sample.key}").json
-    assert shown["facts"] == json.loads(json.dumps(sample.facts.to_json()))
+    assert shown["facts"] == json.loads(json.dumps(dataclasses.asdict(sample.facts)))
     assert shown["motion"] == pytest.approx(sample.facts.motion * SCALE)
     picture = client.get(shown["links"]["picture"])
     assert (picture.content_type, picture.data) == ("image/jpeg", sample.image)

@@ -1,4 +1,4 @@
-"""Looking at all videos before the work: what each holds, and which cannot be used."""
+"""Scanning all videos before the work: what each holds, and which cannot be used."""
 
 import dataclasses
 import hashlib
@@ -13,6 +13,7 @@ from model.convert.plan import Source
 from model.convert.sources import Changed, NoRoom, Place, content_sha256
 from model.core.errors import BadInput, Stopped, Unreachable
 from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.core.structure import from_json
 from model.datasets.folder import DataFolder
 from model.datasets.shards import Failure
 
@@ -22,17 +23,17 @@ TRACEBACKS = "tracebacks"
 
 
 @dataclass(frozen=True)
-class Survey:
+class Scan:
     """sources: videos that can be used. failures: those that cannot."""
 
     sources: tuple[Source, ...]
     failures: tuple[Failure, ...]
 
 
-def survey(
+def scan(
     places: Sequence[Place], folder: DataFolder, progress: ReportProgress, should_stop: ShouldStop
-) -> Survey:
-    """Look at every video, each file once; what was seen is kept in the folder, for the next time.
+) -> Scan:
+    """Probe every video, each file once; what was found is kept in the folder, for the next time.
 
     folder: of the training set. progress: called with the stage "looking at videos" and how many are done.
     Raises Unreachable when the storage of a video does not answer.
@@ -48,7 +49,7 @@ def survey(
             fingerprint = place.fingerprint()
             source = seen.get((place.path, fingerprint))
             if source is None:
-                source = look(place, fingerprint, should_stop)
+                source = probe_source(place, fingerprint, should_stop)
                 seen[(place.path, fingerprint)] = source
                 is_saved = False
             sources.append(dataclasses.replace(source, place=place))
@@ -62,10 +63,10 @@ def survey(
     if not is_saved:
         _save(folder, list(seen.values()))
     progress(Progress("looking at videos", len(places), len(places)))
-    return Survey(tuple(sources), tuple(failures))
+    return Scan(tuple(sources), tuple(failures))
 
 
-def look(place: Place, fingerprint: str, should_stop: ShouldStop) -> Source:
+def probe_source(place: Place, fingerprint: str, should_stop: ShouldStop) -> Source:
     """Find out what a video holds, and its sha256. Raises BadInput or OSError when it cannot be used."""
     with place.fetched(should_stop) as path:
         info = probe(path)
@@ -97,10 +98,10 @@ def reason_of(error: Exception) -> str:
 
 
 def _load(folder: DataFolder) -> dict[tuple[str, str], Source]:
-    """Read what was seen before; without it, or where it is unreadable, everything is looked at again."""
+    """Read what was found before; without it, or where it is unreadable, everything is probed again."""
     try:
-        sources = [Source.from_json(values) for values in json.loads(folder.read(CATALOGUE))]
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        sources = from_json(list[Source], json.loads(folder.read(CATALOGUE)), CATALOGUE)
+    except (FileNotFoundError, ValueError):
         return {}
     return {(source.place.path, source.fingerprint): source for source in sources}
 
