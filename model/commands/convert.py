@@ -1,5 +1,6 @@
 """`python -m model convert`: from a folder of videos to a training set."""
 
+from functools import partial
 from typing import Any
 
 import click
@@ -19,64 +20,33 @@ from model.tracking.methods import DEFAULT_METHOD
 
 def conversion_options(command: Any) -> Any:
     """Add the options of every way to convert: what is made of the videos, and where it goes."""
+    option = partial(click.option, show_default=True)
     share = click.FloatRange(0, 1, max_open=True)
-    for option in reversed(
-        (
-            click.argument("inputs", nargs=-1, required=True),
-            click.option(
-                "--out", required=True, help="The training set's folder, or a URL such as s3://bucket/name."
-            ),
-            click.option(
-                "--method", default=DEFAULT_METHOD, show_default=True, help="pips, lk, raft or zero."
-            ),
-            click.option(
-                "--weights", help="For pips a registered name or a checkpoint file; for raft a file."
-            ),
-            click.option("--precision", default="auto", show_default=True, help="auto, float32 or bfloat16."),
-            click.option(
-                "--grid", type=int, default=16, show_default=True, help="Query points a side, 1 to 64."
-            ),
-            click.option(
-                "--horizon", type=int, default=8, show_default=True, help="Frames of a sample, 2 to 64."
-            ),
-            click.option(
-                "--frame-step", type=int, default=1, show_default=True, help="Take every k-th frame."
-            ),
-            click.option(
-                "--overlap", type=int, default=0, show_default=True, help="Frames that chunks share."
-            ),
-            click.option(
-                "--chunk-step", type=int, default=1, show_default=True, help="Take every k-th chunk."
-            ),
-            click.option("--cuts/--no-cuts", default=True, show_default=True, help="Never cross a shot cut."),
-            click.option(
-                "--min-motion",
-                type=float,
-                default=0.0,
-                show_default=True,
-                help="Leave out samples that move less on average; pixels of a 256-high image.",
-            ),
-            click.option(
-                "--check",
-                type=click.Choice(["none", "sparse", "full"]),
-                default="sparse",
-                show_default=True,
-                help="Points also tracked backwards, for the quality: every second row and column, or all.",
-            ),
-            click.option(
-                "--validation", type=share, default=0.1, show_default=True, help="Share of the videos."
-            ),
-            click.option("--test", type=share, default=0.1, show_default=True, help="Share of the videos."),
-            click.option(
-                "--shard-samples",
-                type=int,
-                default=256,
-                show_default=True,
-                help="Chunks of a shard; what a crash can cost.",
-            ),
-        )
-    ):
-        command = option(command)
+    check = click.Choice(["none", "sparse", "full"])
+    out = "The training set's folder, or a URL such as s3://bucket/name."
+    weights = "For pips a registered name or a checkpoint file; for raft a file."
+    min_motion = "Leave out samples that move less on average; pixels of a 256-high image."
+    backward = "Points also tracked backwards, for the quality: every second row and column, or all."
+    added = (
+        click.argument("inputs", nargs=-1, required=True),
+        option("--out", required=True, help=out),
+        option("--method", default=DEFAULT_METHOD, help="pips, lk, raft or zero."),
+        option("--weights", help=weights),
+        option("--precision", default="auto", help="auto, float32 or bfloat16."),
+        option("--grid", type=int, default=16, help="Query points a side, 1 to 64."),
+        option("--horizon", type=int, default=8, help="Frames of a sample, 2 to 64."),
+        option("--frame-step", type=int, default=1, help="Take every k-th frame."),
+        option("--overlap", type=int, default=0, help="Frames that chunks share."),
+        option("--chunk-step", type=int, default=1, help="Take every k-th chunk."),
+        option("--cuts/--no-cuts", default=True, help="Never cross a shot cut."),
+        option("--min-motion", type=float, default=0.0, help=min_motion),
+        option("--check", type=check, default="sparse", help=backward),
+        option("--validation", type=share, default=0.1, help="Share of the videos."),
+        option("--test", type=share, default=0.1, help="Share of the videos."),
+        option("--shard-samples", type=int, default=256, help="Chunks of a shard; what a crash can cost."),
+    )
+    for add in reversed(added):
+        command = add(command)
     return command
 
 

@@ -11,7 +11,7 @@ from model.convert.plan import Plan, Shard
 from model.convert.profile import Profile, Stopwatch
 from model.convert.reading import Chunk, Frame, ReadingThread, SegmentEnd
 from model.convert.settings import ConvertSettings
-from model.convert.writing import SegmentDone, Skipped, TrackedChunk, WritingThread
+from model.convert.writing import Skipped, TrackedChunk, WritingThread
 from model.core.progress import ShouldStop, never_stop, raise_if_stopped
 from model.datasets.folder import DataFolder
 from model.datasets.sample import MotionSummary
@@ -63,8 +63,8 @@ def convert_shards(
             raise_if_stopped(should_stop)
             work.take(event)
             if work.chunks >= chunks_together or work.has_failure:
-                work.carry_out()
-        work.carry_out()
+                work.flush()
+        work.flush()
     seconds = dict(stopwatch.seconds)
     return Profile(seconds, dict(stopwatch.counts), busy=seconds.pop("whole"))
 
@@ -112,14 +112,14 @@ class _Tracking:
         """Whether a segment ended with an error, which holds the frames that were read when it arose."""
         return any(isinstance(event, SegmentEnd) and event.error is not None for event in self._todo)
 
-    def carry_out(self) -> None:
+    def flush(self) -> None:
         """Encode the frames of the gathered chunks, track these, and hand on the results in order."""
         chunks = [event for event in self._todo if isinstance(event, Chunk)]
         self._encode(chunks)
         results = iter(self._track(chunks))
         for event in self._todo:
             if isinstance(event, SegmentEnd):
-                self.writer.give(SegmentDone(event.segment, event.error))
+                self.writer.give(event)
             else:
                 self.writer.give(next(results))
                 self.stopwatch.count("chunks")

@@ -42,12 +42,9 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.add(name, time.perf_counter() - begin)
-
-    def add(self, name: str, seconds: float) -> None:
-        """Add seconds to a stage."""
-        with self._lock:
-            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+            seconds = time.perf_counter() - begin
+            with self._lock:
+                self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def count(self, name: str, number: int = 1) -> None:
         """Count something."""
@@ -117,4 +114,4 @@ class Profile:
 
 
 def _sum(a: Mapping[str, Number], b: Mapping[str, Number]) -> dict[str, Number]:
-    return {name: a[name] + b[name] if name in a and name in b else {**a, **b}[name] for name in {**a, **b}}
+    return {**a, **{name: a[name] + more if name in a else more for name, more in b.items()}}

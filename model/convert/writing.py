@@ -2,8 +2,9 @@
 
 import queue
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 
 from model.convert.plan import Plan, Segment, Shard
 from model.convert.profile import Stopwatch
+from model.convert.reading import SegmentEnd
 from model.convert.scan import failure
-from model.core.errors import Stopped
 from model.datasets.folder import DataFolder
 from model.datasets.sample import MotionSummary, Sample, SampleFacts, jpeg
 from model.datasets.shards import Failure, ShardIndex, ShardWriter, archive_name
@@ -42,15 +43,11 @@ class Skipped:
     reason: str
 
 
-@dataclass(frozen=True)
-class SegmentDone:
-    """A segment's chunks have all been given. error: why they must not be used, or None."""
-
-    segment: Segment
-    error: Exception | None
+Item = TrackedChunk | Skipped | SegmentEnd
 
 
-Item = TrackedChunk | Skipped | SegmentDone
+class _Unfinished(Exception):  # noqa: N818 - no error: the giver has ended the work
+    """No more items come."""
 
 
 class WritingThread:
@@ -63,18 +60,18 @@ class WritingThread:
     def __init__(
         self,
         plan: Plan,
-        shards: list[Shard],
+        shards: Sequence[Shard],
         folder: DataFolder,
         method: Method,
         stopwatch: Stopwatch,
         on_shard: Callable[[str], None],
         ahead: int = 16,
     ) -> None:
+        self._plan, self._shards, self._folder, self._method = plan, shards, folder, method
+        self._stopwatch, self._on_shard = stopwatch, on_shard
         self._queue: queue.Queue[Item | None] = queue.Queue(ahead)
-        self._stopwatch = stopwatch
         self._error: Exception | None = None
         self._is_over = threading.Event()
-        self._shards = _Shards(plan, shards, folder, method, stopwatch, on_shard)
         self._thread = threading.Thread(target=self._run, name="writing", daemon=True)
 
     def __enter__(self) -> "WritingThread":
@@ -103,114 +100,72 @@ class WritingThread:
                 self._queue.put(item)
 
     def _run(self) -> None:
-        """Take items to the very end, whatever happens: the giver may be waiting for room in the queue."""
-        while (item := self._queue.get()) is not None:
-            if self._error is None and not self._is_over.is_set():
-                self._error = self._shards.write(item)
-        self._shards.discard(Stopped("The shard is not finished."))
-
-
-class _Shards:
-    """The shards that are written, the first one open."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        shards: list[Shard],
-        folder: DataFolder,
-        method: Method,
-        stopwatch: Stopwatch,
-        on_shard: Callable[[str], None],
-    ) -> None:
-        self._plan, self._folder, self._method = plan, folder, method
-        self._stopwatch, self._on_shard = stopwatch, on_shard
-        self._waiting = list(shards)
-        self._stack = ExitStack()
-        self._writer: ShardWriter | None = None
-        self._mark = (0, 0)
-        self._segments_left = 0
-        self._failures: list[Failure] = []
-        self._skipped: dict[str, int] = {}
-        self._skipped_in_segment: list[str] = []
-
-    def write(self, item: Item) -> Exception | None:
-        """Write a sample, or end a segment and perhaps its shard.
-
-        What goes wrong throws the shard away, and is returned.
-        """
+        items = self._items()
         try:
-            with self._stopwatch.stage("write"):
-                self._take(item)
+            for shard in self._shards:
+                self._write_shard(shard, items)
+        except _Unfinished:
+            return
         except Exception as error:  # noqa: BLE001 - raised in the thread that gives the chunks
-            return self.discard(error)
-        return None
+            self._error = error
+        finally:
+            items.close()
+        while self._queue.get() is not None:
+            pass  # the giver may be waiting for room in the queue
 
-    def discard(self, error: Exception) -> Exception:
-        """Throw the unfinished shard away because of an error; return it, a full disk in a sentence."""
-        if self._writer is not None:
-            self._stack.callback(self._writer.close)  # comes before the file's removal
-            self._writer = None
-        try:
-            self._stack.__exit__(type(error), error, error.__traceback__)
-        except Exception as explained:  # noqa: BLE001 - likewise
-            return explained
-        return error
+    def _items(self) -> Generator[Item, None, None]:
+        """Yield what was given; the time until the next one is asked for is that of writing."""
+        while (item := self._queue.get()) is not None:
+            if not self._is_over.is_set():
+                with self._stopwatch.stage("write"):
+                    yield item
+        raise _Unfinished
 
-    def _take(self, item: Item) -> None:
-        writer = self._writer or self._open()
-        if isinstance(item, TrackedChunk):
-            writer.add(_sample(item, self._plan))
-            self._stopwatch.count("samples")
-        elif isinstance(item, Skipped):
-            self._skipped_in_segment.append(item.reason)
-        else:
-            self._end_segment(writer, item)
-
-    def _open(self) -> ShardWriter:
-        self._stack = ExitStack()
-        path = self._stack.enter_context(self._folder.new_file(archive_name(self._waiting[0].name)))
-        self._writer = ShardWriter(path)
-        self._mark = self._writer.mark()
-        self._segments_left = len(self._waiting[0].segments)
-        self._failures, self._skipped, self._skipped_in_segment = [], {}, []
-        return self._writer
-
-    def _end_segment(self, writer: ShardWriter, done: SegmentDone) -> None:
-        if done.error is None:
-            for reason in self._skipped_in_segment:
-                self._skipped[reason] = self._skipped.get(reason, 0) + 1
-        else:
-            writer.take_back(self._mark)
-            source = self._plan.sources[done.segment.source]
-            self._failures.append(failure(source.place.name, done.error, self._folder))
-        self._mark = writer.mark()
-        self._skipped_in_segment = []
-        self._segments_left -= 1
-        if self._segments_left == 0:
-            self._finish(writer)
-
-    def _finish(self, writer: ShardWriter) -> None:
-        shard = self._waiting.pop(0)
-        size, entries = writer.finish()
-        self._writer = None
-        self._stack.close()  # brings the archive to its place; the index follows, so that it never lies
+    def _write_shard(self, shard: Shard, items: Iterator[Item]) -> None:
+        """Write a shard's archive, then its index, so that an index never lies."""
+        failures: list[Failure] = []
+        skipped: Counter[str] = Counter()
+        with (
+            self._folder.new_file(archive_name(shard.name)) as path,
+            closing(ShardWriter(path)) as writer,
+        ):
+            for segment in shard.segments:
+                error = self._write_segment(writer, items, skipped)
+                if error is not None:
+                    name = self._plan.sources[segment.source].place.name
+                    failures.append(failure(name, error, self._folder))
+            size, entries = writer.finish()
         self._stopwatch.count("bytes", size)
-        method = {
-            "name": self._method.name,
-            "weights_sha256": self._method.weights_sha256,
-            "settings": dict(self._method.settings),
-        }
-        index = ShardIndex(
+        ShardIndex(
             shard.name,
             size,
             entries,
-            tuple(self._failures),
-            self._skipped,
-            method,
+            tuple(failures),
+            dict(skipped),
+            {**vars(self._method), "settings": dict(self._method.settings)},
             self._plan.recipe(shard),
-        )
-        index.save(self._folder)
+        ).save(self._folder)
         self._on_shard(shard.name)
+
+    def _write_segment(
+        self, writer: ShardWriter, items: Iterator[Item], skipped: Counter[str]
+    ) -> Exception | None:
+        """Write the samples of one segment; after an error of its video none, and the error is returned."""
+        mark = writer.mark()
+        reasons: list[str] = []
+        for item in items:
+            if isinstance(item, TrackedChunk):
+                writer.add(_sample(item, self._plan))
+                self._stopwatch.count("samples")
+            elif isinstance(item, Skipped):
+                reasons.append(item.reason)
+            else:
+                if item.error is not None:
+                    writer.take_back(mark)
+                    return item.error
+                break
+        skipped.update(reasons)
+        return None
 
 
 def _sample(chunk: TrackedChunk, plan: Plan) -> Sample:
