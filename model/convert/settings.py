@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from model.core.errors import BadInput
+from model.core.structure import from_json
 from model.motion.grid import check_grid
 from model.tracking.methods import check_method
 from model.weights.registry import WeightsEntry, file_sha256, find_weights
@@ -116,7 +117,7 @@ class ConvertSettings:
 def with_weights(values: Mapping[str, Any]) -> ConvertSettings:
     """Make settings with the sha256 of the weights that they name; needs no torch.
 
-    Raises BadInput for a method or weights that are not there.
+    Raises BadInput for a method or weights that are not there, and for unknown or ill-typed settings.
     """
     method, weights = values.get("method", "pips"), values.get("weights")
     check_method(method, weights)
@@ -126,4 +127,4 @@ def with_weights(values: Mapping[str, Any]) -> ConvertSettings:
         sha256 = found.sha256 if isinstance(found, WeightsEntry) else file_sha256(found)
     elif method == "raft":
         sha256 = file_sha256(str(weights))
-    return ConvertSettings(**{**values, "weights_sha256": sha256})
+    return from_json(ConvertSettings, {**values, "weights_sha256": sha256}, "the settings")
