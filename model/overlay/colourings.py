@@ -1,7 +1,6 @@
 """Ways of colouring the points of `Tracks` with a handful of colours, since a WebGL line has one."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +8,6 @@ from numpy.typing import NDArray
 from model.motion.tracks import Tracks
 from model.overlay.colours import STILL, direction_colour, speed_colour
 from model.overlay.motion import mean_speed, total_displacement
-
-Colouring = Literal["direction", "speed"]
 
 DIRECTIONS = 16
 """Sectors of the circle; points in one sector share one trace, because a WebGL line has one colour."""
@@ -33,7 +30,7 @@ class ColourBins:
     top: float | None = None
 
 
-def colourings(tracks: Tracks) -> dict[Colouring, ColourBins]:
+def colourings(tracks: Tracks) -> dict[str, ColourBins]:
     """Colour points by the direction of their total displacement, and by their mean speed."""
     return {
         "direction": direction_bins(total_displacement(tracks)),

@@ -97,7 +97,7 @@ def dataset_sample_picture(name: str, key: str) -> Response:
 @datasets.response(200, {"type": "object"})
 @can_fail(404, 422)
 def dataset_sample_figure(name: str, key: str) -> Response:
-    """Show a sample's trajectories as a Plotly figure."""
+    """Show a sample as a Plotly figure; `layout.meta` holds the numbers of its trajectories."""
     picture = url_for("datasets.dataset_sample_picture", name=name, key=key)
     text = figure_json(_sample(name, key).tracks(), picture)
     return Response(text, content_type="application/json")

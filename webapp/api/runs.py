@@ -139,7 +139,7 @@ def overlay_gif(run_id: str) -> Response:
 @runs.response(200, {"type": "object"})
 @can_fail(404, 409)
 def figure_json(query: Mapping[str, Any], run_id: str) -> Response:
-    """Show the tracks as a Plotly figure."""
+    """Show the frame as a Plotly figure; `layout.meta` holds the numbers of which the viewer draws tracks."""
     found = run_with_tracks(run_id)
     first = url_for("runs.run_frame", run_id=run_id, position=0)
     # Not kept by the browser: how tracks are drawn changes with an update.
