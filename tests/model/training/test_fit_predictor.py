@@ -275,6 +275,7 @@ def test_a_head_that_does_not_exist_is_refused_before_the_work(data, tmp_path):
         fit(tmp_path, small(data, "tail", start_from="imagenet"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
 def test_each_head_learns_eight_samples_by_heart(data, head):
     """To under 1 px, from the features of a backbone that knows nothing."""
@@ -304,6 +305,7 @@ def test_each_head_learns_eight_samples_by_heart(data, head):
     assert error < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["mixture", "last"])
 def test_a_training_in_two_pieces_is_the_same_training(data, tmp_path, head):
     training = small(data, head, steps=6, frozen=0.5)
@@ -331,6 +333,7 @@ def test_a_training_in_two_pieces_is_the_same_training(data, tmp_path, head):
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_stays_and_a_thawed_one_moves(data, tmp_path):
     fit(tmp_path / "frozen", small(data))
     fit(tmp_path / "thawed", small(data, frozen=0.0, learning_rate=0.1, backbone_rate=1.0))
@@ -345,6 +348,7 @@ def test_a_frozen_backbone_stays_and_a_thawed_one_moves(data, tmp_path):
     assert not torch.equal(thawed[name], fresh[name])
 
 
+@pytest.mark.slow
 def test_features_are_computed_once(data, tmp_path):
     stages = []
     features = tmp_path / "features"
@@ -356,6 +360,7 @@ def test_features_are_computed_once(data, tmp_path):
     assert stages.count("computing features") == 0
 
 
+@pytest.mark.slow
 def test_one_command_trains_several_seeds(data, tmp_path):
     arguments = ["--data", str(data), "--out", str(tmp_path), "--steps", "1", "--seeds", "2"]
     arguments += ["--backbone", BACKBONE, "--start-from", "none", "--height", "64", "--width", "96"]
@@ -366,6 +371,7 @@ def test_one_command_trains_several_seeds(data, tmp_path):
         assert [row["seed"] for row in csv.DictReader(file)] == ["0", "1"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_two_processes_of_torchrun_train_one_network(data, tmp_path):
     """They share the kept features, agree on when to stop, and one of them speaks for both."""
@@ -409,6 +415,7 @@ def test_what_cannot_be_trained_is_one_sentence(data, tmp_path):
         fit(tmp_path / "none", small(tmp_path))
 
 
+@pytest.mark.slow
 def test_the_study_trains_measures_and_answers(data, tmp_path):
     base = small(data, steps=1)
 

@@ -130,6 +130,7 @@ def fit(out, settings=SETTINGS, *, resume=False, should_stop=never_stop):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_tiny_size")
 def test_a_training_in_two_pieces_is_the_same_training(tmp_path) -> None:
     fit(tmp_path / "whole")
@@ -150,6 +151,7 @@ def test_a_training_in_two_pieces_is_the_same_training(tmp_path) -> None:
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_tiny_size")
 def test_weights_are_exported_calibrated_and_say_what_they_are(tmp_path) -> None:
     fit(tmp_path / "run", replace(SETTINGS, steps=1))

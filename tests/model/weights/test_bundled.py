@@ -94,6 +94,7 @@ def test_pips_has_default_weights():
     assert find_entry("pips") is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", PREDICTORS, ids=lambda entry: entry.name)
 def test_predicted_motion_is_nearer_than_none_on_stills_that_nobody_has_seen(entry):
     """Procedural pictures and scenes of seeds that training has not used."""
@@ -111,6 +112,7 @@ def test_predicted_motion_is_nearer_than_none_on_stills_that_nobody_has_seen(ent
     assert np.concatenate(error).mean() < 0.8 * np.concatenate(still).mean()
 
 
+@pytest.mark.slow
 def test_the_default_weights_beat_lucas_kanade_on_clips_that_nobody_has_seen():
     """Procedural pictures and motions of seeds that neither training nor tuning has used."""
     bank = procedural_bank(987_654, surfaces=12, shapes=24)
@@ -132,6 +134,7 @@ def test_the_default_weights_beat_lucas_kanade_on_clips_that_nobody_has_seen():
     assert mean["pips"] < 0.35 * mean["zero"], mean
 
 
+@pytest.mark.slow
 def test_points_are_independent_with_the_default_weights_too():
     clips = synthesize(5, 1, SyntheticSettings(96, 128, points=40), procedural_bank(5, surfaces=4, shapes=6))
     frames = clips.frames[0].permute(0, 2, 3, 1).contiguous().numpy()

@@ -55,6 +55,7 @@ def downloaded(stack: Stack, run: str, folder: Path) -> Prediction:
     return Prediction.load(folder / "motion.npz")
 
 
+@pytest.mark.slow
 def test_a_single_image_is_predicted(predicting_stack: Stack, weights: Path, tmp_path: Path) -> None:
     from model.prediction.predictor import Predictor
 
@@ -213,6 +214,7 @@ def test_methods_say_which_needs_one_image(offering: Flask, settings: Settings) 
     client.application.extensions["stillmotion"].database.close()
 
 
+@pytest.mark.slow
 def test_asking_for_a_prediction_imports_no_torch(offering: Flask, tmp_path: Path) -> None:
     picture = write_image(tmp_path / "a.png", texture(*SIZE))
     weights = offering.extensions["stillmotion"].settings.predictor_weights

@@ -164,6 +164,7 @@ BAD_FILES: dict[str, Callable[[Path], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BAD_FILES)
 def test_what_is_no_clip_is_refused_and_leaves_nothing(
     client: FlaskClient, settings: Settings, tmp_path: Path, name: str

@@ -27,6 +27,7 @@ def pips_stack(tmp_path_factory: pytest.TempPathFactory):
     stack.stop()
 
 
+@pytest.mark.slow
 def test_torch_computes_in_a_forked_job(pips_stack: Stack, small_clip: Path, tmp_path: Path) -> None:
     clip = pips_stack.upload(small_clip)
     run = pips_stack.wait_for_end(pips_stack.start_run(clip, method="pips", grid=2, frames=8), 120)
@@ -39,6 +40,7 @@ def test_torch_computes_in_a_forked_job(pips_stack: Stack, small_clip: Path, tmp
     assert np.isfinite(tracks.points).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lk", "pips"])
 def test_a_warm_worker_reaches_the_first_frame_within_1_s(
     pips_stack: Stack, small_clip: Path, method: str
