@@ -1,38 +1,26 @@
-"""Before the work: about how long tracking takes, and how much memory. Needs no torch."""
+"""Before the work: about how long it takes and how much memory, going by what was measured on this machine.
 
-import os
-from collections.abc import Sequence
+seconds = start + frames * frame + points * chunks * point, with a `Pace` of the method, its weights, the
+device and about this size of frames. Every finished piece of work gives one. Needs no torch.
+"""
+
+import json
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median
+from pathlib import Path
 
-from model.tracking.methods import is_prediction
-from model.tracking.pips.work import CHUNK, PipsWork, chunks
-from model.weights.registry import find_entry
+import cattrs
 
-# Seconds as measured on the machine of docs/performance.md; earlier runs on this one correct them.
-START = {"pips": 0.7, "fcn": 2.0}
-SECONDS_PER_MEGAPIXEL = 0.017
-"""To decode a frame, and to store its picture."""
+from model.core.files import write_json
+from model.core.progress import Progress, ReportProgress
 
-LK_SECONDS_PER_MEGAPIXEL = 0.011
-LK_SECONDS_PER_POINT = 21e-6
-LK_LONGEST_SIDE = 1024
-CPU_SPEED, CUDA_SPEED = 80.0, 5000.0
-"""GFLOP a second of PIPs: of one core, and of a GPU."""
-
-FRAME_SECONDS, POINT_SECONDS = 0.1, 0.003
-"""Of one core, beside the counted operations: for a frame, and for a point in a chunk."""
-
-PREDICTION_SECONDS = 1.2
-"""Of one core, for the network; images are brought to one size before."""
-
-PROCESS_BYTES = 140_000_000
-TORCH_BYTES = 480_000_000
-PREDICTION_BYTES = 830_000_000
-"""Of torch, FCN-ResNet50's weights and its maps at 256×448."""
-
-BYTES_PER_PIXEL = 48
-"""Of the frames being decoded, resized and stored."""
+FILE = "paces.json"
+STEPS = 7
+"""A point goes through a chunk in so many steps from frame to frame."""
 
 BYTES_PER_POSITION = 50
 """Of the result: position, visibility and handover, listed, stacked and mapped to the original frame."""
@@ -43,7 +31,7 @@ class Plan:
     """What is to be tracked or predicted.
 
     method: "lk", "pips", "fcn" or another name. weights: registered name or path, or None for the usual.
-    points, frames: how many. size: (height, width) of the frames in pixels.
+    points, frames: how many. size: (height, width) of the frames in pixels. device: as in the settings.
     """
 
     method: str
@@ -51,13 +39,47 @@ class Plan:
     points: int
     frames: int
     size: tuple[int, int]
+    device: str = "auto"
+
+    @property
+    def kind(self) -> str:
+        """What plans of one pace have in common beside the frames' size."""
+        return " ".join([self.method, self.weights or "usual", self.device])
+
+    @property
+    def chunks(self) -> int:
+        """Through how many chunks a point goes if it is never lost."""
+        return max(1, math.ceil((self.frames - 1) / STEPS))
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What work costs.
+
+    start: seconds before the first frame. frame: seconds to read, encode and store a frame. point: seconds to
+    follow a point through a chunk. memory: bytes at the peak, but for the positions.
+    """
+
+    start: float
+    frame: float
+    point: float
+    memory: int
+
+
+ROUGH = {
+    "pips": Pace(0.3, 0.1, 4e-3, 900_000_000),
+    "lk": Pace(0.1, 0.01, 3e-4, 200_000_000),
+    "zero": Pace(0.1, 0.01, 0.0, 200_000_000),
+    "fcn": Pace(2.0, 0.0, 0.0, 1_000_000_000),
+}
+"""Of 640×360 frames on two cores, for as long as nothing was measured; `pips` is `pips-small`."""
 
 
 @dataclass(frozen=True)
 class Estimate:
     """What a plan will cost, about.
 
-    seconds: once it has begun. memory_bytes: at its peak. is_rough: there was no earlier run to go by.
+    seconds: once it has begun. memory_bytes: at its peak. is_rough: the method was not measured here yet.
     """
 
     seconds: float
@@ -65,56 +87,83 @@ class Estimate:
     is_rough: bool
 
 
-def estimate(plan: Plan, earlier: Sequence[tuple[Plan, float]] = (), device: str = "auto") -> Estimate:
-    """Say about what tracking costs.
+class Paces:
+    """The paces measured on this machine, in a small JSON file in a folder."""
 
-    earlier: plans of the same method that were carried out on this machine, and the seconds that each took;
-        what they took beside what they usually take corrects the estimate.
-    device: as for `Tracker.load`; "auto" is held for the CPU: a web process must not look for a GPU.
-    """
-    paces = [seconds / usual_seconds(done, device) for done, seconds in earlier]
-    pace = median(paces) if paces else 1.0
-    return Estimate(pace * usual_seconds(plan, device), usual_memory(plan), is_rough=not paces)
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
 
+    def estimate(self, plan: Plan) -> Estimate:
+        """Say about what a plan costs, by the pace of frames of the nearest size."""
+        measured = self._read().get(plan.kind, {})
+        nearest = min(measured, key=lambda size: abs(int(size) - _size_class(plan)), default=None)
+        pace = ROUGH.get(plan.method, ROUGH["pips"]) if nearest is None else measured[nearest]
+        seconds = pace.start + plan.frames * pace.frame + plan.points * plan.chunks * pace.point
+        memory = pace.memory + plan.frames * plan.points * BYTES_PER_POSITION
+        return Estimate(round(seconds, 2), memory, is_rough=nearest is None)
 
-def usual_seconds(plan: Plan, device: str = "auto") -> float:
-    """Return the seconds that a plan takes on a machine like that of docs/performance.md."""
-    megapixels = plan.size[0] * plan.size[1] / 1e6
-    read = 1 if is_prediction(plan.method) else plan.frames
-    seconds = START.get(plan.method, 0.1) + read * megapixels * SECONDS_PER_MEGAPIXEL
-    if plan.method == "lk":
-        reduced = megapixels * min(1.0, LK_LONGEST_SIDE / max(plan.size)) ** 2
-        each = reduced * LK_SECONDS_PER_MEGAPIXEL + plan.points * LK_SECONDS_PER_POINT
-        seconds += plan.frames * each
-    elif is_prediction(plan.method):
-        if not device.startswith("cuda"):
-            seconds += PREDICTION_SECONDS / len(os.sched_getaffinity(0))
-    elif plan.method == "pips":
-        operations = _work(plan).clip(plan.frames, plan.points)
-        if device.startswith("cuda"):
-            return seconds + operations / CUDA_SPEED
-        rest = plan.frames * FRAME_SECONDS + plan.points * chunks(plan.frames) * POINT_SECONDS
-        seconds += (operations / CPU_SPEED + rest) / len(os.sched_getaffinity(0))
-    return seconds
+    def add(self, plan: Plan, pace: Pace) -> None:
+        """Take note of what a plan cost; what was known of its kind and size counts half from now on."""
+        paces = self._read()
+        of_kind = paces.setdefault(plan.kind, {})
+        size = str(_size_class(plan))
+        of_kind[size] = _mean(of_kind[size], pace) if size in of_kind else pace
+        write_json(self._path, cattrs.unstructure(paces))
 
-
-def usual_memory(plan: Plan) -> int:
-    """Return about how many bytes the tracking process has at its peak."""
-    pixels = plan.size[0] * plan.size[1]
-    held = PROCESS_BYTES + pixels * BYTES_PER_PIXEL + plan.frames * plan.points * BYTES_PER_POSITION
-    if is_prediction(plan.method):
-        return held + PREDICTION_BYTES
-    if plan.method != "pips":
-        return held
-    work = _work(plan)
-    # Weights as read and as laid out; maps of two chunks, and of one with its pyramid; the encoder's layers.
-    networks = 2 * 4 * work.weights
-    maps = 4 * work.map_values * min(plan.frames, CHUNK) * 4
-    layers = 20 * 4 * work.map_values * len(os.sched_getaffinity(0))
-    return held + TORCH_BYTES + networks + maps + layers
+    def _read(self) -> dict[str, dict[str, Pace]]:
+        """Read the file; one that is not there or damaged says nothing: it is measured anew."""
+        try:
+            said = json.loads(self._path.read_text(encoding="utf-8"))
+            return cattrs.structure(said, dict[str, dict[str, Pace]])
+        except (OSError, ValueError, AttributeError, cattrs.BaseValidationError):
+            return {}
 
 
-def _work(plan: Plan) -> PipsWork:
-    """Count for the plan's weights; a file of unknown size is held for the authors'."""
-    entry = find_entry(plan.weights or "pips")
-    return PipsWork.of({} if entry is None else entry.architecture)
+class Stopwatch:
+    """Measures the pace of a piece of work from its start on."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = clock()
+        self._seconds = {"start": 0.0, "frame": 0.0, "point": 0.0}
+
+    def lap(self, part: str) -> None:
+        """Count the time since the last lap as spent on a part: "start", "frame" or "point"."""
+        now = self._clock()
+        self._seconds[part] += now - self._last
+        self._last = now
+
+    def timing(self, progress: ReportProgress) -> ReportProgress:
+        """Return a function that passes progress on, and takes the laps of tracking."""
+
+        def timed(where: Progress) -> None:
+            self.lap("point" if where.stage == "tracking" else "frame")
+            progress(where)
+
+        return timed
+
+    def pace(self, plan: Plan) -> Pace:
+        """Return the pace of a plan that is carried out."""
+        seconds = self._seconds
+        # Linux has kilobytes, macOS bytes.
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return Pace(
+            seconds["start"],
+            seconds["frame"] / plan.frames,
+            seconds["point"] / (plan.points * plan.chunks),
+            max(0, peak - plan.frames * plan.points * BYTES_PER_POSITION),
+        )
+
+
+def _size_class(plan: Plan) -> int:
+    """Return the power of 2 that is next to the number of pixels."""
+    return round(math.log2(plan.size[0] * plan.size[1]))
+
+
+def _mean(one: Pace, other: Pace) -> Pace:
+    return Pace(
+        (one.start + other.start) / 2,
+        (one.frame + other.frame) / 2,
+        (one.point + other.point) / 2,
+        max(one.memory, other.memory),
+    )

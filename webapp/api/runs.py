@@ -23,8 +23,8 @@ from webapp.api.schemas import (
     run_json,
 )
 from webapp.backend import app_backend
-from webapp.estimates import estimate_run
 from webapp.exports import tracks_csv, tracks_json
+from webapp.jobs.estimates import estimate_run
 from webapp.lookups import find
 from webapp.overlays import stored_overlay
 from webapp.records import UNFINISHED, Clip, Run
@@ -55,7 +55,7 @@ def start(body: Mapping[str, Any]) -> tuple[Json, int, dict[str, str]]:
 @can_fail(404)
 def estimate(body: Mapping[str, Any]) -> Estimate:
     """Say about what a run would cost, without starting it."""
-    return estimate_run(app_backend(), _prepared(body))
+    return estimate_run(app_backend().settings, _prepared(body))
 
 
 def _prepared(body: Mapping[str, Any]) -> Run:

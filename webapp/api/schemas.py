@@ -20,7 +20,7 @@ from webapp.api.fields import (
     text,
 )
 from webapp.backend import Backend
-from webapp.estimates import estimate_run
+from webapp.jobs.estimates import estimate_run
 from webapp.records import Run, RunState
 
 
@@ -179,7 +179,7 @@ class MethodListSchema(Schema):
 def run_json(backend: Backend, run: Run) -> dict[str, Any]:
     """Return a run as `RunSchema` shows it."""
     waits = run.state == RunState.QUEUED
-    cost = estimate_run(backend, run) if waits or run.state == RunState.RUNNING else None
+    cost = estimate_run(backend.settings, run) if waits or run.state == RunState.RUNNING else None
     special = {
         "clip": run.clip_id,
         "method_title": method_title(run.method),

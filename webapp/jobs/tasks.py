@@ -5,9 +5,11 @@ from numpy.typing import NDArray
 
 from model.clips.video import read_frame
 from model.core.progress import Progress, Watch, raise_if_stopped
+from model.tracking.estimate import Paces, Stopwatch
 from model.tracking.methods import tracker_name
 from model.tracking.run import TrackRequest, track_file
 from model.tracking.tracker import Tracker
+from webapp.jobs.estimates import plan_of
 from webapp.jobs.execution import JobContext, execute
 from webapp.jobs.partials import PartialWriter
 from webapp.pictures import jpeg
@@ -27,28 +29,37 @@ def predict(run_id: str) -> None:
 
 
 def _track(context: JobContext) -> None:
-    run = context.run
+    run, plan = context.run, plan_of(context.settings, context.run)
+    stopwatch = Stopwatch()
     tracker = Tracker.load(tracker_name(run.method, run.weights), device=context.settings.device)
+    stopwatch.lap("start")
+
+    def keep_frame(position: int, frame: NDArray[np.uint8]) -> None:
+        _keep_frame(context, position, frame)
+        stopwatch.lap("frame")
+
     writer = PartialWriter(context.database, context.storage, run, context.scratch)
     with context.storage.local_copy(run.clip.key) as clip:
         for partial in track_file(
             clip,
             tracker,
             TrackRequest(run.grid, run.start, run.frames, run.frame_step),
-            Watch(context.report, lambda: context.report.is_over),
-            on_frame=lambda position, frame: _keep_frame(context, position, frame),
+            Watch(stopwatch.timing(context.report), lambda: context.report.is_over),
+            on_frame=keep_frame,
             info=run.clip.info,
         ):
             writer.write(partial)
     partial.tracks().save(context.scratch / "tracks.npz")
     context.storage.move_in(context.scratch / "tracks.npz", run.result_key)
+    Paces(context.settings.instance).add(plan, stopwatch.pace(plan))
 
 
 def _predict(context: JobContext) -> None:
     # Here, not above: it imports torch, which the methods without a network need not wait for.
     from model.prediction.predictor import Predictor  # noqa: PLC0415 - imports torch
 
-    run = context.run
+    run, plan = context.run, plan_of(context.settings, context.run)
+    stopwatch = Stopwatch()
 
     def begin(stage: str, done: int) -> None:
         context.report(Progress(stage, done, 3))
@@ -64,6 +75,8 @@ def _predict(context: JobContext) -> None:
     begin("storing", 2)
     prediction.save(context.scratch / "tracks.npz")
     context.storage.move_in(context.scratch / "tracks.npz", run.result_key)
+    stopwatch.lap("start")  # neither frames nor points matter
+    Paces(context.settings.instance).add(plan, stopwatch.pace(plan))
 
 
 def _keep_frame(context: JobContext, position: int, frame: NDArray[np.uint8]) -> None:

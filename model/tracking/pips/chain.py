@@ -229,6 +229,7 @@ class Chain:
         ahead = next_start(visible)
         self._current[chosen] = start + ahead
         self._position[chosen] = tracked[ahead, np.arange(len(chosen))]
+        progress.on_batch(1, 1)  # refined, too
         is_behind = self._current < window.count - 1
         self.is_done = is_whole_clip or (window.is_ended and not is_behind.any())
 

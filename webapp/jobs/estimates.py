@@ -1,0 +1,19 @@
+"""What a run will cost, going by what earlier runs took on this instance."""
+
+from model.tracking.estimate import Estimate, Paces, Plan
+from webapp.records import Run
+from webapp.settings import Settings
+
+
+def estimate_run(settings: Settings, run: Run) -> Estimate:
+    """Say about what a run costs once it starts; the same for the pages and for the API.
+
+    run: as it is, or as `webapp.runs.prepare_run` makes it.
+    """
+    return Paces(settings.instance).estimate(plan_of(settings, run))
+
+
+def plan_of(settings: Settings, run: Run) -> Plan:
+    """Return what a run tracks or predicts."""
+    size = (run.clip.height, run.clip.width)
+    return Plan(run.method, run.weights, run.grid**2, run.frames, size, settings.device)
