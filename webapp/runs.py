@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from model.core.errors import BadInput
 from model.motion.grid import check_grid
 from model.prediction.release import predictor_file, read_release
-from model.tracking.methods import DEFAULT_METHOD, PREDICTION, check_method, is_prediction
+from model.tracking.methods import DEFAULT_METHOD, check_method, find_method, is_prediction
 from model.tracking.run import TrackRequest, frame_indices
 from model.weights.registry import find_entry
 from webapp.records import Clip, Run
@@ -78,9 +78,8 @@ def _weights(request: RunRequest, settings: Settings) -> str | None:
 
     A path would let a stranger have the server open any file, so only the operator may give one.
     """
-    # The kind of registered weights that a method takes, and what the settings say.
-    kinds = {"pips": ("pips", settings.pips_weights), PREDICTION: ("predictor", settings.predictor_weights)}
-    kind, configured = kinds.get(request.method, (None, None))
+    kind = find_method(request.method).weights
+    configured = None if kind is None or kind == "file" else settings.weights[kind]
     if request.weights is None or request.weights == configured:
         return configured
     if kind is None:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from platformdirs import user_data_path
 
 from model.core.errors import BadInput
+from model.tracking.methods import WeightsKind
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent
@@ -125,6 +126,11 @@ class Settings:
         digest = hashlib.sha256(os.fsencode(self.instance)).hexdigest()[:12]
         runtime = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
         return Path(runtime) / f"stillmotion-{os.getuid()}-{digest}" / "redis.sock"
+
+    @property
+    def weights(self) -> dict[WeightsKind, str | None]:
+        """The weights that are used where a run names none: of each kind a name or path, or None."""
+        return {"pips": self.pips_weights, "predictor": self.predictor_weights}
 
     @property
     def datasets(self) -> Path:

@@ -15,7 +15,7 @@ from model.convert.settings import with_weights
 from model.convert.work import WorkerSettings
 from model.datasets.folder import DataFolder
 from model.datasets.summary import SPLITS, DatasetSummary
-from model.tracking.methods import DEFAULT_METHOD
+from model.tracking.methods import DEFAULT_METHOD, TRACKERS
 
 
 def conversion_options(command: Any) -> Any:
@@ -30,7 +30,7 @@ def conversion_options(command: Any) -> Any:
     added = (
         click.argument("inputs", nargs=-1, required=True),
         option("--out", required=True, help=out),
-        option("--method", default=DEFAULT_METHOD, help="pips, lk, raft or zero."),
+        option("--method", default=DEFAULT_METHOD, help=f"{TRACKERS}."),
         option("--weights", help=weights),
         option("--precision", default="auto", help="auto, float32 or bfloat16."),
         option("--grid", type=int, default=16, help="Query points a side, 1 to 64."),

@@ -14,7 +14,7 @@ from model.overlay.html import write_html
 from model.overlay.motion import summary
 from model.overlay.render import write_overlay
 from model.tracking.engine import State
-from model.tracking.methods import DEFAULT_METHOD, check_method, is_prediction, tracker_name
+from model.tracking.methods import DEFAULT_METHOD, TRACKERS, check_method, is_prediction, tracker_name
 from model.tracking.run import TrackRequest, frame_indices, track_file
 from model.tracking.tracker import PartialTracks, Tracker
 
@@ -31,7 +31,7 @@ OVERLAYS = (".html", ".mp4", ".gif")
     type=click.Path(path_type=Path),
     help="Where a picture of the tracks goes: .html, .mp4 or .gif; may be given several times.",
 )
-@click.option("--method", default=DEFAULT_METHOD, show_default=True, help="pips, lk, raft or zero.")
+@click.option("--method", default=DEFAULT_METHOD, show_default=True, help=f"{TRACKERS}.")
 @click.option("--weights", help="For pips a registered name or a checkpoint file; for raft a file.")
 @click.option("--grid", type=int, default=16, show_default=True, help="Query points a side, 1 to 64.")
 @click.option("--start", type=int, default=0, show_default=True, help="The first frame, from 0.")

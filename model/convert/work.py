@@ -12,9 +12,8 @@ from model.convert.profile import Profile, Stopwatch
 from model.convert.settings import ConvertSettings
 from model.core.errors import BadInput
 from model.datasets.folder import DataFolder
-from model.tracking.chunks import ChunkTracker
+from model.tracking.chunks import ChunkTracker, load_chunk_tracker
 from model.tracking.methods import tracker_name
-from model.tracking.whole_chunks import load_chunk_tracker
 
 
 class Report(Protocol):

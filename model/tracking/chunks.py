@@ -1,14 +1,23 @@
 """Tracking many chunks whose frames overlap: each frame is prepared and encoded once, whatever uses it."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.core.progress import ShouldStop
+from model.core.progress import ShouldStop, Watch
+from model.motion.grid import WORKING_SIZE
 from model.motion.tracks import Method
-from model.tracking.engine import Trajectories
+from model.tracking.engine import Engine, Partial, Trajectories, follow_to_the_end
+from model.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from model.tracking.pips.tracker import PipsEngine
 
 
 class Prepared(NamedTuple):
@@ -21,6 +30,13 @@ class Prepared(NamedTuple):
     size: tuple[int, int]
 
 
+class Encoded(NamedTuple):
+    """A frame as `ChunkTracker.track` takes it. size: (height, width) of the original frame."""
+
+    frame: Any
+    size: tuple[int, int]
+
+
 class ChunkRequest(NamedTuple):
     """Points to follow through a chunk.
 
@@ -28,31 +44,46 @@ class ChunkRequest(NamedTuple):
     queries: float32 `[N, 2]`, (x, y) in pixels of the original first frame.
     """
 
-    frames: Sequence[Any]
+    frames: Sequence[Encoded]
     queries: NDArray[np.float32]
 
 
-class ChunkTracker(Protocol):
+def load_chunk_tracker(name_or_path: str, device: str = "auto", precision: str = "auto") -> "ChunkTracker":
+    """Make a method ready to track chunks; see `Tracker.load`, which also says what it raises."""
+    engine = Tracker.load(name_or_path, device, precision).engine
+    if engine.method.name == "pips":
+        return PipsChunks(engine)  # type: ignore[arg-type]  # by its name it is a PipsEngine
+    return PlainChunks(engine)
+
+
+class ChunkTracker(ABC):
     """A tracking method that takes a clip's frames one by one and tracks chunks of them.
 
     The trajectories are the same bits as those of `Tracker.track` on the chunk's frames, whatever chunks are
     tracked together.
     """
 
+    engine: Engine
+
     @property
     def method(self) -> Method:
         """The method's name, its weights' sha256 and its settings."""
+        return self.engine.method
 
+    @abstractmethod
     def image_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the (height, width) at which frames of a size are kept as pictures."""
 
+    @abstractmethod
     def prepare(self, frame: NDArray[np.uint8]) -> Prepared:
         """Resize a frame, uint8 `[H, W, 3]` RGB; called in the thread that reads, beside the others."""
 
+    @abstractmethod
     def picture(self, prepared: Prepared) -> NDArray[np.uint8]:
         """Return a prepared frame as uint8 `[h, w, 3]` RGB, of `image_size`."""
 
-    def encode(self, prepared: Sequence[Prepared]) -> list[Any]:
+    @abstractmethod
+    def encode(self, prepared: Sequence[Prepared]) -> list[Encoded]:
         """Encode frames for `track`; called once for each frame."""
 
     def track(self, requests: Sequence[ChunkRequest], should_stop: ShouldStop) -> list[Trajectories]:
@@ -60,3 +91,72 @@ class ChunkTracker(Protocol):
 
         Raises Stopped when `should_stop` says so.
         """
+        watch = Watch(should_stop=should_stop)
+        return [follow_to_the_end(self._follow(request, watch)) for request in requests]
+
+    @abstractmethod
+    def _follow(self, request: ChunkRequest, watch: Watch) -> Iterator[Partial]:
+        """Follow one request's points."""
+
+
+@dataclass(frozen=True)
+class PlainChunks(ChunkTracker):
+    """A method that works from frame to frame and has nothing to encode: Lucas-Kanade, RAFT, zero motion.
+
+    The frames are kept as they are; pictures are reduced, by averaging, to at most as many pixels as 360×640
+    has.
+    """
+
+    engine: Engine
+
+    def image_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """See `ChunkTracker.image_size`."""
+        scale = min(1.0, (WORKING_SIZE[0] * WORKING_SIZE[1] / (size[0] * size[1])) ** 0.5)
+        return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+    def prepare(self, frame: NDArray[np.uint8]) -> Prepared:
+        """Keep the frame."""
+        return Prepared(frame, (frame.shape[0], frame.shape[1]))
+
+    def picture(self, prepared: Prepared) -> NDArray[np.uint8]:
+        """See `ChunkTracker.picture`."""
+        height, width = self.image_size(prepared.size)
+        return np.asarray(cv2.resize(prepared.image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+    def encode(self, prepared: Sequence[Prepared]) -> list[Encoded]:
+        """Return the frames."""
+        return [Encoded(one.image, one.size) for one in prepared]
+
+    def _follow(self, request: ChunkRequest, watch: Watch) -> Iterator[Partial]:
+        return self.engine.follow((one.frame for one in request.frames), request.queries, watch)
+
+
+@dataclass(frozen=True)
+class PipsChunks(ChunkTracker):
+    """PIPs: frames are resized where they are read, and encoded once, whatever chunks they are in."""
+
+    engine: "PipsEngine"
+
+    def image_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the size at which the network works."""
+        return self.engine.use.working_size(size)
+
+    def prepare(self, frame: NDArray[np.uint8]) -> Prepared:
+        """Resize the frame: float32 `[3, h, w]`."""
+        return Prepared(self.engine.resized(frame), (frame.shape[0], frame.shape[1]))
+
+    def picture(self, prepared: Prepared) -> NDArray[np.uint8]:
+        """Round the resized frame."""
+        picture: NDArray[np.uint8] = prepared.image.permute(1, 2, 0).round().byte().numpy()
+        return picture
+
+    def encode(self, prepared: Sequence[Prepared]) -> list[Encoded]:
+        """Encode frames, those of one size together."""
+        encoded: list[Encoded] = []
+        for size, group in groupby(prepared, key=lambda one: one.size):
+            encoded += [Encoded(one, size) for one in self.engine.encode([one.image for one in group])]
+        return encoded
+
+    def _follow(self, request: ChunkRequest, watch: Watch) -> Iterator[Partial]:
+        frames = (one.frame for one in request.frames)
+        return self.engine.follow_encoded(frames, request.queries, request.frames[0].size, watch)

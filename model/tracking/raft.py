@@ -108,8 +108,10 @@ class RaftEngine(FrameToFrame[Tensor]):
     longest_side: int = 640
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], device: str = "auto") -> "RaftEngine":
-        """Load a checkpoint; see `load_raft` and `model.core.devices.find_device`."""
+    def load(
+        cls, path: str | os.PathLike[str], device: str = "auto", _precision: str = "auto"
+    ) -> "RaftEngine":
+        """Load a checkpoint, in float32; see `load_raft` and `model.core.devices.find_device`."""
         place = find_device(device)
         return cls(load_raft(path).to(place), file_sha256(path), place)
 

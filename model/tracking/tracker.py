@@ -13,9 +13,7 @@ from model.core.errors import BadInput
 from model.core.progress import UNWATCHED, Watch
 from model.motion.tracks import Method, Tracks
 from model.tracking.engine import Engine, Partial, State
-from model.tracking.frame_to_frame import ZeroMotion
-from model.tracking.lucas_kanade import LucasKanade
-from model.tracking.methods import RAFT_PREFIX
+from model.tracking.methods import load_engine
 
 
 @dataclass(frozen=True)
@@ -77,19 +75,7 @@ class Tracker:
             bfloat16 on CUDA.
         Raises BadInput for an unknown name, a missing or unfitting checkpoint, or a device that is not there.
         """
-        name = os.fspath(name_or_path)
-        if name == "lk":
-            return cls(LucasKanade())
-        if name == "zero":
-            return cls(ZeroMotion())
-        # Here, not above: they import torch, which takes seconds that the other methods need not wait.
-        if name.startswith(RAFT_PREFIX):
-            from model.tracking.raft import RaftEngine  # noqa: PLC0415 - imports torch
-
-            return cls(RaftEngine.load(name.removeprefix(RAFT_PREFIX), device))
-        from model.tracking.pips.tracker import PipsEngine  # noqa: PLC0415 - imports torch
-
-        return cls(PipsEngine.load(name, device, precision))
+        return cls(load_engine(os.fspath(name_or_path), device, precision))
 
     def track(
         self,

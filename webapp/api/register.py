@@ -30,7 +30,7 @@ def list_methods() -> dict[str, Any]:
     """List the methods."""
     settings = app_backend().settings
     return {
-        "items": available_methods(settings.pips_weights, settings.predictor_weights),
+        "items": available_methods(settings.weights),
         "default": DEFAULT_METHOD,
         "max_upload_bytes": settings.max_upload_bytes,
     }

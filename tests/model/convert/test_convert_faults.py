@@ -225,9 +225,9 @@ def test_a_bug_in_any_thread_is_raised_and_hangs_none(
         raise RuntimeError(f"broken in {where}")
 
     target = {
-        "prepare": "model.tracking.whole_chunks.PlainChunks.prepare",
-        "track": "model.tracking.whole_chunks.PlainChunks.track",
-        "encode": "model.tracking.whole_chunks.PlainChunks.encode",
+        "prepare": "model.tracking.chunks.PlainChunks.prepare",
+        "track": "model.tracking.chunks.PlainChunks.track",
+        "encode": "model.tracking.chunks.PlainChunks.encode",
         "read": "model.convert.reading._Reader.events",
         "write": "model.datasets.shards.ShardWriter.add",
         "report": "model.convert.ledger.Ledger.add",
