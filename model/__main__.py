@@ -18,7 +18,6 @@ COMMANDS = {
     "synthesize-stills": "model.commands.synthesize_stills:command",
     "train-tracker": "model.commands.train_tracker:command",
     "train-predictor": "model.commands.train_predictor:command",
-    "study-heads": "model.commands.study_heads:command",
     "evaluate": "model.commands.evaluate:command",
     "calibrate-tracker": "model.commands.calibrate_tracker:command",
     "calibrate-predictor": "model.commands.calibrate_predictor:command",

@@ -30,14 +30,14 @@ class LazyGroup(click.Group):
         return command
 
 
-def run_command(group: click.Group, name: str, arguments: list[str] | None = None) -> int:
-    """Run a command of the group and return its exit code.
+def run_command(command: click.Command, name: str, arguments: list[str] | None = None) -> int:
+    """Run a command or a group of them, and return the exit code.
 
     0: done; 2: bad input, with one sentence on stderr; 130: stopped (Ctrl-C).
     name: what the user called, for the help. arguments: those of the process where not given.
     """
     try:
-        result: Any = group.main(arguments, prog_name=name, standalone_mode=False)
+        result: Any = command.main(arguments, prog_name=name, standalone_mode=False)
     except (BadInput, click.ClickException) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo(f"Error: {message}", err=True)

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.study_heads import StudyRun, answer, markdown, run_study, with_head
 from model.commands.train_predictor import command
 from model.core.errors import BadInput
 from model.core.progress import ignore_progress, never_stop
@@ -39,7 +40,6 @@ from model.training.predictors.examples import (
 from model.training.predictors.fit import fit_predictor
 from model.training.predictors.losses import PredictorLossWeights, predictor_losses
 from model.training.predictors.settings import PredictorTraining
-from model.training.predictors.study import StudyRun, answer, markdown, run_study, with_head
 from model.training.predictors.validation import coverage, fit_scale_factor
 
 BACKBONE = "lraspp_mobilenet_v3_large"
@@ -426,8 +426,6 @@ def test_the_study_trains_measures_and_answers(data, tmp_path):
             heads=["last", "fcn", "mixture-l1"],
             device="cpu",
             apart=False,
-            progress=ignore_progress,
-            should_stop=never_stop,
         )
 
     runs = study()
@@ -443,7 +441,7 @@ def test_the_study_trains_measures_and_answers(data, tmp_path):
     assert len({(run.zero_moving, run.cell_mean_moving) for run in runs}) == 1
     assert runs[0].zero_moving > 0
     assert study() == runs
-    page = markdown(runs, base, "python -m model study-heads", "a machine")
+    page = markdown(runs, base, "python -m benchmarks.study_heads", "a machine")
     assert "| last | frozen |" in page
     assert "classifier[4]?" in page
 

@@ -1,29 +1,32 @@
-"""Which layers of a segmentation network to replace: five heads, frozen and fine-tuned, on one budget."""
+"""Which layers of a segmentation network to replace: five heads, frozen and fine-tuned, on one budget.
+
+python -m benchmarks.study_heads --data SET --out FOLDER --minutes M     (docs/study-heads.md is such a page)
+"""
 
 import csv
 import json
 import multiprocessing
 import resource
+import shlex
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
+import click
 import torch
 
-from model.core.files import write_whole
-from model.core.progress import (
-    Progress,
-    ReportProgress,
-    ShouldStop,
-    ignore_progress,
-    never_stop,
-    raise_if_stopped,
-)
+from model.commands.group import run_command
+from model.commands.options import options_of, settings_from
+from model.core.errors import BadInput
+from model.core.files import write_json, write_whole
+from model.core.progress import ignore_progress, never_stop
 from model.core.structure import from_json
 from model.evaluation.predictors.run import evaluate_predictors
+from model.prediction.config import PredictorConfig
 from model.prediction.heads import HEADS
 from model.prediction.predictor import Predictor
 from model.training.loop import WEIGHTS
@@ -80,30 +83,24 @@ def run_study(
     samples: int | None = None,
     device: str = "auto",
     apart: bool = True,
-    progress: ReportProgress,
-    should_stop: ShouldStop,
 ) -> list[StudyRun]:
     """Train and measure every head, frozen and fine-tuned.
 
     base: data, budget and all else; its head and its frozen share are replaced. heads: of `STUDIED`.
     samples: to measure, of each set. apart: each run in a process of its own, so that its peak of memory is
-    its own. Runs that are in `out` already are not done again. Raises Stopped between runs.
+    its own. Runs that are in `out` already are not done again.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    wanted = [(head, tuned) for head in heads for tuned in (False, True) if head in HEADS or not tuned]
     runs = []
-    for done, (head, tuned) in enumerate(wanted):
-        raise_if_stopped(should_stop)
-        progress(Progress(f"{head}, {'fine-tuned' if tuned else 'frozen'}", done, len(wanted)))
+    wanted = [(head, tuned) for head in heads for tuned in (False, True) if head in HEADS or not tuned]
+    for head, tuned in wanted:
         folder = out / f"{head}-{'tuned' if tuned else 'frozen'}"
         finished = folder / "result.json"
         if not finished.exists():
             training = replace(with_head(base, head), frozen=TUNED_FROM if tuned else 1.0)
             arguments = (head, folder, training, out / "features", samples, device)
             run = _run_apart(arguments) if apart else _run(*arguments)
-            write_whole(finished, json.dumps(asdict(run)).encode())
+            write_json(finished, asdict(run))
         runs.append(from_json(StudyRun, json.loads(finished.read_text()), f"{finished}"))
-    progress(Progress("finished", len(wanted), len(wanted)))
     return runs
 
 
@@ -185,8 +182,10 @@ def markdown(runs: Sequence[StudyRun], base: PredictorTraining, command: str, ma
         fill(
             f"On {machine}. The same data and the same budget for every run; lengths in pixels of a 256-high "
             "image, on held-out samples; frozen: the backbone keeps its weights; fine-tuned: it learns too, "
-            f"after {TUNED_FROM:.0%} of the budget. {_given_layers(base)} All learn by L1 but `mixture`, "
-            "which learns by the likelihood of its hypotheses and by a direction term; "
+            f"after {TUNED_FROM:.0%} of the budget. Begun with --start-from {base.start_from}: `last` keeps "
+            "`classifier[0]` to `[3]` as published if that is `segmentation`, and else as they begin, at "
+            "random. All learn by L1 but `mixture`, which learns by the likelihood of its hypotheses and by "
+            "a direction term; "
             f"`{L1}` has the layers of `mixture`, one hypothesis and plain L1, `{L1_AND_DIRECTION}` the "
             "direction term as well.",
             _PAGE_WIDTH,
@@ -211,15 +210,6 @@ def markdown(runs: Sequence[StudyRun], base: PredictorTraining, command: str, ma
         ]
     heading = "## The whole classifier, or only classifier[4]?"
     return "\n".join([*lines, "", heading, "", fill(answer(runs), _PAGE_WIDTH), ""])
-
-
-def _given_layers(base: PredictorTraining) -> str:
-    if base.start_from == "segmentation":
-        return "`last` keeps the published weights of `classifier[0]` to `[3]`."
-    return (
-        "`last` keeps `classifier[0]` to `[3]` as they begin, which is at random here: published "
-        "segmentation weights (`--start-from segmentation`) would bring them, a backbone's alone do not."
-    )
 
 
 def answer(runs: Sequence[StudyRun]) -> str:
@@ -250,3 +240,30 @@ def _better(one: float, other: float, its_name: str, other_name: str) -> str:
         )
     name = its_name if one < other else other_name
     return f"{name} is {100 * (high - low) / high:.0f} % better ({low:.2f} against {high:.2f} px)."
+
+
+@click.command()
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder for the runs and study.md."
+)
+@click.option("--heads", default=",".join(STUDIED), show_default=True)
+@click.option("--backbone", default="fcn_resnet50", show_default=True, help="As in torchvision.")
+@options_of(PredictorTraining, height=128, width=224, views=(1,))
+@click.option("--samples", type=click.IntRange(1), help="To measure, of each set.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+@click.option("--machine", default="this machine", show_default=True, help="What the page says of it.")
+def main(
+    out: Path, heads: str, backbone: str, samples: int | None, device: str, machine: str, **values: Any
+) -> None:
+    """Train all heads and write the comparison; the same command goes on with the runs that are missing."""
+    base = settings_from(PredictorTraining, values, config=PredictorConfig(backbone, trajectory=True))
+    if base.minutes is None and base.steps is None:
+        raise BadInput("Say how long each run lasts: --minutes M, --steps S, or both.")
+    runs = run_study(out, base, heads=heads.split(","), samples=samples, device=device)
+    text = markdown(runs, base, f"python -m benchmarks.study_heads {shlex.join(sys.argv[1:])}", machine)
+    write_whole(out / "study.md", text.encode())
+    click.echo(text)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, "python -m benchmarks.study_heads", None))
