@@ -79,7 +79,7 @@ def _weights(request: RunRequest, settings: Settings) -> str | None:
     A path would let a stranger have the server open any file, so only the operator may give one.
     """
     kind = find_method(request.method).weights
-    configured = None if kind is None or kind == "file" else settings.weights[kind]
+    configured = settings.weights.get(kind or "")
     if request.weights is None or request.weights == configured:
         return configured
     if kind is None:

@@ -14,7 +14,6 @@ from urllib.parse import quote
 from platformdirs import user_data_path
 
 from model.core.errors import BadInput
-from model.tracking.methods import WeightsKind
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent
@@ -128,7 +127,7 @@ class Settings:
         return Path(runtime) / f"stillmotion-{os.getuid()}-{digest}" / "redis.sock"
 
     @property
-    def weights(self) -> dict[WeightsKind, str | None]:
+    def weights(self) -> dict[str, str | None]:
         """The weights that are used where a run names none: of each kind a name or path, or None."""
         return {"pips": self.pips_weights, "predictor": self.predictor_weights}
 

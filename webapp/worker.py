@@ -2,12 +2,13 @@
 
 import gc
 import itertools
+from collections.abc import Sequence
 from importlib import import_module
 
 from redis.exceptions import RedisError
 
 from model.core.errors import BadInput
-from model.tracking.methods import PREDICTION, check_method
+from model.tracking.methods import METHODS, MethodEntry
 from webapp.conversion import queue as conversions
 from webapp.conversion import task
 from webapp.jobs import base, tasks
@@ -27,7 +28,7 @@ def run_worker(settings: Settings) -> None:
     _check_redis(settings.redis, "REDIS_URL")
     migrate(settings)
     settings.temporary_folder.mkdir(parents=True, exist_ok=True)
-    _preload("pips", settings.pips_weights, "model.tracking.pips.tracker")
+    _preload(METHODS[:1], settings)
 
     runs = RunQueue.open(settings)
     reaper = Reaper(runs)
@@ -37,7 +38,7 @@ def run_worker(settings: Settings) -> None:
         reaper.reconcile()
         runs.database.close()  # a forked job must not share its connections
         if next(looks) == 1:  # a few seconds after the start: the worker need not be ready later for it
-            _preload(PREDICTION, settings.predictor_weights, "model.prediction.predictor")
+            _preload(METHODS[1:], settings)
 
     base.run(settings.redis, [QUEUE, conversions.QUEUE], look_for_lost_runs, record_killed)
 
@@ -48,7 +49,7 @@ def run_conversion_worker(url: str) -> None:
     Raises BadInput when no Redis answers at the URL.
     """
     _check_redis(url, "--queue")
-    _preload("pips", Settings.from_environment().pips_weights, "model.tracking.pips.tracker")
+    _preload(METHODS[:1], Settings.from_environment())
     base.run(url, [conversions.QUEUE])
 
 
@@ -59,16 +60,17 @@ def _check_redis(url: str, setting: str) -> None:
         raise BadInput(f"No Redis answers at {setting} {url} ({error}).") from error
 
 
-def _preload(method: str, weights: str | None, module: str) -> None:
-    """Import what a method's jobs need, if it can be used here, so that their forks have it.
+def _preload(methods: Sequence[MethodEntry], settings: Settings) -> None:
+    """Import what the methods' jobs need, where they can be used here, so that their forks have it.
 
     Nothing here may touch CUDA or compute with torch: neither CUDA nor its threads survive a fork. Imports do
     neither, and leave the forks the number of threads that torch would choose.
     """
-    try:
-        check_method(method, weights)
-    except BadInput:
-        return
-    import_module(module)  # torch and torchvision: seconds that others need not wait
+    for method in methods:
+        try:
+            method.find_weights(settings.weights.get(method.weights or ""))
+        except BadInput:
+            continue
+        import_module(method.engine.split(":")[0])  # torch and torchvision: seconds that others need not wait
     gc.collect()
     gc.freeze()  # keeps forks from copying pages only to mark their objects

@@ -9,8 +9,7 @@ from typing import Any, Literal, get_args
 from model.core.errors import BadInput
 from model.core.structure import from_json
 from model.motion.grid import check_grid
-from model.tracking.methods import check_method
-from model.weights.registry import WeightsEntry, file_sha256, find_weights
+from model.tracking.methods import DEFAULT_METHOD, find_method
 
 Check = Literal["none", "sparse", "full"]
 LONGEST_HORIZON = 64
@@ -34,7 +33,7 @@ class ConvertSettings:
     Raises BadInput when a value is out of range.
     """
 
-    method: str = "pips"
+    method: str = DEFAULT_METHOD
     weights: str | None = None
     weights_sha256: str | None = None
     precision: str = "auto"
@@ -119,12 +118,6 @@ def with_weights(values: Mapping[str, Any]) -> ConvertSettings:
 
     Raises BadInput for a method or weights that are not there, and for unknown or ill-typed settings.
     """
-    method, weights = values.get("method", "pips"), values.get("weights")
-    check_method(method, weights)
-    sha256 = None
-    if method == "pips":
-        found = find_weights(weights or "pips")
-        sha256 = found.sha256 if isinstance(found, WeightsEntry) else file_sha256(found)
-    elif method == "raft":
-        sha256 = file_sha256(str(weights))
+    method, weights = values.get("method", DEFAULT_METHOD), values.get("weights")
+    sha256 = find_method(method).weights_sha256(weights)
     return from_json(ConvertSettings, {**values, "weights_sha256": sha256}, "the settings")

@@ -13,7 +13,7 @@ from model.convert.settings import ConvertSettings
 from model.core.errors import BadInput
 from model.datasets.folder import DataFolder
 from model.tracking.chunks import ChunkTracker, load_chunk_tracker
-from model.tracking.methods import tracker_name
+from model.tracking.methods import find_method, tracker_name
 
 
 class Report(Protocol):
@@ -50,7 +50,7 @@ class WorkerSettings:
 
         threads = self.threads or max(1, len(psutil.Process().cpu_affinity()) // self.count)
         cv2.setNumThreads(threads)
-        if settings.method in ("pips", "raft"):
+        if find_method(settings.method).uses_torch:
             import torch  # noqa: PLC0415 - it takes seconds; see cv2 above
 
             torch.set_num_threads(threads)

@@ -14,6 +14,7 @@ from model.core.progress import ShouldStop, Watch
 from model.motion.grid import WORKING_SIZE
 from model.motion.tracks import Method
 from model.tracking.engine import Engine, Partial, Trajectories, follow_to_the_end
+from model.tracking.methods import find_method
 from model.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class ChunkRequest(NamedTuple):
 def load_chunk_tracker(name_or_path: str, device: str = "auto", precision: str = "auto") -> "ChunkTracker":
     """Make a method ready to track chunks; see `Tracker.load`, which also says what it raises."""
     engine = Tracker.load(name_or_path, device, precision).engine
-    if engine.method.name == "pips":
-        return PipsChunks(engine)  # type: ignore[arg-type]  # by its name it is a PipsEngine
+    if find_method(engine.method.name).encodes_frames:
+        return PipsChunks(engine)  # type: ignore[arg-type]  # or one like it
     return PlainChunks(engine)
 
 

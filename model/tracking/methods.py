@@ -8,10 +8,7 @@ from typing import Literal, cast
 
 from model.core.errors import BadInput
 from model.tracking.engine import Engine
-from model.weights.registry import find_weights
-
-WeightsKind = Literal["pips", "predictor"]
-"""A kind of registered weights, and the name of its default ones."""
+from model.weights.registry import WeightsEntry, file_sha256, find_weights
 
 
 @dataclass(frozen=True)
@@ -19,25 +16,31 @@ class MethodEntry:
     """A method as a person chooses it; a new one is an entry of `METHODS`.
 
     name: as in the API and on the command line. title: as on the page. summary: one sentence.
-    engine: "module:class" of a tracking method; None for the one that predicts from its first frame and looks
-        at no other (`model.prediction.predictor`).
-    weights: the kind of registered weights that it takes; "file": a checkpoint, by its path; None: it takes
-        none.
+    engine: "module:class", an `Engine`, or `model.prediction.predictor:Predictor`.
+    weights: the kind of registered weights that it takes, also the name of its default ones; "file": a
+        checkpoint, by its path; None: it takes none.
+    uses_torch: it computes with torch. encodes_frames: its engine can, once for all chunks that a frame is
+        in, as `PipsEngine` does. from_one_image: it predicts from its first frame and looks at no other.
     in_app: it is offered there; else it is there for comparisons on the command line.
     """
 
     name: str
     title: str
     summary: str
-    engine: str | None
-    weights: WeightsKind | Literal["file"] | None = None
+    engine: str
+    weights: Literal["pips", "predictor", "file"] | None = None
+    uses_torch: bool = False
+    encodes_frames: bool = False
+    from_one_image: bool = False
     in_app: bool = True
 
-    def check(self, weights: str | None) -> None:
-        """Raise BadInput unless the weights that it needs are there.
+    def find_weights(self, weights: str | None) -> WeightsEntry | Path | None:
+        """Return the weights that it needs, None where it takes none; raises BadInput unless they are there.
 
         weights: registered name or path; None for the default of their kind.
         """
+        if self.weights is None:
+            return None
         if self.weights == "file":
             if weights is None:
                 raise BadInput(
@@ -46,20 +49,26 @@ class MethodEntry:
                 )
             if not Path(weights).is_file():
                 raise BadInput(f"There is no checkpoint file {Path(weights).name}.")
-        elif self.weights is not None:
-            find_weights(weights or self.weights)
+            return Path(weights)
+        return find_weights(weights or self.weights)
+
+    def weights_sha256(self, weights: str | None) -> str | None:
+        """Return the sha256 of what `find_weights` finds; raises as it does."""
+        found = self.find_weights(weights)
+        if found is None:
+            return None
+        return found.sha256 if isinstance(found, WeightsEntry) else file_sha256(found)
 
     def load(self, weights: str | None, device: str, precision: str) -> Engine:
-        """Make a tracking method ready to run; raises BadInput as `check` does, or for another device.
+        """Make a tracking method ready to run; raises BadInput as `find_weights`, or for another device.
 
         Its module is imported here: torch takes seconds that the other methods need not wait.
         """
-        assert self.engine is not None
         module, name = self.engine.split(":")
         kind = getattr(import_module(module), name)
         if self.weights is None:
             return cast(Engine, kind())
-        self.check(weights)
+        self.find_weights(weights)
         return cast(Engine, kind.load(weights or self.weights, device, precision))
 
 
@@ -70,6 +79,8 @@ METHODS: tuple[MethodEntry, ...] = (
         "Persistent Independent Particles: a network that follows points through occlusions.",
         "model.tracking.pips.tracker:PipsEngine",
         "pips",
+        uses_torch=True,
+        encodes_frames=True,
     ),
     MethodEntry(
         "lk",
@@ -83,6 +94,7 @@ METHODS: tuple[MethodEntry, ...] = (
         "Optical flow of RAFT-small from frame to frame, chained.",
         "model.tracking.raft:RaftEngine",
         "file",
+        uses_torch=True,
         in_app=False,
     ),
     MethodEntry(
@@ -95,16 +107,15 @@ METHODS: tuple[MethodEntry, ...] = (
         "fcn",
         "FCN predictor",
         "From one single image: where will the points go, and how sure is that?",
-        None,
+        "model.prediction.predictor:Predictor",
         "predictor",
+        uses_torch=True,
+        from_one_image=True,
     ),
 )
 
 DEFAULT_METHOD = METHODS[0].name
 """The method where none is named."""
-
-PREDICTION = "fcn"
-"""The method that looks at one image alone; its tracks say so by this name."""
 
 
 def find_method(name: str) -> MethodEntry:
@@ -120,7 +131,7 @@ def _listed(entries: tuple[MethodEntry, ...]) -> str:
     return f"{', '.join(names)} or {last}"
 
 
-TRACKERS = _listed(tuple(entry for entry in METHODS if entry.engine))
+TRACKERS = _listed(tuple(entry for entry in METHODS if not entry.from_one_image))
 """The names of the tracking methods, as a phrase."""
 
 
@@ -131,30 +142,26 @@ def method_title(method: str) -> str:
 
 def is_prediction(method: str) -> bool:
     """Tell whether a method looks at one image alone; a name that is not in the table is a tracker's."""
-    return method == PREDICTION
+    return any(entry.name == method and entry.from_one_image for entry in METHODS)
 
 
 def check_method(name: str, weights: str | None = None) -> None:
-    """Raise BadInput unless the method exists and has the weights that it needs; see `MethodEntry.check`."""
-    find_method(name).check(weights)
+    """Raise BadInput unless the method exists and has the weights that it needs."""
+    find_method(name).find_weights(weights)
 
 
 def tracker_name(method: str, weights: str | None) -> str:
     """Return what `Tracker.load` takes for a method and its weights."""
-    entry = find_method(method)
-    if entry.weights is None:
-        return method
-    return f"{method}:{weights}" if entry.weights == "file" else weights or entry.weights
+    return f"{method}:{weights}" if weights and find_method(method).weights else method
 
 
 def load_engine(name: str, device: str, precision: str) -> Engine:
     """Make what `tracker_name` names ready to run; see `model.tracking.tracker.Tracker.load`."""
+    method, _, weights = name.partition(":")
     for entry in METHODS:
-        if entry.engine and name == entry.name:
-            return entry.load(None, device, precision)
-        if entry.weights == "file" and name.startswith(f"{entry.name}:"):
-            return entry.load(name.removeprefix(f"{entry.name}:"), device, precision)
-    return find_method("pips").load(name, device, precision)
+        if entry.name == method and not entry.from_one_image and (entry.weights or not weights):
+            return entry.load(weights or None, device, precision)
+    return METHODS[0].load(name, device, precision)
 
 
 @dataclass(frozen=True)
@@ -173,7 +180,7 @@ class MethodOffer:
     from_one_image: bool
 
 
-def available_methods(weights: Mapping[WeightsKind, str | None]) -> tuple[MethodOffer, ...]:
+def available_methods(weights: Mapping[str, str | None]) -> tuple[MethodOffer, ...]:
     """List the methods for the app, the default first.
 
     weights: of each kind, the name or path of those in the settings, or None.
@@ -181,12 +188,10 @@ def available_methods(weights: Mapping[WeightsKind, str | None]) -> tuple[Method
     return tuple(_offer(entry, weights) for entry in METHODS if entry.in_app)
 
 
-def _offer(entry: MethodEntry, weights: Mapping[WeightsKind, str | None]) -> MethodOffer:
+def _offer(entry: MethodEntry, weights: Mapping[str, str | None]) -> MethodOffer:
     reason = None
     try:
-        entry.check(None if entry.weights in (None, "file") else weights[cast(WeightsKind, entry.weights)])
+        entry.find_weights(weights.get(entry.weights or ""))
     except BadInput as error:
         reason = str(error)
-    return MethodOffer(
-        entry.name, entry.title, entry.summary, reason is None, reason, from_one_image=entry.engine is None
-    )
+    return MethodOffer(entry.name, entry.title, entry.summary, reason is None, reason, entry.from_one_image)

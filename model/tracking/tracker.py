@@ -68,8 +68,8 @@ class Tracker:
         """Make a method ready to run.
 
         name_or_path: "lk" (Lucas-Kanade), "zero", or PIPs by "pips" (the installed weights), by the name of
-            registered weights, or by the path of a checkpoint; "raft:FILE" is RAFT-small, chained, with
-            that checkpoint.
+            registered weights, or by the path of a checkpoint; "METHOD:WEIGHTS" names both ("raft:FILE":
+            RAFT-small, chained, with that checkpoint).
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:K"; PIPs and RAFT use it.
         precision: "auto", "float32" or "bfloat16"; only PIPs uses it. "auto" is float32 on the CPU and
             bfloat16 on CUDA.
