@@ -1,7 +1,8 @@
 """Before the work: about how long it takes and how much memory, going by what was measured on this machine.
 
-seconds = start + frames * frame + points * chunks * point, with a `Pace` of the method, its weights, the
-device and about this size of frames. Every finished piece of work gives one. Needs no torch.
+seconds = start + frames * frame + work * point, with a `Pace` of the method, its weights, the device and
+about this size of frames; `Plan.work` counts points through chunks. Every finished piece of work gives a
+pace. Needs no torch.
 """
 
 import json
@@ -17,10 +18,11 @@ import cattrs
 
 from model.core.files import write_json
 from model.core.progress import Progress, ReportProgress
+from model.tracking.methods import Pace, find_method
 
 FILE = "paces.json"
 STEPS = 7
-"""A point goes through a chunk in so many steps from frame to frame."""
+"""A point goes through a chunk of PIPs in so many steps from frame to frame."""
 
 BYTES_PER_POSITION = 50
 """Of the result: position, visibility and handover, listed, stacked and mapped to the original frame."""
@@ -30,7 +32,7 @@ BYTES_PER_POSITION = 50
 class Plan:
     """What is to be tracked or predicted.
 
-    method: "lk", "pips", "fcn" or another name. weights: registered name or path, or None for the usual.
+    method: a name of `METHODS`. weights: registered name or path, or None for the usual.
     points, frames: how many. size: (height, width) of the frames in pixels. device: as in the settings.
     """
 
@@ -47,32 +49,13 @@ class Plan:
         return " ".join([self.method, self.weights or "usual", self.device])
 
     @property
-    def chunks(self) -> int:
-        """Through how many chunks a point goes if it is never lost."""
-        return max(1, math.ceil((self.frames - 1) / STEPS))
+    def work(self) -> float:
+        """How many points go through how many chunks, those included that only fill up batches.
 
-
-@dataclass(frozen=True)
-class Pace:
-    """What work costs.
-
-    start: seconds before the first frame. frame: seconds to read, encode and store a frame. point: seconds to
-    follow a point through a chunk. memory: bytes at the peak, but for the positions.
-    """
-
-    start: float
-    frame: float
-    point: float
-    memory: int
-
-
-ROUGH = {
-    "pips": Pace(0.3, 0.1, 4e-3, 900_000_000),
-    "lk": Pace(0.1, 0.01, 3e-4, 200_000_000),
-    "zero": Pace(0.1, 0.01, 0.0, 200_000_000),
-    "fcn": Pace(2.0, 0.0, 0.0, 1_000_000_000),
-}
-"""Of 640×360 frames on two cores, for as long as nothing was measured; `pips` is `pips-small`."""
+        All points begin with one chunk; later they go on from different frames, a batch or more from each.
+        """
+        fill = find_method(self.method).fill * max(0, self.frames - 1 - STEPS)
+        return self.points * max(1.0, (self.frames - 1) / STEPS) + fill
 
 
 @dataclass(frozen=True)
@@ -97,8 +80,8 @@ class Paces:
         """Say about what a plan costs, by the pace of frames of the nearest size."""
         measured = self._read().get(plan.kind, {})
         nearest = min(measured, key=lambda size: abs(int(size) - _size_class(plan)), default=None)
-        pace = ROUGH.get(plan.method, ROUGH["pips"]) if nearest is None else measured[nearest]
-        seconds = pace.start + plan.frames * pace.frame + plan.points * plan.chunks * pace.point
+        pace = find_method(plan.method).pace if nearest is None else measured[nearest]
+        seconds = pace.start + plan.frames * pace.frame + plan.work * pace.point
         memory = pace.memory + plan.frames * plan.points * BYTES_PER_POSITION
         return Estimate(round(seconds, 2), memory, is_rough=nearest is None)
 
@@ -150,7 +133,7 @@ class Stopwatch:
         return Pace(
             seconds["start"],
             seconds["frame"] / plan.frames,
-            seconds["point"] / (plan.points * plan.chunks),
+            seconds["point"] / plan.work,
             max(0, peak - plan.frames * plan.points * BYTES_PER_POSITION),
         )
 

@@ -12,15 +12,31 @@ from model.weights.registry import WeightsEntry, file_sha256, find_weights
 
 
 @dataclass(frozen=True)
+class Pace:
+    """What work costs, see `model.tracking.estimate`.
+
+    start: seconds before the first frame. frame: seconds to read, encode and store a frame. point: seconds to
+    follow a point through a chunk, or 7 frames. memory: bytes at the peak, but for the positions.
+    """
+
+    start: float
+    frame: float
+    point: float
+    memory: int
+
+
+@dataclass(frozen=True)
 class MethodEntry:
     """A method as a person chooses it; a new one is an entry of `METHODS`.
 
     name: as in the API and on the command line. title: as on the page. summary: one sentence.
     engine: "module:class", an `Engine`, or `model.prediction.predictor:Predictor`.
+    pace: about that of 640×360 frames on two cores, for as long as nothing was measured.
     weights: the kind of registered weights that it takes, also the name of its default ones; "file": a
         checkpoint, by its path; None: it takes none.
     uses_torch: it computes with torch. encodes_frames: its engine can, once for all chunks that a frame is
         in, as `PipsEngine` does. from_one_image: it predicts from its first frame and looks at no other.
+    fill: at each frame beyond the first chunk, about as many points are computed in vain, to fill a batch.
     in_app: it is offered there; else it is there for comparisons on the command line.
     """
 
@@ -28,10 +44,12 @@ class MethodEntry:
     title: str
     summary: str
     engine: str
+    pace: Pace
     weights: Literal["pips", "predictor", "file"] | None = None
     uses_torch: bool = False
     encodes_frames: bool = False
     from_one_image: bool = False
+    fill: int = 0
     in_app: bool = True
 
     def find_weights(self, weights: str | None) -> WeightsEntry | Path | None:
@@ -78,21 +96,25 @@ METHODS: tuple[MethodEntry, ...] = (
         "PIPs",
         "Persistent Independent Particles: a network that follows points through occlusions.",
         "model.tracking.pips.tracker:PipsEngine",
+        Pace(0.3, 0.1, 6e-3, 900_000_000),
         "pips",
         uses_torch=True,
         encodes_frames=True,
+        fill=36,
     ),
     MethodEntry(
         "lk",
         "Lucas-Kanade",
         "Classical pyramid tracker: fast and precise on textured points, lost at occlusions.",
         "model.tracking.lucas_kanade:LucasKanade",
+        Pace(0.1, 0.01, 3e-4, 200_000_000),
     ),
     MethodEntry(
         "raft",
         "RAFT",
         "Optical flow of RAFT-small from frame to frame, chained.",
         "model.tracking.raft:RaftEngine",
+        Pace(0.3, 0.3, 0.0, 900_000_000),
         "file",
         uses_torch=True,
         in_app=False,
@@ -102,12 +124,14 @@ METHODS: tuple[MethodEntry, ...] = (
         "Zero motion",
         "Every point stays where it is: the baseline to beat.",
         "model.tracking.frame_to_frame:ZeroMotion",
+        Pace(0.1, 0.01, 0.0, 200_000_000),
     ),
     MethodEntry(
         "fcn",
         "FCN predictor",
         "From one single image: where will the points go, and how sure is that?",
         "model.prediction.predictor:Predictor",
+        Pace(2.0, 0.0, 0.0, 1_000_000_000),
         "predictor",
         uses_torch=True,
         from_one_image=True,

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.core.progress import Progress
-from model.tracking.estimate import FILE, Pace, Paces, Plan, Stopwatch
+from model.tracking.estimate import FILE, Paces, Plan, Stopwatch
+from model.tracking.methods import Pace
+from model.tracking.pips.network import CPU_BATCH
 
 PLAN = Plan("pips", None, 256, 50, (360, 640))
 
@@ -43,13 +45,25 @@ def test_more_costs_more_before_anything_was_measured(tmp_path_factory, plan: Pl
         assert nothing.estimate(larger).memory_bytes > least.memory_bytes
 
 
-def test_a_pace_is_scaled_by_frames_points_and_chunks(paces: Paces) -> None:
-    paces.add(PLAN, Pace(2.0, 0.1, 0.01, 500_000_000))
-    for frames, points, chunks in ((8, 64, 1), (9, 64, 2), (50, 256, 7), (100, 1024, 15)):
-        found = paces.estimate(dataclasses.replace(PLAN, frames=frames, points=points))
+def test_a_pace_is_scaled_by_frames_and_points_through_chunks(paces: Paces) -> None:
+    plan = dataclasses.replace(PLAN, method="lk")
+    paces.add(plan, Pace(2.0, 0.1, 0.01, 500_000_000))
+    for frames, points, chunks in ((2, 64, 1), (8, 64, 1), (15, 64, 2), (50, 256, 7), (106, 1024, 15)):
+        found = paces.estimate(dataclasses.replace(plan, frames=frames, points=points))
         assert found.seconds == pytest.approx(2 + frames * 0.1 + points * chunks * 0.01)
         assert found.memory_bytes == 500_000_000 + frames * points * 50
         assert not found.is_rough
+
+
+def test_batches_are_filled_up_from_the_second_chunk_on(paces: Paces) -> None:
+    """Few points take nearly as long as one batch a frame, many points take what they take."""
+    paces.add(dataclasses.replace(PLAN, frames=8), Pace(0.0, 0.0, 0.01, 1))
+    assert paces.estimate(dataclasses.replace(PLAN, frames=8)).seconds == pytest.approx(2.56)
+    few, many = (
+        paces.estimate(dataclasses.replace(PLAN, frames=57, points=points)).seconds for points in (1, 10_000)
+    )
+    assert 49 * 0.5 * CPU_BATCH * 0.01 < few < 49 * 1.5 * CPU_BATCH * 0.01
+    assert many == pytest.approx(10_000 * 8 * 0.01, rel=0.05)
 
 
 def test_a_pace_is_of_one_method_one_device_and_one_file_of_weights(paces: Paces) -> None:

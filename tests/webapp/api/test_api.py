@@ -13,8 +13,8 @@ from openapi_spec_validator import validate
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from model.tracking.estimate import Pace, Paces
-from model.tracking.methods import DEFAULT_METHOD
+from model.tracking.estimate import Paces
+from model.tracking.methods import DEFAULT_METHOD, Pace
 from model.weights.registry import find_weights
 from tests.media import encoded, moving_frames
 from webapp.jobs.estimates import plan_of
@@ -270,14 +270,14 @@ def test_an_estimate_comes_before_the_start_and_follows_what_runs_take(
     assert run["estimate"] == rough.json["seconds"]
     assert run["estimated_memory_bytes"] == rough.json["memory_bytes"]
 
-    # 2 s to start, 1.5 s a frame, and 0.01 s for each of 1,024 points through 3 chunks or 1.
+    # 2 s to start, 1.5 s a frame, and 0.01 s for each of 1,024 points and 7 steps from frame to frame.
     backend = app.extensions["stillmotion"]
     with backend.database.session() as session:
         plan = plan_of(backend.settings, session.get(Run, run["id"]))
     Paces(backend.settings.instance).add(plan, Pace(2.0, 1.5, 0.01, 300_000_000))
     better = client.post("/api/v1/runs/estimate", json=wish).json
     assert not better["is_rough"]
-    assert better["seconds"] == pytest.approx(2 + 16 * 1.5 + 1024 * 3 * 0.01)
+    assert better["seconds"] == pytest.approx(2 + 16 * 1.5 + 1024 * 15 / 7 * 0.01, abs=0.01)
     shorter = client.post("/api/v1/runs/estimate", json={**wish, "frames": 8}).json
     assert shorter["seconds"] == pytest.approx(2 + 8 * 1.5 + 1024 * 0.01)
     assert 300e6 < shorter["memory_bytes"] < 301e6
