@@ -14,14 +14,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from benchmarks import dense_pips
+from model.core.errors import BadInput
 from model.motion.grid import WORKING_SIZE
 from model.tracking.pips.network import Pips
-from model.tracking.pips.sizes import SIZES
+from model.tracking.pips.sizes import SIZES, find_size
 from tests.fixtures.pseudo_weights import pseudo_weights
 
 SEED = 20221023
@@ -115,6 +117,33 @@ def _compare_at(count: int, has_dense: bool, sizes: list[str], precisions: list[
 
 def _cells(measured: Measurement) -> str:
     return f"{measured.seconds:8.2f} {measured.peak_mb:7.0f}"
+
+
+@click.command("pips")
+@click.option(
+    "--points", default="100,256,1024", show_default=True, help="Numbers of points, for both forms."
+)
+@click.option(
+    "--only-ours", default="4096", show_default=True, help="Numbers of points that the dense form dies at."
+)
+@click.option("--sizes", default="authors,small", show_default=True, help="Of our form.")
+@click.option("--precision", default="float32,bfloat16", show_default=True, help="Of our form.")
+def command(points: str, only_ours: str, sizes: str, precision: str) -> None:
+    """Compare PIPs with the plain dense form of the authors' size: 8 frames of 360×640, 6 iterations."""
+    try:
+        counts, ours = ([int(count) for count in _items(text)] for text in (points, only_ours))
+    except ValueError as error:
+        raise BadInput("--points and --only-ours take whole numbers with commas, such as 100,256.") from error
+    chosen_sizes, precisions = _items(sizes), _items(precision)
+    for size in chosen_sizes:
+        find_size(size)
+    if not set(precisions) <= {"float32", "bfloat16"}:
+        raise BadInput("--precision takes float32, bfloat16 or both with a comma.")
+    compare(counts, ours, chosen_sizes, precisions)
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from statistics import median
 
+import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ def _plain(predictor: Predictor, image: NDArray[np.uint8]) -> None:
     points = torch.from_numpy(rescale_points(query_grid(GRID, IMAGE), IMAGE, size))[None]
     network = predictor.network
     features = network.features(normalise(torch.cat([small, small.flip(3)])))
-    mixture = network.answer(features, points.expand(2, -1, -1), size).total
+    mixture = network.answer(features, points.expand(2, -1, -1), size).mixture
     mixture.median()
     for share in (0.05, 0.95):
         mixture.quantile(share)
@@ -73,3 +74,10 @@ def _timed(form: Callable[[], object], repeats: int) -> tuple[float, float]:
         form()
         seconds.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
     return median(each[0] for each in seconds), median(each[1] for each in seconds)
+
+
+@click.command("predict")
+@click.option("--repeats", type=click.IntRange(1), default=5, show_default=True)
+def command(repeats: int) -> None:
+    """Predict motion from one image, beside the plain way: every operation on all threads."""
+    compare(repeats)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -116,3 +117,10 @@ def _print_rows(form: str, split: str, distances: NDArray[np.float64]) -> None:
                 f"{row.max():>10.2g}",
                 flush=True,
             )
+
+
+@click.command("split")
+@click.option("--weights", default="pips", show_default=True, help="Name or path of PIPs weights.")
+def command(weights: str) -> None:
+    """Track 100 points whole, in 10 pieces and one by one: how far the positions differ, and why."""
+    compare(weights)

@@ -6,13 +6,14 @@ from pathlib import Path
 import click
 
 from model.commands.console import progress_bar
+from model.commands.options import FILE, PATH, device_option
 from model.commands.partial import stop_on_interrupt
 from model.core.errors import BadInput
 
 
 @click.command("calibrate-predictor")
-@click.argument("weights", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where they go, .safetensors.")
+@click.argument("weights", type=FILE)
+@click.option("--out", required=True, type=PATH, help="Where they go, .safetensors.")
 @click.option("--data", "sets", multiple=True, help="A training set; several may be given, and count alike.")
 @click.option(
     "--split",
@@ -38,7 +39,7 @@ from model.core.errors import BadInput
     type=click.FloatRange(0, 1),
     help="Beside --stay-prior; 0 where it is left out.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+@device_option
 def command(
     *,
     weights: Path,

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from model.commands.console import progress_bar
+from model.commands.options import FILE, FOLDER, PATH
 
 
 @click.command("calibrate-tracker")
-@click.argument("weights", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where they go, .safetensors.")
+@click.argument("weights", type=FILE)
+@click.option("--out", required=True, type=PATH, help="Where they go, .safetensors.")
 @click.option(
     "--clips", type=click.IntRange(1), default=150, show_default=True, help="Synthetic clips to use."
 )
@@ -17,16 +18,8 @@ from model.commands.console import progress_bar
     "--iterations", type=click.IntRange(1, 20), default=6, show_default=True, help="Of the network."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="That of the training.")
-@click.option(
-    "--textures",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The training's folder of photos.",
-)
-@click.option(
-    "--cutouts",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The training's folder of images with alpha.",
-)
+@click.option("--textures", type=FOLDER, help="The training's folder of photos.")
+@click.option("--cutouts", type=FOLDER, help="The training's folder of images with alpha.")
 def command(
     *,
     weights: Path,

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from model.commands.console import progress_bar
+from model.commands.options import device_option
 from model.commands.partial import stop_on_interrupt
 from model.convert.estimating import ConversionEstimate, estimate_conversion
 from model.convert.ledger import load_profile
@@ -54,7 +55,7 @@ def conversion_options(command: Any) -> Any:
 @conversion_options
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Of each process; a fair share without it.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+@device_option
 @click.option("--estimate", is_flag=True, help="Only say how long and how large it would be; writes nothing.")
 def command(
     *,

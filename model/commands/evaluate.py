@@ -8,6 +8,7 @@ import click
 
 from model.commands.console import progress_bar
 from model.commands.evaluate_predictor import command as predictor
+from model.commands.options import PATH, check_output, device_option
 from model.core.errors import BadInput
 from model.evaluation.annotations import AnnotatedClip, read_annotated, reduce_clip
 from model.evaluation.badja import from_first_frame, has_areas, read_badja
@@ -37,7 +38,7 @@ command.add_command(predictor)
 
 
 @command.command("tracker")
-@click.argument("clips", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("clips", nargs=-1, type=PATH)
 @click.option(
     "--method",
     "methods",
@@ -58,29 +59,23 @@ command.add_command(predictor)
 )
 @click.option(
     "--badja",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="In place of CLIPS: a BADJA sequence's JSON, or a folder of them; from annotation to annotation.",
 )
 @click.option(
     "--masks",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="In place of CLIPS: real footage without tracks; a folder of object masks per sequence.",
 )
 @click.option("--chunk-step", type=click.IntRange(1), help="For --masks: take every k-th chunk only.")
-@click.option(
-    "--frames-folder",
-    type=click.Path(path_type=Path),
-    help="For --badja and --masks: a folder of frames per sequence.",
-)
+@click.option("--frames-folder", type=PATH, help="For --badja and --masks: a folder of frames per sequence.")
 @click.option(
     "--annotated-size", metavar="WIDTHxHEIGHT", help="For --badja: of the images that were annotated."
 )
 @click.option("--max-side", type=int, help="Reduce larger frames to this many pixels on the longer side.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+@device_option
 @click.option("--precision", default="auto", show_default=True, help="auto, float32 or bfloat16.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Where every metric of every clip goes, as .json."
-)
+@click.option("--out", type=PATH, help="Where every metric of every clip goes, as .json.")
 def tracker(
     *,
     clips: tuple[Path, ...],
@@ -102,7 +97,7 @@ def tracker(
 
     docs/evaluation.md has the formats and what the figures mean.
     """
-    _check_output(out)
+    check_output("--out", out, ".json")
     _check_options(clips, badja, masks, chunk_step, frames_folder, annotated_size, queries, max_side)
     names = _tracker_names(methods, weights, raft_weights)
     settings: dict[str, Any]
@@ -141,13 +136,6 @@ def tracker(
 
 def _load(names: dict[str, str], device: str, precision: str) -> dict[str, Tracker]:
     return {label: Tracker.load(name, device, precision) for label, name in names.items()}
-
-
-def _check_output(out: Path | None) -> None:
-    if out is not None and out.suffix.lower() != ".json":
-        raise BadInput(f"--out must end in .json, not {out.name}.")
-    if out is not None and not out.parent.is_dir():
-        raise BadInput(f"There is no folder {out.parent} for {out.name}; make it first.")
 
 
 def _check_options(

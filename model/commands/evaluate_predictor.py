@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from model.commands.console import progress_bar
+from model.commands.options import PATH, check_output, device_option
 from model.commands.partial import stop_on_interrupt
 from model.core.errors import BadInput
 
@@ -26,9 +27,9 @@ from model.core.errors import BadInput
     show_default=True,
     help="Known images to search for the nearest one; 0 leaves that out.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where all figures go, as .json.")
-@click.option("--report", type=click.Path(path_type=Path), help="Where the report goes, as .html.")
+@device_option
+@click.option("--out", type=PATH, help="Where all figures go, as .json.")
+@click.option("--report", type=PATH, help="Where the report goes, as .html.")
 def command(
     *,
     sets: tuple[str, ...],
@@ -44,11 +45,8 @@ def command(
 
     docs/predictor.md explains the figures.
     """
-    for path, ending in ((out, ".json"), (report, ".html")):
-        if path is not None and path.suffix.lower() != ending:
-            raise BadInput(f"{path.name} should end in {ending}.")
-        if path is not None and not path.parent.is_dir():
-            raise BadInput(f"There is no folder {path.parent} for {path.name}; make it first.")
+    check_output("--out", out, ".json")
+    check_output("--report", report, ".html")
     if not sets:
         raise BadInput("Name at least one training set; its held-out samples are measured.")
     # Here, not above: they import torch, which `--help` need not wait for.

@@ -1,13 +1,38 @@
-"""Options of a command, made of the fields of settings dataclasses (`model.core.settings.setting`)."""
+"""What several commands share: options made of settings dataclasses (`model.core.settings`), and checks."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
+from model.core.errors import BadInput
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 Settings = TypeVar("Settings")
+
+
+PATH = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+
+
+def check_output(option: str, path: Path | None, *endings: str) -> None:
+    """Refuse a file that could not be written, before the work rather than after it; None is no file.
+
+    endings: of which it must have one, such as ".npz". Raises BadInput.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in endings:
+        *others, last = endings
+        wanted = f"{', '.join(others)} or {last}" if others else last
+        raise BadInput(f"{option} must end in {wanted}, not {path.name}.")
+    if not path.parent.is_dir():
+        raise BadInput(f"There is no folder {path.parent} for {path.name}; make it first.")
 
 
 def options_of(

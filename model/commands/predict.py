@@ -4,32 +4,27 @@ from pathlib import Path
 
 import click
 
+from model.commands.options import PATH, check_output, device_option
 from model.core.errors import BadInput
 
 OVERLAYS = (".html", ".png")
 
 
 @click.command("predict")
-@click.argument("image", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Where the prediction goes, as .npz.")
+@click.argument("image", type=PATH)
+@click.option("--out", type=PATH, help="Where the prediction goes, as .npz.")
 @click.option(
     "--overlay",
     "overlays",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Where a picture of it goes: .html or .png; may be given twice.",
 )
 @click.option("--weights", default="predictor", help="A registered name or a file of train-predictor.")
 @click.option("--grid", type=int, help="Points a side, 1 to 64; by default as in training.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+@device_option
 def command(
-    *,
-    image: Path,
-    out: Path | None,
-    overlays: tuple[Path, ...],
-    weights: str,
-    grid: int | None,
-    device: str,
+    *, image: Path, out: Path | None, overlays: tuple[Path, ...], weights: str, grid: int | None, device: str
 ) -> None:
     """Predict where a grid of points of IMAGE (PNG, JPEG, WebP, TIFF, BMP) will go.
 
@@ -38,14 +33,9 @@ def command(
     """
     if out is None and not overlays:
         raise BadInput("Say where the result should go: --out FILE.npz, --overlay FILE.png, or both.")
-    if out is not None and out.suffix.lower() != ".npz":
-        raise BadInput(f"--out must end in .npz, not {out.name}.")
+    check_output("--out", out, ".npz")
     for path in overlays:
-        if path.suffix.lower() not in OVERLAYS:
-            raise BadInput(f"--overlay must end in .html or .png, not {path.name}.")
-    for target in (out, *overlays):
-        if target is not None and not target.parent.is_dir():
-            raise BadInput(f"There is no folder {target.parent} for {target.name}; make it first.")
+        check_output("--overlay", path, *OVERLAYS)
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.overlay.arrows import draw_prediction, write_png
     from model.overlay.html import write_html

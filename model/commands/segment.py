@@ -5,20 +5,17 @@ from pathlib import Path
 import click
 
 from model.commands.console import progress_bar
-from model.core.errors import BadInput
+from model.commands.options import PATH, check_output, device_option
 
 
 @click.command("segment")
-@click.argument("image", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Where the coloured overlay goes, as .png.")
+@click.argument("image", type=PATH)
+@click.option("--out", type=PATH, help="Where the coloured overlay goes, as .png.")
 @click.option("--network", default="fcn_resnet50", show_default=True, help="As in torchvision.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+@device_option
 def command(*, image: Path, out: Path | None, network: str, device: str) -> None:
     """Tell the 21 classes of Pascal VOC in IMAGE apart; the weights are downloaded at first use."""
-    if out is not None and out.suffix.lower() != ".png":
-        raise BadInput(f"--out must end in .png, not {out.name}.")
-    if out is not None and not out.parent.is_dir():
-        raise BadInput(f"There is no folder {out.parent} for {out.name}; make it first.")
+    check_output("--out", out, ".png")
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.overlay.arrows import draw_classes, write_png
     from model.prediction.predictor import open_image

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from model.commands.console import progress_bar
+from model.commands.options import FOLDER, PATH
 from model.core.progress import never_stop
 
 
 @click.command("synthesize")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the clips.")
+@click.option("--out", required=True, type=PATH, help="Folder for the clips.")
 @click.option("--count", type=int, default=50, show_default=True, help="How many clips.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the first clip.")
 @click.option("--height", type=click.IntRange(32, 2160), default=192, show_default=True)
@@ -20,16 +21,8 @@ from model.core.progress import never_stop
 @click.option(
     "--time-step", type=float, default=1.0, show_default=True, help="Below 1 for long and slow clips."
 )
-@click.option(
-    "--textures",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A folder of photos for the layers, beside procedural ones.",
-)
-@click.option(
-    "--cutouts",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A folder of images with alpha for the layers.",
-)
+@click.option("--textures", type=FOLDER, help="A folder of photos for the layers, beside procedural ones.")
+@click.option("--cutouts", type=FOLDER, help="A folder of images with alpha for the layers.")
 @click.option(
     "--held-out", is_flag=True, help="Use the pictures that training never sees (every 8th of a folder)."
 )

@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 from model.commands.console import progress_bar
+from model.commands.options import PATH
 from model.commands.partial import stop_on_interrupt
 
 _FOLDER = click.Path(exists=True, file_okay=False)
 
 
 @click.command("synthesize-stills")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the training set.")
+@click.option("--out", required=True, type=PATH, help="Folder for the training set.")
 @click.option("--train", type=int, default=2000, show_default=True, help="Samples to train with.")
 @click.option("--validation", type=int, default=200, show_default=True, help="Samples to choose by.")
 @click.option("--test", type=int, default=400, show_default=True, help="Samples to judge by.")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from model.commands.console import progress_bar
-from model.commands.options import options_of, settings_from
+from model.commands.options import PATH, device_option, options_of, settings_from
 from model.commands.partial import stop_on_interrupt
 from model.core.errors import BadInput
 from model.core.files import atomic_path
@@ -19,13 +19,13 @@ from model.training.predictors.settings import PredictorTraining
 
 
 @click.command("train-predictor")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for weights and log.")
+@click.option("--out", required=True, type=PATH, help="Folder for weights and log.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
 @options_of(PredictorConfig, PredictorTraining)
 @click.option("--final-only", is_flag=True, help="Predict the last position alone, not the way there.")
 @click.option("--seeds", type=int, default=1, show_default=True, help="Train as many times, in OUT/seed-K.")
-@click.option("--features", type=click.Path(path_type=Path), help="Where features are kept; OUT/features.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+@click.option("--features", type=PATH, help="Where features are kept; OUT/features.")
+@device_option
 def command(
     *,
     out: Path,

@@ -7,16 +7,16 @@ from typing import Any
 import click
 
 from model.commands.console import progress_bar
-from model.commands.options import options_of, settings_from
+from model.commands.options import PATH, device_option, options_of, settings_from
 from model.commands.partial import stop_on_interrupt
 from model.training.trackers.settings import TrackerTraining
 
 
 @click.command("train-tracker")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for weights and log.")
+@click.option("--out", required=True, type=PATH, help="Folder for weights and log.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
 @options_of(TrackerTraining)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+@device_option
 def command(*, out: Path, resume: bool, device: str, **values: Any) -> None:
     """Train PIPs on synthetic clips; Ctrl-C saves and stops, --resume goes on."""
     # Here, not above: it imports torch, which `--help` need not wait for.

@@ -29,7 +29,6 @@ class PredictorConfig:
     modes: int = setting(6, "Hypotheses of mixture; with one it learns by L1, as the plain heads do.")
     width: int = setting(256, "Channels of mixture.", option="head_width")
     pool: int | None = setting(4, "Cells a side that linear reads.")
-    camera: bool = setting(False, "Predict the camera's motion apart from the points' own.")
     strides: str = "v1.5"
 
     def __post_init__(self) -> None:

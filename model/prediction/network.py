@@ -11,9 +11,9 @@ from model.core.errors import BadInput
 from model.motion.grid import query_grid
 from model.prediction.backbones import Backbone, build_segmentation, find_backbone
 from model.prediction.config import PredictorConfig
-from model.prediction.heads import HeadParts, find_head, sample
+from model.prediction.heads import HeadParts, find_head
 from model.prediction.mixture import Mixture
-from model.prediction.outputs import PIXELS, MixtureOutput
+from model.prediction.outputs import MixtureOutput
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -32,22 +32,13 @@ def normalise(images: Tensor) -> Tensor:
 class Answer(NamedTuple):
     """What the network says of B images and P points, in pixels of the images.
 
-    own: the points' motion, without the camera's if that is predicted apart.
-    camera: `[B, P, T, 2]`, what the camera's motion moves each point by; None where it is part of `own`.
+    mixture: the points' displacements.
     direction: `[B, P, 2]`, the expected unit vector of the motion, by which a mixture learns to tell sides;
         None for a plain answer.
     """
 
-    own: Mixture
-    camera: Tensor | None
+    mixture: Mixture
     direction: Tensor | None = None
-
-    @property
-    def total(self) -> Mixture:
-        """The motion in the image."""
-        if self.camera is None:
-            return self.own
-        return self.own._replace(displacement=self.own.displacement + self.camera[:, :, None])
 
 
 class MotionPredictor(nn.Module):
@@ -63,15 +54,10 @@ class MotionPredictor(nn.Module):
         spec = find_backbone(config.backbone)
         segmentation = build_segmentation(config.backbone, config.strides)
         classifier = segmentation.get_submodule("classifier")
-        steps = config.steps
-        self.output = kind.output(steps, config.modes)
+        self.output = kind.output(config.steps, config.modes)
         self.backbone = Backbone(segmentation.get_submodule("backbone"), spec.levels)
         self.head = kind.build(HeadParts(config, spec.levels, classifier, self.output.numbers))
         self.register_parameter(self.output.parameter, nn.Parameter(self.output.initial()))
-        if config.camera:
-            self.corners = nn.Linear(spec.levels[-1].channels, 4 * steps * 2)
-            nn.init.zeros_(self.corners.weight)
-            nn.init.zeros_(self.corners.bias)
 
     @property
     def hypotheses(self) -> int:
@@ -91,11 +77,9 @@ class MotionPredictor(nn.Module):
     def features(self, images: Tensor) -> tuple[Tensor, ...]:
         """Map normalised images `[B, 3, H, W]` to what `answer` reads.
 
-        With the backbone frozen this can be kept. The last one is for the camera, if that is predicted.
+        With the backbone frozen this can be kept.
         """
-        levels = self.backbone(images)
-        prepared = self.head.prepare(images, levels)
-        return (*prepared, levels[-1].mean(dim=(2, 3))) if self.config.camera else prepared
+        return self.head.prepare(images, self.backbone(images))
 
     def answer(self, features: Sequence[Tensor], points: Tensor, size: tuple[int, int]) -> Answer:
         """Say how points move.
@@ -104,13 +88,8 @@ class MotionPredictor(nn.Module):
         size: (height, width) of the images.
         """
         shares = (points + 0.5) / points.new_tensor([size[1], size[0]])
-        camera = None
-        if self.config.camera:
-            *features, pooled = features
-            camera = self._camera(pooled, shares)
         raw = self.head(features, shares).float()
-        own, direction = self.output.read(raw, self.get_parameter(self.output.parameter))
-        return Answer(own, camera, direction)
+        return Answer(*self.output.read(raw, self.get_parameter(self.output.parameter)))
 
     def forward(self, images: Tensor, points: Tensor | None = None) -> Tensor:
         """Predict displacements.
@@ -124,21 +103,9 @@ class MotionPredictor(nn.Module):
         if points is None:
             grid = torch.from_numpy(query_grid(self.config.grid, (height, width)))
             points = grid.to(images.device).expand(len(images), -1, -1)
-        mixture = self.answer(self.features(images), points, (height, width)).total
+        mixture = self.answer(self.features(images), points, (height, width)).mixture
         path = mixture.median() if self.hypotheses > 1 else mixture.displacement[:, :, 0]
         return F.pad(path, (0, 0, 1, 0)) if self.config.trajectory else path[:, :, 0]
-
-    def _camera(self, pooled: Tensor, shares: Tensor) -> Tensor:
-        """Interpolate the predicted motion of the image's corners: `[B, P, T, 2]`."""
-        steps = self.config.steps
-        corners = PIXELS * self.corners(pooled.float()).view(len(pooled), 2, 2, steps * 2)
-        # Corners at the image's border: sampled as the middles of a map that is twice as large.
-        read = sample(corners.permute(0, 3, 1, 2), 0.25 + 0.5 * shares)
-        return read.reshape(*shares.shape[:2], steps, 2)
-
-    def load(self, tensors: Mapping[str, Tensor], what: str) -> None:
-        """Take all weights, strictly. what: names them in the sentence when they do not fit."""
-        load_strictly(self, tensors, what)
 
 
 def build_predictor(

@@ -20,7 +20,7 @@ from model.motion.grid import query_grid, rescale_points
 from model.motion.prediction import INTERVAL, Prediction
 from model.motion.tracks import Method, Tracks
 from model.prediction.mixture import Mixture
-from model.prediction.network import MotionPredictor, normalise
+from model.prediction.network import MotionPredictor, load_strictly, normalise
 from model.prediction.release import (
     PredictorRelease,
     PredictorUse,
@@ -78,7 +78,7 @@ class Predictor:
         path = predictor_file(name_or_path)
         release = read_release(path)
         network = MotionPredictor(release.config)
-        network.load(as_float32(read_state_dict(path)), path.name)
+        load_strictly(network, as_float32(read_state_dict(path)), path.name)
         return cls.of(network, release, place, file_sha256(path))
 
     @classmethod
@@ -160,7 +160,7 @@ class Predictor:
 
     def _mixture(self, images: Tensor, points: Tensor, size: tuple[int, int]) -> Mixture:
         network = self.network
-        return network.answer(network.features(normalise(images)), points, size).total
+        return network.answer(network.features(normalise(images)), points, size).mixture
 
     def _as_prediction(
         self,
@@ -225,11 +225,11 @@ def informativeness(mixture: Mixture) -> float:
 def point_answer(mixture: Mixture, use: PredictorUse) -> Tensor:
     """Return the single answer of mixtures, `[B, P, T, 2]`, whatever their images' informativeness.
 
-    See `point` and `stay_prior` of `PredictorUse`.
+    A mixture's is its median; see `stay_prior` of `PredictorUse`.
     """
     if mixture.displacement.shape[2] == 1:
         return mixture.displacement[:, :, 0]
-    return mixture.best() if use.point == "best" else mixture.with_stay_prior(use.stay_prior).median()
+    return mixture.with_stay_prior(use.stay_prior).median()
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:

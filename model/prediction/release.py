@@ -5,7 +5,6 @@ import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from model.core.errors import BadInput
 from model.prediction.config import PredictorConfig
@@ -15,6 +14,8 @@ from model.weights.registry import find_weights, weights_file
 METADATA_KEY = "stillmotion-predictor"
 OLD_NAMES = {"spread": "scale_factor", "doubt": "stay_prior", "least_gain": "abstain_below"}
 """What older files call the fields of `PredictorUse`."""
+GIVEN_UP = {"camera": False, "point": "median"}
+"""Choices of older files that are no more, and what all other networks chose."""
 
 _SIDE_STEP = 16  # working sizes are multiples of this, so that maps of all depths cover the same picture
 _SMALLEST_SIDE, _LARGEST_SIDE = 64, 2048
@@ -28,9 +29,8 @@ class PredictorUse:
         keeping its shape, so that things are as large as they were there.
     scale_factor: multiplies the Laplace scales, so that 90 % intervals cover 90 % of validation samples.
     mirror: average with the prediction of the mirrored image, which makes predictions symmetric.
-    point: the single answer of a mixture: "median" (least expected distance) or "best" (largest weight).
     stay_prior: in [0, 1), the weight of an added hypothesis "it stays"; the network's own are scaled by
-        1 - stay_prior. With the median a point then moves only where enough hypotheses agree.
+        1 - stay_prior. A point then moves only where enough hypotheses agree.
     abstain_below: in [0, 1]. An image whose informativeness (`model.prediction.predictor.informativeness`) is
         below it gets the single answer that nothing moves.
 
@@ -41,7 +41,6 @@ class PredictorUse:
     width: int = 448
     scale_factor: float = 1.0
     mirror: bool = False
-    point: Literal["median", "best"] = "median"
     stay_prior: float = 0.0
     abstain_below: float = 0.0
 
@@ -84,7 +83,7 @@ def read_release(path: str | os.PathLike[str]) -> PredictorRelease:
 
     Raises BadInput when it says nothing, or what this version does not understand.
     """
-    release = read_description(path, METADATA_KEY, PredictorRelease, OLD_NAMES)
+    release = read_description(path, METADATA_KEY, PredictorRelease, OLD_NAMES, GIVEN_UP)
     if release is None:
         name = os.path.basename(path)
         raise BadInput(f"{name} holds no predictor; give a file that `train-predictor` wrote.")

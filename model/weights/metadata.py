@@ -36,25 +36,36 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def read_description(
-    path: str | os.PathLike[str], key: str, kind: type[T], renamed: Mapping[str, str | None] | None = None
+    path: str | os.PathLike[str],
+    key: str,
+    kind: type[T],
+    renamed: Mapping[str, str | None] | None = None,
+    given_up: Mapping[str, object] | None = None,
 ) -> T | None:
     """Return what a file's metadata says under a key, as a dataclass; None where it says nothing.
 
-    renamed: names of older versions, to what they are called now; None for what is given up.
+    renamed: names of older versions, to what they are called now; None for what is left out.
+    given_up: names of older versions that must have this value, and are left out then.
     Raises BadInput when the file is missing or damaged, or says what this version does not understand.
     """
     text = read_metadata(path).get(key)
     if text is None:
         return None
     what = f"what {Path(path).name} says of its network"
-    names: dict[str, str | None] = dict(renamed or {})
+    only = given_up or {}
+    names: dict[str, str | None] = {**(renamed or {}), **dict.fromkeys(only)}
 
     def renew(values: dict[str, Any]) -> dict[str, Any]:
+        for name in values.keys() & only.keys():
+            if values[name] != only[name]:
+                raise BadInput(f"This version does not understand {what}: {name} is {values[name]!r}.")
         return {now: value for name, value in values.items() if (now := names.get(name, name)) is not None}
 
     try:
         said = json.loads(text, object_hook=renew)
         missing = {each.name for each in fields(kind)} - said.keys()
+    except BadInput:
+        raise
     except (ValueError, AttributeError) as error:
         raise BadInput(f"This version does not understand {what}; it is no JSON object.") from error
     if missing:

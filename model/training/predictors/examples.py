@@ -6,19 +6,16 @@ Flips and crops change picture, points and motion together.
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.random import Generator
-from numpy.typing import NDArray
 from torch import Tensor
 
 from model.datasets.loader import MotionSample
 from model.prediction.config import PredictorConfig
 
 _SMALLEST_QUALITY = 0.2  # of the weight of a sample whose checked points did not come back
-_CAMERA_TOLERANCE = 1.0  # pixels of a 256-high image within which a point moves with the camera
 
 
 class Example(NamedTuple):
@@ -27,14 +24,12 @@ class Example(NamedTuple):
     picture: uint8 `[3, H, W]`, RGB. points: float32 `[N, 2]`.
     motion: float32 `[N, T, 2]`, displacements from the query, T being the config's steps.
     counts: float32 `[N, T]`, 0 to 1: visibility times quality; 0 where nothing is known.
-    camera: float32 `[N, T, 2]`, the part of the motion that is the camera's; zero if it is not told apart.
     """
 
     picture: Tensor
     points: Tensor
     motion: Tensor
     counts: Tensor
-    camera: Tensor
 
 
 def as_example(sample: MotionSample, config: PredictorConfig) -> Example:
@@ -45,46 +40,12 @@ def as_example(sample: MotionSample, config: PredictorConfig) -> Example:
     motion[:length], visible[:length] = sample.displacement[:length], sample.visibility[:length]
     motion, visible = motion[-config.steps :], visible[-config.steps :]
     quality = 1.0 if sample.facts.quality is None else max(_SMALLEST_QUALITY, sample.facts.quality)
-    camera = torch.zeros_like(motion)
-    if config.camera:
-        tolerance = _CAMERA_TOLERANCE * sample.picture.shape[1] / 256
-        found = camera_motion(sample.queries.numpy(), motion.numpy(), visible.numpy() > 0.5, tolerance)
-        camera = torch.from_numpy(found)
     return Example(
         sample.picture,
         sample.queries,
         motion.transpose(0, 1).contiguous(),
         (visible * quality).T.contiguous(),
-        camera.transpose(0, 1).contiguous(),
     )
-
-
-def camera_motion(
-    points: NDArray[np.float32],
-    motion: NDArray[np.float32],
-    visible: NDArray[np.bool_],
-    tolerance: float,
-) -> NDArray[np.float32]:
-    """Tell the camera's part of a motion: what the homography that most points follow moves each by.
-
-    points: `[N, 2]`. motion: `[T, N, 2]`. visible: `[T, N]`, the points to ask.
-    tolerance: pixels within which a point follows.
-    Returns `[T, N, 2]`; zero in frames where fewer than 8 points are visible or fewer than a quarter of them
-    follow one homography (RANSAC, Fischler and Bolles 1981).
-    """
-    camera = np.zeros_like(motion)
-    for frame, (moved, seen) in enumerate(zip(motion, visible, strict=True)):
-        if seen.sum() < 8:
-            continue
-        cv2.setRNGSeed(0)  # the same data, the same homography
-        matrix, follows = cv2.findHomography(
-            points[seen], (points + moved)[seen], cv2.RANSAC, tolerance, maxIters=500
-        )
-        if matrix is None or follows.mean() < 0.25:
-            continue
-        homogeneous = np.column_stack([points, np.ones(len(points))]) @ matrix.T
-        camera[frame] = homogeneous[:, :2] / homogeneous[:, 2:] - points
-    return camera
 
 
 def mirrored(example: Example) -> Example:
@@ -96,7 +57,6 @@ def mirrored(example: Example) -> Example:
         example.points * back + torch.tensor([width - 1.0, 0.0]),
         example.motion * back,
         example.counts,
-        example.camera * back,
     )
 
 
@@ -135,7 +95,6 @@ def cropped(example: Example, window: Window, size: tuple[int, int]) -> Example:
         points,
         example.motion * zoom,
         example.counts * inside[:, None],
-        example.camera * zoom,
     )
 
 

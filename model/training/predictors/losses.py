@@ -15,20 +15,6 @@ _MOVING = 0.5
 
 
 @dataclass(frozen=True)
-class PredictorLossWeights:
-    """How much each part counts beside the likelihood.
-
-    nearest: the winner-takes-all term, which keeps hypotheses apart. camera: the camera's motion.
-    direction: the direction of moving points, each sample counting the same: where few points move, they
-    would hardly be heard in the likelihood.
-    """
-
-    nearest: float = 0.1
-    camera: float = 0.1
-    direction: float = 1.0
-
-
-@dataclass(frozen=True)
 class PredictorLosses:
     """Scalars. total: what is minimised. error: L1 of the best hypothesis' answer in pixels, to look at."""
 
@@ -39,30 +25,28 @@ class PredictorLosses:
 
 
 def predictor_losses(
-    answer: Answer, batch: Example, is_mixture: bool, weights: PredictorLossWeights
+    answer: Answer, batch: Example, is_mixture: bool, *, nearest: float = 0.1, direction: float = 1.0
 ) -> PredictorLosses:
     """Compare an answer with the truth of a batch.
 
     A mixture is trained by its negative log likelihood and a little winner-takes-all; a plain answer by L1,
     and its one scale by the likelihood of what remains.
+    nearest: the weight of the winner-takes-all term, which keeps hypotheses apart. direction: that of the
+    direction of moving points, each sample counting the same: where few points move, they would hardly be
+    heard in the likelihood.
     """
-    truth = batch.motion if answer.camera is None else batch.motion - batch.camera
-    mixture, counts = answer.own, batch.counts
-    nearest = _mean(mixture.nearest(truth, counts), counts)
+    mixture, truth, counts = answer.mixture, batch.motion, batch.counts
+    distance = _mean(mixture.nearest(truth, counts), counts)
     likelihood = _mean(_balanced(mixture).log_likelihood(truth, counts), counts)
     error = _mean_of_steps((mixture.best() - truth).abs().sum(dim=-1), counts)
     if is_mixture:
-        total = -likelihood + weights.nearest * nearest
+        total = -likelihood + nearest * distance
     else:
         spread = mixture._replace(displacement=mixture.displacement.detach())
         total = error - 0.1 * _mean(spread.log_likelihood(truth, counts), counts)
     if answer.direction is not None:
-        total = total + weights.direction * _direction_error(answer.direction, truth, counts)
-    if answer.camera is not None:
-        total = total + weights.camera * _mean_of_steps(
-            (answer.camera - batch.camera).abs().sum(dim=-1), counts
-        )
-    return PredictorLosses(total, likelihood.detach(), nearest.detach(), error.detach())
+        total = total + direction * _direction_error(answer.direction, truth, counts)
+    return PredictorLosses(total, likelihood.detach(), distance.detach(), error.detach())
 
 
 def _direction_error(direction: Tensor, truth: Tensor, counts: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ class PredictorTraining(TrainingSettings):
     """All that a training depends on.
 
     backbone_rate: of the head's learning rate, once the backbone learns. validation: samples at most.
-    nearest, direction: weights of two parts of the loss, see `PredictorLossWeights`.
+    nearest, direction: weights of two parts of the loss, see `predictor_losses`.
     """
 
     config: PredictorConfig

@@ -18,7 +18,7 @@ from model.training.loop import Task
 from model.training.predictors.data import PredictorSet, batch_indices
 from model.training.predictors.examples import Example, stack
 from model.training.predictors.feature_cache import FeatureCache, open_features
-from model.training.predictors.losses import PredictorLossWeights, predictor_losses
+from model.training.predictors.losses import predictor_losses
 from model.training.predictors.settings import PredictorTraining
 from model.training.predictors.validation import PredictorScore, score_cached
 from model.weights.checkpoints import as_float16, write_state_dict
@@ -33,8 +33,7 @@ class NetworkWithLoss(nn.Module):
     def __init__(self, network: MotionPredictor, settings: PredictorTraining) -> None:
         super().__init__()
         self.network = network
-        self.size = settings.size
-        self.weights = PredictorLossWeights(nearest=settings.nearest, direction=settings.direction)
+        self.settings = settings
 
     def forward(self, batch: Batch) -> tuple[Tensor, ...]:
         """Return what is minimised, and what `PredictorTask.losses` names."""
@@ -42,8 +41,14 @@ class NetworkWithLoss(nn.Module):
         with autocast(example.points.device):
             if features is None:
                 features = self.network.features(normalise(example.picture))
-            answer = self.network.answer(features, example.points, self.size)
-            losses = predictor_losses(answer, example, self.network.hypotheses > 1, self.weights)
+            answer = self.network.answer(features, example.points, self.settings.size)
+            losses = predictor_losses(
+                answer,
+                example,
+                self.network.hypotheses > 1,
+                nearest=self.settings.nearest,
+                direction=self.settings.direction,
+            )
         return losses.total, losses.error, losses.likelihood, losses.nearest
 
 
@@ -159,7 +164,7 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
         parts = []
         for part, views in enumerate(examples.views):
             description = {
-                "network": [config.backbone, config.strides, config.camera, self.network.head.reads],
+                "network": [config.backbone, config.strides, self.network.head.reads],
                 "weights": self._weights,
                 "size": self.training.size,
                 "views": views,

@@ -70,7 +70,7 @@ def score_cached(
                 maps = network.features(normalise(batch.picture))
             else:
                 maps = features.read(range(first, first + len(batch.picture)), device)
-            mixture = network.answer(maps, batch.points, size).total
+            mixture = network.answer(maps, batch.points, size).mixture
         likelihoods.append(mixture.log_likelihood(batch.motion, batch.counts)[batch.counts.sum(-1) > 0].cpu())
         last = Mixture(mixture.displacement[..., -1:, :], mixture.log_scale[..., -1:], mixture.log_weight)
         seen = batch.counts[..., -1] > 0

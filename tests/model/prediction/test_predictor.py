@@ -190,18 +190,6 @@ def test_the_likelihood_is_the_density():
     assert torch.allclose(nearest, slow)
 
 
-def test_the_cameras_corners_move_the_corners():
-    network = small("fcn", camera=True, trajectory=False)
-    with torch.no_grad():
-        network.corners.bias.copy_(
-            torch.tensor([0.0, 0, 1, 0, 0, 1, 1, 1])
-        )  # x and y of each corner: its place
-        images = torch.zeros(1, 3, 64, 96)
-        points = torch.tensor([[[-0.5, -0.5], [95.5, -0.5], [47.5, 31.5]]])
-        camera = network.answer(network.features(images), points, (64, 96)).camera
-    assert torch.allclose(camera[0, :, 0] / 8, torch.tensor([[0.0, 0], [1, 0], [0.5, 0.5]]), atol=1e-5)
-
-
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
     network = small(trajectory=True)
@@ -361,22 +349,23 @@ def test_weights_go_through_a_file(tmp_path):
 def test_weights_of_older_versions_keep_their_use(tmp_path):
     """Their metadata have other names; what no version knew is refused."""
     network = small(trajectory=True, horizon=4)
-    use = {"height": 64, "width": 96, "spread": 1.5, "mirror": True, "point": "best", "doubt": 0.2}
+    use = {"height": 64, "width": 96, "spread": 1.5, "mirror": True, "point": "median", "doubt": 0.2}
     use["least_gain"] = 0.25
 
-    def written(**more) -> Path:
-        text = json.dumps({"config": network.config.to_json(), "use": {**use, **more}})
+    def written(camera=False, **more) -> Path:
+        text = json.dumps({"config": {**network.config.to_json(), "camera": camera}, "use": {**use, **more}})
         path = tmp_path / "old.safetensors"
         safetensors.torch.save_file(network.state_dict(), path, {"stillmotion-predictor": text})
         return path
 
-    expected = PredictorUse(64, 96, scale_factor=1.5, mirror=True, point="best", stay_prior=0.2)
+    expected = PredictorUse(64, 96, scale_factor=1.5, mirror=True, stay_prior=0.2)
     assert read_release(written()).use == dataclasses.replace(expected, abstain_below=0.25)
     for wrong, sentence in (
         ({"wish": 1}, "“wish” is unknown"),
         ({"doubt": 2.0}, "stay_prior must be"),
         ({"mirror": "yes"}, "'yes' is no bool"),
-        ({"point": "mean"}, "mean"),
+        ({"point": "best"}, "point is 'best'"),
+        ({"camera": True}, "camera is True"),
     ):
         with pytest.raises(BadInput, match=f"does not understand what old.safetensors says.*{sentence}"):
             read_release(written(**wrong))
