@@ -176,11 +176,6 @@ class TrackingMetrics:
         return metrics_to_json(self, THRESHOLDS)
 
 
-def tracking_metrics(comparison: Comparison) -> TrackingMetrics:
-    """Measure one video's tracks; see `TrackingMetrics`."""
-    return pooled_metrics([comparison])
-
-
 def pooled_metrics(comparisons: Sequence[Comparison]) -> TrackingMetrics:
     """Measure the samples and tracks of several videos as if they were of one: long ones weigh more.
 

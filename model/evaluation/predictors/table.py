@@ -11,6 +11,7 @@ import numpy as np
 from model.core import files
 from model.evaluation.prediction_metrics import THRESHOLDS
 from model.evaluation.predictors.run import DomainResult, MethodOutcome
+from model.evaluation.text import cell, lay_out
 
 FORMAT_VERSION = 1
 COLUMNS: tuple[tuple[str, str, int], ...] = (
@@ -87,20 +88,13 @@ def table(results: Sequence[DomainResult]) -> str:
     for result in results:
         lines = [[f"{result.name} ({result.split})", *HEADS]]
         lines += [[row.name, *cells(row)] for row in rows(result)]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-        parts.append(
-            "\n".join(
-                "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
-                for line in lines
-            )
-        )
+        parts.append(lay_out(lines))
     return "\n\n".join(parts)
 
 
 def _cell(value: float, spread: float, seeds: int, digits: int) -> str:
-    if math.isnan(value):
-        return "–"
-    return f"{value:.{digits}f} ± {spread:.{digits}f}" if seeds > 1 and digits else f"{value:.{digits}f}"
+    is_varied = seeds > 1 and digits and not math.isnan(value)
+    return f"{cell(value, digits)} ± {spread:.{digits}f}" if is_varied else cell(value, digits)
 
 
 def write_json(path: Path, results: Sequence[DomainResult], settings: Mapping[str, Any]) -> None:

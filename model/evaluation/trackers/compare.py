@@ -31,7 +31,7 @@ def compare(
     protocol: with "first" and "strided" the tracker gets, for each query frame, all frames from there on, and
         with "strided" also those before, in reverse order. With "chained" it gets the frames from one
         annotated frame to the next one, and the points that are visible in the first and annotated in both.
-    progress: called with the stage "tracking" and the finished share, of 1.
+    progress: called with the stage "tracking" and how many of the clip's trackings are done.
     Returns one comparison, or with "chained" one of 2 frames for each pair of annotated frames.
     Raises Stopped on request.
     """
@@ -62,7 +62,7 @@ def _compare_from_queries(
         tracks = tracker.track(
             frames[way],
             clip.points[start, queries.tracks[chosen]],
-            Watch(_share_of(progress, count, len(ways)), should_stop),
+            Watch(part_of(progress, "tracking", count, len(ways)), should_stop),
         )
         points[way, chosen] = tracks.points
         visibility[way, chosen] = tracks.visibility
@@ -95,7 +95,7 @@ def _compare_chained(
             tracks = tracker.track(
                 frames[first : second + 1],
                 clip.points[first, chosen],
-                Watch(_share_of(progress, count, len(pairs)), should_stop),
+                Watch(part_of(progress, "tracking", count, len(pairs)), should_stop),
             )
             rows = np.ix_([first, second], chosen)
             comparisons.append(
@@ -113,11 +113,10 @@ def _compare_chained(
     return comparisons
 
 
-def _share_of(progress: ReportProgress, done: int, total: int) -> ReportProgress:
-    """Turn the reports of one of several trackings into the share of them all that is done."""
+def part_of(progress: ReportProgress, stage: str, done: int, total: int) -> ReportProgress:
+    """Turn the reports of the piece that follows `done` pieces of `total` into reports of the whole."""
 
     def report(inner: Progress) -> None:
-        if inner.fraction is not None:
-            progress(Progress("tracking", (done + inner.fraction) / total, 1))
+        progress(Progress(stage, done + (inner.fraction or 0.0), total))
 
     return report

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from model.core import files
 from model.evaluation.metrics import TrackingMetrics
 from model.evaluation.objects import ObjectResult, ObjectShares
+from model.evaluation.text import cell, lay_out
 from model.evaluation.trackers.run import MethodResult
 
 FORMAT_VERSION = 1
@@ -39,7 +40,7 @@ def table(results: Sequence[MethodResult], each_clip: bool = False) -> str:
         for number, entry in enumerate(_entries(result, each_clip)):
             still = None if reference is None else _entries(reference, each_clip)[number].metrics
             rows.append([entry.label, *_cells(entry, still)])
-    return _lay_out(rows)
+    return lay_out(rows)
 
 
 def pck_table(results: Sequence[MethodResult]) -> str:
@@ -47,9 +48,9 @@ def pck_table(results: Sequence[MethodResult]) -> str:
     rows = [["PCK-T, from the first frame to the end", *(result.name for result in results)]]
     for number, clip in enumerate(results[0].clips):
         found = [result.clips[number].metrics for result in results]
-        rows.append([clip.name, *("–" if one is None else _cell(100 * one.pck_t, 1) for one in found)])
-    rows.append(["mean", *(_cell(100 * result.mean.pck_t, 1) for result in results)])
-    return _lay_out(rows)
+        rows.append([clip.name, *("–" if one is None else cell(100 * one.pck_t, 1) for one in found)])
+    rows.append(["mean", *(cell(100 * result.mean.pck_t, 1) for result in results)])
+    return lay_out(rows)
 
 
 def object_table(results: Sequence[ObjectResult]) -> str:
@@ -59,19 +60,11 @@ def object_table(results: Sequence[ObjectResult]) -> str:
         rows.append([sequence.name, *(_shares(result.sequences[number].shares) for result in results)])
     rows.append(["mean", *(_shares(result.mean) for result in results)])
     rows.append(["seconds", *(f"{result.seconds:.1f}" for result in results)])
-    return _lay_out(rows)
+    return lay_out(rows)
 
 
 def _shares(shares: ObjectShares) -> str:
     return f"{100 * shares.inside:5.1f} {100 * shares.there_and_back:5.1f}"
-
-
-def _lay_out(rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need, the first one to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
-    )
 
 
 def write_json(
@@ -137,11 +130,11 @@ def _cells(entry: _Entry, still: TrackingMetrics | None) -> list[str]:
     if metrics is None:
         return [*["–"] * (len(_HEADS) - 1), seconds]
     return [
-        _cell(metrics.ate_visible, 2),
-        _cell(metrics.median_visible, 2),
-        _cell(_ratio(metrics, still), 3),
+        cell(metrics.ate_visible, 2),
+        cell(metrics.median_visible, 2),
+        cell(_ratio(metrics, still), 3),
         *(
-            _cell(100 * share, 1)
+            cell(100 * share, 1)
             for share in (
                 metrics.delta_avg,
                 metrics.average_jaccard,
@@ -150,14 +143,10 @@ def _cells(entry: _Entry, still: TrackingMetrics | None) -> list[str]:
                 metrics.under_1px,
             )
         ),
-        _cell(metrics.ate_occluded, 2),
-        _cell(100 * metrics.survival, 1),
+        cell(metrics.ate_occluded, 2),
+        cell(100 * metrics.survival, 1),
         seconds,
     ]
-
-
-def _cell(value: float, digits: int) -> str:
-    return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _ratio(metrics: TrackingMetrics, still: TrackingMetrics | None) -> float:

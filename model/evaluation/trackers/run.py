@@ -18,7 +18,7 @@ from model.core.progress import (
 )
 from model.evaluation.annotations import AnnotatedClip
 from model.evaluation.metrics import Comparison, TrackingMetrics, mean_metrics, pooled_metrics
-from model.evaluation.trackers.compare import EvaluationProtocol, compare
+from model.evaluation.trackers.compare import EvaluationProtocol, compare, part_of
 from model.motion.tracks import Method
 from model.tracking.tracker import Tracker
 
@@ -78,7 +78,7 @@ def evaluate(
         frames = _read(clip)
         for name, tracker in trackers.items():
             done = sum(len(finished) for finished in results.values())
-            report = _within(progress, done, total)
+            report = part_of(progress, "evaluating", done, total)
             start = time.perf_counter()
             comparisons = compare(tracker, clip, frames, protocol, progress=report, should_stop=should_stop)
             seconds = time.perf_counter() - start
@@ -112,15 +112,6 @@ def _misfit(clip: AnnotatedClip) -> BadInput:
         f"The frames of the clip {clip.name} do not fit its true tracks, which expect {clip.frame_count} of "
         f"{clip.size[1]}×{clip.size[0]}: its file is damaged or was changed."
     )
-
-
-def _within(progress: ReportProgress, done: int, total: int) -> ReportProgress:
-    """Report a clip's share as part of the whole."""
-
-    def report(inner: Progress) -> None:
-        progress(Progress("evaluating", done + (inner.fraction or 0.0), total))
-
-    return report
 
 
 def _summed_up(name: str, method: Method, clips: list[ClipResult]) -> MethodResult:

@@ -14,7 +14,6 @@ from model.evaluation.metrics import (
     mean_metrics,
     pooled_metrics,
     select_queries,
-    tracking_metrics,
 )
 
 NAN = math.nan
@@ -151,7 +150,7 @@ def test_a_thousand_random_cases_equal_the_slow_form():
     for seed in range(1000):
         case = random_case(seed)
         expected = slow_metrics(case)
-        assert_equal(tracking_metrics(case), expected)
+        assert_equal(pooled_metrics([case]), expected)
         kinds["exact"] += seed % 5 == 0
         kinds["nothing"] += expected["samples"] == 0
         kinds["no visible"] += expected["samples"] > 0 and expected["visible_samples"] == 0
@@ -201,7 +200,7 @@ def test_pooling_equals_the_slow_form_of_one_large_video():
 def test_the_mean_over_videos_leaves_out_what_is_not_there():
     cases = [random_case(seed) for seed in range(40)]
     expected = [slow_metrics(case) for case in cases]
-    mean = mean_metrics([tracking_metrics(case) for case in cases])
+    mean = mean_metrics([pooled_metrics([case]) for case in cases])
     for name in ("delta_avg", "average_jaccard", "ate_visible", "ate_occluded", "survival", "pck_t"):
         there = [one[name] for one in expected if not math.isnan(one[name])]
         assert 0 < len(there) < 40
@@ -225,8 +224,8 @@ def one_point(true, visible, predicted, predicted_visible, size=(256, 256), **mo
 
 
 def test_a_distance_equal_to_a_threshold_is_not_within():
-    metrics = tracking_metrics(
-        one_point([(10, 10)] * 3, [True] * 3, [(10, 10), (12, 10), (10, 12)], [1.0, 1.0, 0.5])
+    metrics = pooled_metrics(
+        [one_point([(10, 10)] * 3, [True] * 3, [(10, 10), (12, 10), (10, 12)], [1.0, 1.0, 0.5])]
     )
     assert metrics.delta == (0, 0, 1, 1, 1)
     # 0.5 is not above 0.5: the last one is predicted hidden, so it is neither found nor false.
@@ -235,8 +234,8 @@ def test_a_distance_equal_to_a_threshold_is_not_within():
 
 
 def test_thresholds_are_of_256_pixels_and_ate_is_of_the_frame():
-    metrics = tracking_metrics(
-        one_point([(100, 100)] * 2, [True] * 2, [(100, 100), (106, 100)], [True] * 2, size=(512, 1024))
+    metrics = pooled_metrics(
+        [one_point([(100, 100)] * 2, [True] * 2, [(100, 100), (106, 100)], [True] * 2, size=(512, 1024))]
     )
     assert metrics.delta == (0, 1, 1, 1, 1)  # 1.5 px of 256
     assert metrics.ate_visible == 6
@@ -244,7 +243,7 @@ def test_thresholds_are_of_256_pixels_and_ate_is_of_the_frame():
 
 def test_points_outside_the_frame_count_for_visibility_alone():
     case = one_point([(5, 5), (-9, 5)], [True, False], [(5, 5), (50, 5)], [True, True])
-    metrics = tracking_metrics(case)
+    metrics = pooled_metrics([case])
     assert metrics.occlusion_accuracy == 0
     assert metrics.average_jaccard == 0  # one false positive
     assert math.isnan(metrics.ate_occluded)
@@ -263,8 +262,8 @@ def test_survival_ends_at_the_first_large_error_in_each_direction():
         size=(256, 256),
         mode="strided",
     )
-    assert tracking_metrics(case).survival == pytest.approx(2 / 6)  # frames 2 and 4
-    assert tracking_metrics(dataclasses.replace(case, mode="first")).survival == pytest.approx(1 / 3)
+    assert pooled_metrics([case]).survival == pytest.approx(2 / 6)  # frames 2 and 4
+    assert pooled_metrics([dataclasses.replace(case, mode="first")]).survival == pytest.approx(1 / 3)
 
 
 def test_queries_first_and_strided():
