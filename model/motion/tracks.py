@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from model.core.arrays import read_arrays
 from model.core.errors import BadInput
 from model.core.files import atomic_path
+from model.motion.camera import Camera, find_camera
 
 FORMAT_VERSION = 1
 
@@ -45,6 +46,7 @@ class Tracks:
     fps: frames per second of the source clip (before any frame step); 0 where it is unknown.
     grid: (rows, columns) when the points are a grid, row by row, else None.
     method: what made the tracks.
+    camera: what the camera does, from the first frame to each, or None where it was not looked for or not found.
     handovers: bool `[T, N]`, True where a method that works in chunks of frames handed the point on from one
         chunk to the next; None for a method without chunks, and for older files.
 
@@ -59,6 +61,7 @@ class Tracks:
     grid: tuple[int, int] | None
     method: Method
     handovers: NDArray[np.bool_] | None = None
+    camera: Camera | None = None
 
     def __post_init__(self) -> None:
         shape = self.points.shape[:2]
@@ -67,6 +70,9 @@ class Tracks:
         check_array("frames", self.frames, np.int32, shape[:1])
         if self.handovers is not None:
             check_array("handovers", self.handovers, np.bool_, shape)
+        if self.camera is not None:
+            check_array("camera", self.camera.homographies, np.float32, (shape[0], 3, 3))
+            check_array("camera_share", self.camera.share, np.float32, shape[:1])
         if not np.isfinite(self.points).all():
             raise ValueError("points must be finite.")
         if not ((self.visibility >= 0) & (self.visibility <= 1)).all():
@@ -94,6 +100,31 @@ class Tracks:
             visibility=self.visibility[:count],
             frames=self.frames[:count],
             handovers=None if self.handovers is None else self.handovers[:count],
+            camera=None if self.camera is None else Camera(*(part[:count] for part in self.camera)),
+        )
+
+    def with_camera(self) -> "Tracks":
+        """Return the tracks with the camera's motion, found from them (see `find_camera`), if there is one."""
+        return replace(self, camera=find_camera(self.points, self.visible, self.size))
+
+    def scene_motion(self) -> "Tracks":
+        """Return the tracks with the camera's motion taken out: positions in pixels of the first frame.
+
+        Frames whose camera is not known are left out. Raises BadInput when the tracks have no camera.
+        """
+        if self.camera is None:
+            raise BadInput(
+                "No camera motion is known of these tracks, so it cannot be taken out: too few points follow one "
+                "motion, or the tracks come from an earlier version; look at them as filmed."
+            )
+        known = self.camera.is_found
+        return replace(
+            self,
+            points=self.camera.remove(self.points)[known],
+            visibility=self.visibility[known],
+            frames=self.frames[known],
+            handovers=None if self.handovers is None else self.handovers[known],
+            camera=None,
         )
 
     def save(
@@ -108,6 +139,8 @@ class Tracks:
         if self.handovers is not None:
             # Not a new format version: a reader that does not know them passes them over.
             arrays["handovers"] = self.handovers
+        if self.camera is not None:
+            arrays["camera"], arrays["camera_share"] = self.camera
         header = {
             "format": "stillmotion-tracks",
             "version": FORMAT_VERSION,
@@ -161,6 +194,7 @@ class Tracks:
                 grid=None if header["grid"] is None else (int(header["grid"][0]), int(header["grid"][1])),
                 method=Method(**header["method"]),
                 handovers=content.get("handovers"),
+                camera=Camera(content["camera"], content["camera_share"]) if "camera" in content else None,
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise BadInput(f"{name} is damaged ({error}); track the clip again.") from error
