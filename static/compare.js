@@ -1,7 +1,7 @@
 // @ts-check
 // The comparison's page: a run beside another one that follows the same points, and how far it is off.
 //
-// The address names both: /compare?candidate=RUN&reference=RUN.
+// The address names both: /compare?candidate=RUN&reference=RUN, and &camera=removed.
 
 import { follow, hasEnded, request } from "./api.js";
 import { drawHistogram, drawMap, drawTracks, linkZoom } from "./compare_plots.js";
@@ -28,7 +28,10 @@ async function begin() {
   const [runs, methods] = await Promise.all([request(`/runs?clip=${clip}&limit=${MOST_LISTED}`), request("/methods")]);
   const references = runs.items.filter((run) => isReference(run, candidate));
   const wanted = new URLSearchParams(location.search).get("reference");
-  byId("reference").addEventListener("change", () => show(candidate, byId("reference").value));
+  byId("camera").value = new URLSearchParams(location.search).get("camera") === "removed" ? "removed" : "filmed";
+  for (const choice of ["reference", "camera"]) {
+    byId(choice).addEventListener("change", () => show(candidate, byId("reference").value));
+  }
   matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => {
     const { shown } = byId("compare").dataset;
     if (shown) show(candidate, shown);
@@ -141,18 +144,22 @@ async function show(candidate, reference) {
   showing.abort();
   showing = new AbortController();
   const { signal } = showing;
-  history.replaceState(null, "", `${location.pathname}?${new URLSearchParams({ candidate: id, reference })}`);
+  const isRemoved = byId("camera").value === "removed";
+  const wish = isRemoved ? "&camera=removed" : "";
+  history.replaceState(null, "", `${location.pathname}?${new URLSearchParams({ candidate: id, reference })}${wish}`);
   byId("reference").value = reference;
   byId("reference-link").href = `/runs/${reference}`;
   try {
     /** @type {Comparison} */
-    const found = await request(`/compare?${new URLSearchParams({ reference, candidate: id })}`, { signal });
+    const found = await request(`/compare?${new URLSearchParams({ reference, candidate: id })}${wish}`, { signal });
     const [other, ours, theirs] = await Promise.all([
       request(`/runs/${reference}`, { signal }),
-      ...[id, reference].map((run) => request(`/runs/${run}/figure.json?until=${found.frames.at(-1)}`, { signal })),
+      ...[id, reference].map((run) =>
+        request(`/runs/${run}/figure.json?until=${found.frames.at(-1)}${wish}`, { signal })),
       scriptsLoaded(),
     ]);
     signal.throwIfAborted();
+    sayWhetherCameraIsKnown(candidate.is_prediction ? [theirs] : [ours, theirs], isRemoved);
     say("compare-error", "");
     byId("comparison").hidden = false;
     describe(found, candidate, other);
@@ -166,6 +173,13 @@ async function show(candidate, reference) {
     byId("comparison").hidden = true;
     sayIn("compare-error")(error);
   }
+}
+
+/** @param {Figure[]} figures those whose camera would be removed @param {boolean} isRemoved */
+function sayWhetherCameraIsKnown(figures, isRemoved) {
+  const [reason] = figures.flatMap(({ layout }) => layout.meta.stillmotion.camera.reason ?? []);
+  byId("camera").disabled = Boolean(reason) && !isRemoved;
+  byId("camera-note").textContent = isRemoved ? "" : (reason ?? "");
 }
 
 /** @param {Comparison} found @param {Run} candidate @param {Run} other */

@@ -7,6 +7,9 @@ import { count, runFacts, seconds, settingsOf, whole } from "./format.js";
 import { showViewer } from "./viewer/viewer.js";
 
 const { run: id = "", clip, fps, frames, name } = byId("run").dataset;
+let viewing = new AbortController();
+/** @type {Promise<unknown>} */
+let showing = Promise.resolve();
 const waitingStage = /** @type {HTMLElement} */ (document.querySelector(".waiting-stage"));
 for (const side of ["width", "height"]) {
   waitingStage.style.setProperty(`--frame-${side}`, byId("waiting-picture").getAttribute(side));
@@ -82,18 +85,42 @@ function ending(run) {
 }
 
 /** @param {Run} run */
-async function showTracks({ links, state }) {
-  byId("get-npz").href = links.tracks;
-  for (const form of ["mp4", "gif", "csv", "json"]) byId(`get-${form}`).href = links[form];
+async function showTracks(run) {
+  byId("get-npz").href = run.links.tracks;
+  for (const form of ["csv", "json"]) byId(`get-${form}`).href = run.links[form];
   byId("downloads").hidden = false;
+  const isRemoved = new URLSearchParams(location.search).get("camera") === "removed" && !run.is_prediction;
+  if (!(await showViewerOf(run, isRemoved)) && isRemoved) await showViewerOf(run, false);
+}
+
+/** Show the tracks, with the camera removed or as filmed. @param {Run} run @param {boolean} isRemoved */
+async function showViewerOf(run, isRemoved) {
+  const { links, state, is_prediction } = run;
+  const wish = isRemoved ? "?camera=removed" : "";
   try {
-    /** @type {Figure} */
-    const figure = await request(`${links.figure}`);
-    await scriptsLoaded();
-    await showViewer(byId("viewer"), figure, (position) => links.frames.replace("{position}", `${position}`));
-    if (state === "done") announce(`Done. ${figure.layout.meta.stillmotion.summary}`);
+    /** @type {[Figure, void]} */
+    const [figure] = await Promise.all([request(`${links.figure}${wish}`), scriptsLoaded()]);
+    const hadFocus = document.activeElement?.matches("[name=viewer-camera]");
+    viewing.abort();
+    viewing = new AbortController();
+    history.replaceState(null, "", `${location.pathname}${wish}${location.hash}`);
+    for (const form of ["mp4", "gif"]) byId(`get-${form}`).href = `${links[form]}${wish}`;
+    const switchCamera = (/** @type {boolean} */ removed) => {
+      showing = showing.then(() => showViewerOf(run, removed)); // one after the other
+    };
+    // Scene motion is in pixels of the first frame.
+    const frameUrl = (/** @type {number} */ position) => links.frames.replace("{position}", `${isRemoved ? 0 : position}`);
+    await showViewer(byId("viewer"), figure, frameUrl, {
+      signal: viewing.signal,
+      switchCamera: is_prediction ? undefined : switchCamera,
+    });
+    if (hadFocus) /** @type {PageElement} */ (document.querySelector("[name=viewer-camera]:checked")).focus();
+    const { summary } = figure.layout.meta.stillmotion;
+    if (state === "done") announce(`Done. ${summary}`);
+    return true;
   } catch (error) {
     say("run-error", `The tracks cannot be shown: ${sentenceOf(error)}`);
+    return false;
   }
 }
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.motion.tracks import Tracks
 
@@ -12,9 +13,10 @@ def tracks_json(tracks: Tracks) -> str:
     """Return everything in a `Tracks` as one JSON object; points as `[T][N][2]`, rounded to 1/1000 pixel.
 
     "handovers" holds, for each point, the frames in which one chunk of frames handed it on to the next; it is
-    null for a method without chunks.
+    null for a method without chunks. "camera" has a homography [3][3] from the first frame to each, null in
+    frames without, and each frame's share of points that follow it; it is null where there is none.
     """
-    handovers = tracks.handovers
+    handovers, camera = tracks.handovers, tracks.camera
     return json.dumps(
         {
             "size": {"height": tracks.size[0], "width": tracks.size[1]},
@@ -31,15 +33,31 @@ def tracks_json(tracks: Tracks) -> str:
             "handovers": None
             if handovers is None
             else [tracks.frames[column].tolist() for column in handovers.T],
+            "camera": None
+            if camera is None
+            else {
+                "homographies": [
+                    one.tolist() if is_found else None
+                    for one, is_found in zip(camera.homographies, camera.is_found, strict=True)
+                ],
+                "share": np.round(camera.share.astype(np.float64), 4).tolist(),
+            },
         }
     )
 
 
 def tracks_csv(tracks: Tracks) -> Iterator[str]:
-    """Yield a table, one frame at a time: point, frame, x, y (pixels) and visibility (0 to 1)."""
-    yield "point,frame,x,y,visibility\r\n"
-    for frame, points, visibility in zip(tracks.frames, tracks.points, tracks.visibility, strict=True):
+    """Yield a table, one frame at a time: point, frame, x, y (pixels), visibility (0 to 1), scene_x, scene_y.
+
+    The last two are the position with the camera's motion taken out, in pixels of the first frame; empty
+    where it is not known.
+    """
+    yield "point,frame,x,y,visibility,scene_x,scene_y\r\n"
+    places: NDArray[np.float32] = tracks.points
+    scene = np.full_like(places, np.nan) if tracks.camera is None else tracks.camera.remove(places)
+    for frame, points, visibility, still in zip(tracks.frames, places, tracks.visibility, scene, strict=True):
+        ends = [""] * len(points) if np.isnan(still).any() else [f"{x:.3f},{y:.3f}" for x, y in still]
         yield "".join(
-            f"{index},{frame},{x:.3f},{y:.3f},{visible:.3f}\r\n"
-            for index, ((x, y), visible) in enumerate(zip(points, visibility, strict=True))
+            f"{index},{frame},{x:.3f},{y:.3f},{visible:.3f},{end or ','}\r\n"
+            for index, ((x, y), visible, end) in enumerate(zip(points, visibility, ends, strict=True))
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from model.clips.video import read_frame, read_frames
 from model.core.errors import BadInput
 from model.motion.tracks import Tracks
-from model.overlay.render import write_overlay
+from model.overlay.render import without_camera, write_overlay
 from webapp.backend import Backend
 from webapp.records import Run
 
@@ -15,14 +15,15 @@ PREDICTED_FPS = 4.0
 """Positions a second in the overlay of a prediction, which has few."""
 
 
-def stored_overlay(backend: Backend, run: Run, kind: str) -> str:
+def stored_overlay(backend: Backend, run: Run, kind: str, camera: str) -> str:
     """Return the storage key of an overlay of a run that has tracks, drawn now if it is not there yet.
 
-    kind: "mp4" or "gif".
-    Raises BadInput when the clip or the tracks are gone from the storage.
+    kind: "mp4" or "gif". camera: "filmed" or "removed"; a prediction is of the scene in any case.
+    Raises BadInput when the clip or the tracks are gone from the storage, or the camera is not known.
     """
     storage = backend.storage
-    key = f"{run.folder}/overlay.{kind}"
+    name = "overlay-camera-removed" if camera == "removed" else "overlay"
+    key = f"{run.folder}/{name}.{kind}"
     if storage.exists(key):
         return key
     try:
@@ -38,6 +39,8 @@ def stored_overlay(backend: Backend, run: Run, kind: str) -> str:
                 write_overlay(drawn, still, tracks, fps=PREDICTED_FPS)
             else:
                 frames = read_frames(clip, start=run.start, step=run.frame_step, count=run.frames_in_tracks)
+                if camera == "removed":
+                    tracks, frames = tracks.scene_motion(), without_camera(frames, tracks)
                 write_overlay(drawn, frames, tracks)
             storage.move_in(drawn, key)
     except FileNotFoundError as error:

@@ -12,7 +12,7 @@ from model.core.progress import ReportProgress, Watch
 from model.motion.tracks import Tracks
 from model.overlay.html import write_html
 from model.overlay.motion import summary
-from model.overlay.render import write_overlay
+from model.overlay.render import without_camera, write_overlay
 from model.tracking.engine import State
 from model.tracking.methods import DEFAULT_METHOD, TRACKERS, check_method, is_prediction, tracker_name
 from model.tracking.run import TrackRequest, frame_indices, track_file
@@ -31,6 +31,13 @@ OVERLAYS = (".html", ".mp4", ".gif")
     type=click.Path(path_type=Path),
     help="Where a picture of the tracks goes: .html, .mp4 or .gif; may be given several times.",
 )
+@click.option(
+    "--camera",
+    type=click.Choice(["filmed", "removed"]),
+    default="filmed",
+    show_default=True,
+    help="What the overlays show: motion as filmed, or with the camera's taken out.",
+)
 @click.option("--method", default=DEFAULT_METHOD, show_default=True, help=f"{TRACKERS}.")
 @click.option("--weights", help="For pips a registered name or a checkpoint file; for raft a file.")
 @click.option("--grid", type=int, default=16, show_default=True, help="Query points a side, 1 to 64.")
@@ -46,6 +53,7 @@ def command(
     clip: Path,
     out: Path | None,
     overlays: tuple[Path, ...],
+    camera: str,
     method: str,
     weights: str | None,
     grid: int,
@@ -75,12 +83,15 @@ def command(
         if out is not None:
             tracks.save(out)
             partial_path(out).unlink(missing_ok=True)
+        shown = tracks.scene_motion() if camera == "removed" else tracks
         for overlay in overlays:
             selected = read_frames(clip, start=start, step=frame_step, count=available)
+            if camera == "removed":
+                selected = without_camera(selected, tracks)
             if overlay.suffix.lower() == ".html":
-                write_html(overlay, list(selected), tracks)
+                write_html(overlay, list(selected), shown)
             else:
-                write_overlay(overlay, selected, tracks, progress=report)
+                write_overlay(overlay, selected, shown, progress=report)
     _say(tracks, [path for path in (out, *overlays) if path is not None])
 
 

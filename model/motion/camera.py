@@ -1,7 +1,8 @@
 """The camera's motion, found from the tracks alone, so that it can be taken out.
 
-Most points of a scene stand still, and a camera that turns or zooms moves them all by one homography; one that
-travels does so nearly, as long as the scene is far or flat. What is left when it is taken out is scene motion.
+Most points of a scene stand still, and a camera that turns or zooms moves them all by one homography; one
+that travels does so nearly, as long as the scene is far or flat. What is left when it is taken out is scene
+motion.
 """
 
 from typing import NamedTuple
@@ -16,7 +17,10 @@ LEAST_SHARE = 1 / 3
 """Fewer points than this that follow one homography are no evidence of a camera."""
 
 TOLERANCE = 1.5
-"""Pixels of a 256-high image: a point counts as still when the homography puts it this near to where it is."""
+"""Pixels of a 256-high image: a point counts as still when the homography puts it so near to where it is."""
+
+LEAST_TRACKS = 64
+"""A third of fewer follow one homography by chance: any four do."""
 
 _LEAST_POINTS = 8
 _MOST_SAMPLED = 600
@@ -26,8 +30,8 @@ _STIFFNESS = 1e-3
 class Camera(NamedTuple):
     """Where still things go, from the first frame to each.
 
-    homographies: float32 `[T, 3, 3]`, of pixels (x, y, 1) of the first frame to those of each; the last entry of
-        each is 1, the first is the identity. NaN in frames in which none was found.
+    homographies: float32 `[T, 3, 3]`, of pixels (x, y, 1) of the first frame to those of each; the last entry
+        of each is 1, the first is the identity. NaN in frames in which none was found.
     share: float32 `[T]`, the share of the visible points that follow it, 0 to 1; those near the border, which
         objects seldom reach, count up to five times. 0 where none was found.
     """
@@ -43,8 +47,8 @@ class Camera(NamedTuple):
     def remove(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
         """Map positions in each frame to the scene: s_t = H_t^-1(p_t).
 
-        points: `[T, N, 2]`, pixels of each frame. Returns float32 `[T, N, 2]`, pixels of the first frame; NaN in
-        frames whose camera is not known.
+        points: `[T, N, 2]`, pixels of each frame. Returns float32 `[T, N, 2]`, pixels of the first frame; NaN
+        in frames whose camera is not known.
         """
         scene = np.full(points.shape, np.nan, np.float32)
         for frame in np.flatnonzero(self.is_found):
@@ -66,10 +70,12 @@ def find_camera(
     """Find the camera's motion from tracks, best of a grid over the whole frame.
 
     points: float32 `[T, N, 2]`, pixels. visible: bool `[T, N]`. size: (height, width) of the frames.
-    Each frame's homography is found by MAGSAC; the points that follow it in most of the frames in which they are
-    seen are the still ones, to which all homographies are fitted once more. Deterministic.
-    Returns None where no camera was found in more than half of the frames.
+    Each frame's homography is found by MAGSAC; the points that follow it in most of the frames in which they
+    are seen are the still ones, to which all homographies are fitted once more. Deterministic.
+    Returns None where no camera was found in more than half of the frames, or for fewer than 64 points.
     """
+    if points.shape[1] < LEAST_TRACKS:
+        return None
     seen = visible & visible[0] & inside_frame(points, size)
     near = TOLERANCE * size[0] / 256
     weight = _border_weight(points[0], size)
@@ -100,7 +106,8 @@ def _border_weight(points: NDArray[np.float32], size: tuple[int, int]) -> NDArra
     """1 in the middle of the frame to 5 at its border: 1 + 4 r^3, r the distance in halves of the frame."""
     middle = (np.array(size[::-1], np.float64) - 1) / 2
     r = (np.abs(points - middle) / middle.clip(1)).max(axis=1).clip(0, 1)
-    return 1 + np.rint(4 * r**3).astype(np.int64)
+    weight: NDArray[np.int64] = 1 + np.rint(4 * r**3).astype(np.int64)
+    return weight
 
 
 def _sampled_homography(
@@ -117,7 +124,11 @@ def _sampled_homography(
     chosen = chosen[:: -(-len(chosen) // _MOST_SAMPLED)]
     repeated = np.repeat(chosen, weight[chosen])
     found, _ = cv2.findHomography(
-        first[repeated].astype(np.float64), then[repeated].astype(np.float64), cv2.USAC_MAGSAC, near, maxIters=2000
+        first[repeated].astype(np.float64),
+        then[repeated].astype(np.float64),
+        cv2.USAC_MAGSAC,
+        near,
+        maxIters=2000,
     )
     return None if found is None else np.asarray(found, np.float64)
 
@@ -145,7 +156,9 @@ def _fit(
     for _ in range(rounds):
         weighed = rows * np.tile(trust, 2)[:, None]
         solved = np.linalg.lstsq(weighed.T @ rows + stiff, weighed.T @ wanted, rcond=None)[0]
-        homography = np.linalg.inv(to_unit) @ np.append(solved, 1).reshape(3, 3) @ to_unit
+        homography: NDArray[np.float64] = (
+            np.linalg.inv(to_unit) @ np.append(solved, 1).reshape(3, 3) @ to_unit
+        )
         homography /= homography[2, 2]
         trust = 1 / (1 + (_distance(homography, first, then) / (near / 2)) ** 2)
     return homography

@@ -19,6 +19,11 @@ from model.motion.camera import Camera, find_camera
 
 FORMAT_VERSION = 1
 
+NO_CAMERA = (
+    "No camera motion is known of these tracks, so it cannot be taken out: they have fewer than 64 points, "
+    "too few of them follow one motion, or they come from an earlier version; look at them as filmed."
+)
+
 
 @dataclass(frozen=True)
 class Method:
@@ -46,7 +51,7 @@ class Tracks:
     fps: frames per second of the source clip (before any frame step); 0 where it is unknown.
     grid: (rows, columns) when the points are a grid, row by row, else None.
     method: what made the tracks.
-    camera: what the camera does, from the first frame to each, or None where it was not looked for or not found.
+    camera: what the camera does, from the first frame to each; None where it was not looked for or not found.
     handovers: bool `[T, N]`, True where a method that works in chunks of frames handed the point on from one
         chunk to the next; None for a method without chunks, and for older files.
 
@@ -104,7 +109,7 @@ class Tracks:
         )
 
     def with_camera(self) -> "Tracks":
-        """Return the tracks with the camera's motion, found from them (see `find_camera`), if there is one."""
+        """Return the tracks with the camera's motion as `find_camera` finds it from them, if it does."""
         return replace(self, camera=find_camera(self.points, self.visible, self.size))
 
     def scene_motion(self) -> "Tracks":
@@ -113,10 +118,7 @@ class Tracks:
         Frames whose camera is not known are left out. Raises BadInput when the tracks have no camera.
         """
         if self.camera is None:
-            raise BadInput(
-                "No camera motion is known of these tracks, so it cannot be taken out: too few points follow one "
-                "motion, or the tracks come from an earlier version; look at them as filmed."
-            )
+            raise BadInput(NO_CAMERA)
         known = self.camera.is_found
         return replace(
             self,
@@ -124,8 +126,14 @@ class Tracks:
             visibility=self.visibility[known],
             frames=self.frames[known],
             handovers=None if self.handovers is None else self.handovers[known],
+            method=replace(self.method, settings={**self.method.settings, "camera": "removed"}),
             camera=None,
         )
+
+    @property
+    def is_scene_motion(self) -> bool:
+        """Whether the camera's motion was taken out, see `scene_motion`."""
+        return self.method.settings.get("camera") == "removed"
 
     def save(
         self, path: str | os.PathLike[str], others: Mapping[str, NDArray[Any]] = MappingProxyType({})

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.motion.prediction import Prediction
-from model.motion.tracks import Tracks
+from model.motion.tracks import NO_CAMERA, Tracks
 from model.overlay.colourings import colourings
 from model.overlay.motion import summary
 from model.overlay.truth import TrueMotion
@@ -44,6 +44,7 @@ def viewer_numbers(
         "is_prediction": is_prediction(tracks.method.name),
         "position": position,
         "summary": summary(tracks),
+        "camera": _camera_numbers(tracks),
         **_positions(tracks.points, tracks.size),
         "visibility": _coded(visibility.astype(np.uint8)),
         # Where points were handed on: frame's row times number of points, plus the point.
@@ -55,6 +56,15 @@ def viewer_numbers(
         **_truth_numbers(truth, tracks.size),
         **_prediction_numbers(prediction, tracks.size),
     }
+
+
+def _camera_numbers(tracks: Tracks) -> dict[str, Any]:
+    """Whether the camera is taken out, and if not: how many points follow it, or why it cannot be."""
+    if tracks.camera is None:
+        is_removed = tracks.is_scene_motion
+        return {"is_removed": is_removed, "share": None, "reason": None if is_removed else NO_CAMERA}
+    share = tracks.camera.share[1:]
+    return {"is_removed": False, "share": round(float(share[share > 0].mean()), 4), "reason": None}
 
 
 def _truth_numbers(truth: TrueMotion | None, size: tuple[int, int]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from model.core.errors import BadInput
 from model.core.files import atomic_path
 from model.core.progress import Progress, ReportProgress, ignore_progress
 from model.motion.grid import rescale_points
-from model.motion.tracks import Tracks
+from model.motion.tracks import NO_CAMERA, Tracks
 from model.overlay.colours import direction_colour
 from model.overlay.motion import total_displacement
 
@@ -92,6 +92,21 @@ def write_overlay(
         raise BadInput(f"The folder {target.parent} is not there or cannot be written to.")
     with atomic_path(target) as temporary:
         write_video(temporary, pictures, rate, kind)
+
+
+def without_camera(frames: Iterable[NDArray[np.uint8]], tracks: Tracks) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames of `tracks.scene_motion()`, warped so that still things stay where they first are.
+
+    frames: those of `tracks`, uint8 `[H, W, 3]`. Black where a frame does not reach.
+    Raises BadInput when the tracks have no camera.
+    """
+    if tracks.camera is None:
+        raise BadInput(NO_CAMERA)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for frame, homography, share in zip(frames, *tracks.camera, strict=True):
+        if share > 0:
+            size = (frame.shape[1], frame.shape[0])
+            yield np.asarray(cv2.warpPerspective(frame, homography, size, flags=flags), np.uint8)
 
 
 def draw_trajectories(picture: NDArray[np.uint8], tracks: Tracks) -> NDArray[np.uint8]:

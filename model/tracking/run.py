@@ -77,7 +77,7 @@ def track_file(
     watch, state: see `Tracker.follow`; the total of `watch` is set here.
     info: what `probe` says of the file, where that is known; a video is then read only once.
     Yields what is done after each chunk, with the frames' indices in the source, its fps, and the grid; the
-    last one holds all frames.
+    last one holds all frames. Their `tracks()` have the camera's motion, if it is found.
     Raises BadInput when the file or the request cannot be used, Stopped on request.
     """
     info = info or probe(path)

@@ -32,10 +32,13 @@ class PartialTracks:
     grid: tuple[int, int] | None = None
 
     def tracks(self) -> Tracks:
-        """Return the first frames, with the very values that they have in the whole clip's tracks."""
+        """Return the first frames, with the very values that they have in the whole clip's tracks.
+
+        The camera of a grid's tracks is found from these frames alone, see `Tracks.with_camera`.
+        """
         followed = self.partial.trajectories()
         count = len(followed.points)
-        return Tracks(
+        tracks = Tracks(
             points=followed.points,
             visibility=followed.visibility,
             frames=np.arange(count, dtype=np.int32) if self.frames is None else self.frames[:count],
@@ -45,6 +48,7 @@ class PartialTracks:
             method=self.method,
             handovers=followed.handovers,
         )
+        return tracks if self.grid is None else tracks.with_camera()
 
     def state(self) -> State:
         """Return what `Tracker.follow` goes on from; empty where the method can only start again."""

@@ -7,14 +7,15 @@ from marshmallow import Schema, fields
 
 from model.evaluation.comparison import Comparison
 from model.motion.tracks import Tracks
-from webapp.api.fields import QuerySchema, asked_text, integer, number, shown, text
+from webapp.api.fields import asked_text, integer, number, shown, text
+from webapp.api.schemas import CameraQuery
 from webapp.records import Run
 
 OF_256 = "pixels of a 256-high image"
 OF_POINTS = "pixels; null where a point is not counted"
 
 
-class CompareQuery(QuerySchema):
+class CompareQuery(CameraQuery):
     """Which runs are compared."""
 
     reference = asked_text("reference", "id of a run, held for true", required=True)

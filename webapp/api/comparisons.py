@@ -25,6 +25,6 @@ def compare_runs(query: Mapping[str, str]) -> dict[str, Any]:
     reference, candidate = (run_with_tracks(query[name]) for name in ("reference", "candidate"))
     if reference.clip_id != candidate.clip_id:
         raise BadInput("The runs are of different clips; compare two runs of one clip.")
-    tracks = tracks_of(reference)
-    found = compare(tracks, *result_of(candidate))
+    tracks = tracks_of(reference, query["camera"])
+    found = compare(tracks, *result_of(candidate, query["camera"]))
     return comparison_json(reference, candidate, tracks, found)

@@ -19,20 +19,22 @@ def run_with_tracks(run_id: str) -> Run:
     return found
 
 
-def tracks_of(run: Run) -> Tracks:
-    """Read the tracks of a run that has some. Raises BadInput when they are gone."""
-    return result_of(run)[0]
+def tracks_of(run: Run, camera: str = "filmed") -> Tracks:
+    """Read the tracks of a run that has some, see `result_of`."""
+    return result_of(run, camera)[0]
 
 
-def result_of(run: Run) -> tuple[Tracks, Prediction | None]:
+def result_of(run: Run, camera: str = "filmed") -> tuple[Tracks, Prediction | None]:
     """Read the tracks of a run that has some, and the prediction that they belong to, if it predicted.
 
-    Raises BadInput when they are gone.
+    camera: "filmed" or "removed"; a prediction, which speaks of its first frame, is the same either way.
+    Raises BadInput when they are gone, or when the camera is to be removed and is not known.
     """
     try:
         with app_backend().storage.local_copy(str(run.tracks_key)) as path:
             if not run.is_prediction:
-                return Tracks.load(path), None
+                tracks = Tracks.load(path)
+                return tracks.scene_motion() if camera == "removed" else tracks, None
             prediction = Prediction.load(path)
             return prediction.tracks, prediction
     except FileNotFoundError as error:

@@ -14,6 +14,7 @@ from webapp.api.answers import attached, kept, stored
 from webapp.api.problems import can_fail
 from webapp.api.results import result_of, run_with_tracks, tracks_of
 from webapp.api.schemas import (
+    CameraQuery,
     EstimateSchema,
     RunBody,
     RunFigureQuery,
@@ -113,44 +114,47 @@ def tracks_as_json(run_id: str) -> Response:
 @runs.response(200, {"type": "string"}, content_type="text/csv")
 @can_fail(404, 409)
 def tracks_as_csv(run_id: str) -> Response:
-    """Download the tracks as a table: point, frame, x, y, visibility."""
+    """Download the tracks as a table: point, frame, x, y, visibility, and x, y with the camera taken out."""
     rows = stream_with_context(tracks_csv(tracks_of(run_with_tracks(run_id))))
     return attached(Response(rows, content_type="text/csv; charset=utf-8"), _name(run_id, "csv"))
 
 
 @runs.route("/<run_id>/overlay.mp4", methods=["GET"])
+@runs.arguments(CameraQuery, location="query")
 @runs.response(200, {"type": "string", "format": "binary"}, content_type="video/mp4")
-@can_fail(404, 409)
-def overlay_mp4(run_id: str) -> Response:
+@can_fail(404, 409, 422)
+def overlay_mp4(query: Mapping[str, str], run_id: str) -> Response:
     """Download the clip with the tracks drawn over it; the first time it is drawn while you wait."""
-    return _overlay(run_id, "mp4", "video/mp4")
+    return _overlay(run_id, "mp4", "video/mp4", query["camera"])
 
 
 @runs.route("/<run_id>/overlay.gif", methods=["GET"])
+@runs.arguments(CameraQuery, location="query")
 @runs.response(200, {"type": "string", "format": "binary"}, content_type="image/gif")
-@can_fail(404, 409)
-def overlay_gif(run_id: str) -> Response:
+@can_fail(404, 409, 422)
+def overlay_gif(query: Mapping[str, str], run_id: str) -> Response:
     """Download the same as a GIF."""
-    return _overlay(run_id, "gif", "image/gif")
+    return _overlay(run_id, "gif", "image/gif", query["camera"])
 
 
 @runs.route("/<run_id>/figure.json", methods=["GET"])
 @runs.arguments(RunFigureQuery, location="query")
 @runs.response(200, {"type": "object"})
-@can_fail(404, 409)
+@can_fail(404, 409, 422)
 def figure_json(query: Mapping[str, Any], run_id: str) -> Response:
     """Show the frame as a Plotly figure; `layout.meta` holds the numbers of which the viewer draws tracks."""
     found = run_with_tracks(run_id)
     first = url_for("runs.run_frame", run_id=run_id, position=0)
     # Not kept by the browser: how tracks are drawn changes with an update.
-    tracks, prediction = result_of(found)
+    tracks, prediction = result_of(found, query["camera"])
     position = shown_first(tracks)
     if query["until"] is not None:
         tracks = tracks.until(query["until"])
         position = len(tracks.frames) - 1
         prediction = None if prediction is None else prediction.until(query["until"])
     truth = true_tracks(app_backend().settings.samples, found.clip)
-    compared = None if truth is None else true_motion(tracks, truth)
+    # The truth is of what was filmed.
+    compared = None if truth is None or tracks.is_scene_motion else true_motion(tracks, truth)
     text = figure_as_json(tracks, first, position=position, truth=compared, prediction=prediction)
     return Response(text, content_type="application/json")
 
@@ -168,9 +172,9 @@ def run_frame(run_id: str, position: int) -> Response:
     return answer if found.state in UNFINISHED else kept(answer)
 
 
-def _overlay(run_id: str, kind: str, content_type: str) -> Response:
-    key = stored_overlay(app_backend(), run_with_tracks(run_id), kind)
-    return stored(key, content_type, _name(run_id, kind))
+def _overlay(run_id: str, kind: str, content_type: str, camera: str) -> Response:
+    key = stored_overlay(app_backend(), run_with_tracks(run_id), kind, camera)
+    return stored(key, content_type, _name(run_id, key.rpartition("/overlay")[2].lstrip(".-")))
 
 
 def _name(run_id: str, suffix: str) -> str:

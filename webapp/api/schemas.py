@@ -11,6 +11,7 @@ from model.tracking.methods import DEFAULT_METHOD, is_prediction, method_title
 from webapp.api.fields import (
     MOST_LISTED,
     QuerySchema,
+    asked_choice,
     asked_integer,
     asked_text,
     integer,
@@ -37,7 +38,13 @@ class RunListQuery(ListQuery):
     clip = asked_text("clip", "only runs of this clip", load_default=None)
 
 
-class RunFigureQuery(QuerySchema):
+class CameraQuery(QuerySchema):
+    """Which motion is wanted: as filmed, or with the camera's taken out, over the first frame."""
+
+    camera = asked_choice("camera", ("filmed", "removed"), load_default="filmed")
+
+
+class RunFigureQuery(CameraQuery):
     """What a run's figure should hold."""
 
     until = asked_integer(

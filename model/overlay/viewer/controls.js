@@ -17,8 +17,23 @@ const SWITCHES = {
   truth: ["true motion", "True motion", "dash", "what the points really do"],
 };
 
-/** @param {ReturnType<typeof offeredOptions>} options those that there is something of */
-const markup = (options) => `
+/** @param {Numbers["camera"]} camera */
+const cameraMarkup = ({ is_removed, reason }) => `
+    <section class="viewer-card surface">
+      <h2>Camera</h2>
+      <div class="viewer-choice" role="radiogroup" aria-label="Camera">
+        ${[["filmed", "As filmed"], ["removed", "Removed"]].map(([value, text]) => `
+        <label><input type="radio" name="viewer-camera" value="${value}"
+          ${(value === "removed") === is_removed ? "checked" : ""} ${reason && !is_removed ? "disabled" : ""}>
+          <span>${text}</span></label>`).join("")}
+      </div>
+      <p class="viewer-camera-note">${is_removed
+        ? "What stands still in the scene stays where it is in the first frame, which is below."
+        : reason ?? "The points move with the picture. Removed: only what moves on its own is left."}</p>
+    </section>`;
+
+/** @param {ReturnType<typeof offeredOptions>} options those that there is something of @param {string} camera its card */
+const markup = (options, camera) => `
   <div class="viewer-main surface raised">
     <div class="viewer-stage stage">
       <div class="viewer-plot" role="img"></div>
@@ -33,7 +48,7 @@ const markup = (options) => `
       <output class="viewer-readout"></output>
     </div>
     <p class="viewer-keys"><kbd>space</kbd> play <kbd>←</kbd><kbd>→</kbd> step <kbd>C</kbd> colour
-      <kbd>H</kbd> hidden points
+      <kbd>H</kbd> hidden points ${camera && "<span><kbd>M</kbd> camera</span>"}
       ${options.map((name) => `<span><kbd>${OPTIONS[name].toUpperCase()}</kbd> ${SWITCHES[name][0]}</span>`).join(" ")}
       <span><kbd>+</kbd><kbd>−</kbd><kbd>0</kbd> zoom</span></p>
   </div>
@@ -64,6 +79,7 @@ const markup = (options) => `
         <p>Mean speed along the whole path, in pixels per frame of the clip.</p>
       </div>
     </section>
+    ${camera}
     <section class="viewer-card surface viewer-settings">
       <h2>View</h2>
       <label>Paths <select class="viewer-trail" data-setting="trail"></select></label>
@@ -85,10 +101,11 @@ function switchMarkup(name) {
 /**
  * Fill `root` with the viewer's parts, as its numbers need them.
  * @param {HTMLElement} root @param {Numbers} numbers @param {Settings} settings
+ * @param {boolean} hasCamera whether the camera can be switched
  */
-export function buildControls(root, numbers, settings) {
+export function buildControls(root, numbers, settings, hasCamera) {
   root.classList.add("viewer");
-  root.innerHTML = markup(offeredOptions(numbers));
+  root.innerHTML = markup(offeredOptions(numbers), hasCamera ? cameraMarkup(numbers.camera) : "");
   const find = finder(root);
   find("stage").style.setProperty("--frame-width", `${numbers.width}`);
   find("stage").style.setProperty("--frame-height", `${numbers.height}`);

@@ -11,7 +11,7 @@ const ARRAYS = { f4: Float32Array, i4: Int32Array, i2: Int16Array, u1: Uint8Arra
  * What layout.meta.stillmotion holds; truth, interval and hypotheses where there are such.
  * @typedef {{
  *   size: [number, number], frames: number[], fps: number, is_prediction: boolean, position: number,
- *   summary: string, visibility: Packed, handovers: Packed, withheld?: boolean,
+ *   summary: string, camera: { is_removed: boolean, share: number | null, reason: string | null }, visibility: Packed, handovers: Packed, withheld?: boolean,
  *   colourings: Record<string, { bins: Packed, colours: string[], top: number | null }>,
  *   truth?: PackedPositions & { visible: Packed, summary: string },
  *   interval?: { low: PackedPositions, high: PackedPositions },
@@ -25,13 +25,13 @@ const ARRAYS = { f4: Float32Array, i4: Int32Array, i2: Int16Array, u1: Uint8Arra
 
 /** @param {PackedNumbers} packed */
 export function readNumbers(packed) {
-  const { frames, size, fps, is_prediction, position, summary, withheld } = packed;
+  const { frames, size, fps, is_prediction, position, summary, camera, withheld } = packed;
   const [height, width] = size;
   const count = frames.length;
   const visibility = decode(packed.visibility);
   const truth = packed.truth && { ...pathsOf(packed.truth, count), visible: decode(packed.truth.visible) };
   return {
-    frames, count, height, width, fps, is_prediction, position, summary, visibility,
+    frames, count, height, width, fps, is_prediction, position, summary, camera, visibility,
     ...pathsOf(packed, count),
     withheld: Boolean(withheld),
     colourings: Object.fromEntries(Object.entries(packed.colourings).map(([name, way]) => [name, readColouring(way)])),

@@ -18,14 +18,15 @@ import { OPTIONS, SHORT, initialSettings, offeredOptions, readHash, writeHash } 
  * @param {HTMLElement} root
  * @param {Figure} figure from figure.py
  * @param {(position: number) => string} frameUrl the URL of a frame
- * @param {{ signal?: AbortSignal }} [options] the signal ends the viewer, so that another can take its place
+ * @param {{ signal?: AbortSignal, switchCamera?: (isRemoved: boolean) => void }} [options] the signal ends the viewer,
+ *   so that another can take its place, as it must to show the tracks with the camera removed, or as filmed
  */
-export async function showViewer(root, { layout }, frameUrl, { signal } = {}) {
+export async function showViewer(root, { layout }, frameUrl, { signal, switchCamera } = {}) {
   const numbers = readNumbers(layout.meta.stillmotion);
   const settings = { ...initialSettings(numbers), ...readHash(numbers) };
   const isAsked = location.hash.includes("frame=");
   const frames = new FrameCache(frameUrl, numbers.count);
-  buildControls(root, numbers, settings);
+  buildControls(root, numbers, settings, Boolean(switchCamera));
   const find = finder(root);
   const slider = find("slider");
   const picture = await frames.get(settings.position).catch(() => layout.images[0].source);
@@ -111,6 +112,13 @@ export async function showViewer(root, { layout }, frameUrl, { signal } = {}) {
     rememberSoon();
   }
 
+  /** @param {boolean} isRemoved */
+  function changeCamera(isRemoved) {
+    if (isRemoved && numbers.camera.reason) return;
+    writeHash(settings, numbers); // the next viewer reads it
+    switchCamera?.(isRemoved);
+  }
+
   const player = new Player({
     advance: () => show((settings.position + 1) % numbers.count),
     rate: () => settings.rate,
@@ -136,6 +144,7 @@ export async function showViewer(root, { layout }, frameUrl, { signal } = {}) {
     if (step && !target.closest("input")) return () => stopAndShow(wanted + step);
     if (letter === "c") return () => change({ colour: settings.colour === "direction" ? "speed" : "direction" });
     if (letter === "h") return () => change({ hidden: settings.hidden === "dim" ? "hide" : "dim" });
+    if (letter === "m" && switchCamera) return () => changeCamera(!numbers.camera.is_removed);
     if (option) return () => change({ [option]: !settings[option] });
     if (factor) return () => zoom(plot, factor);
     if (key === "0") return () => resetZoom(plot, numbers);
@@ -145,6 +154,9 @@ export async function showViewer(root, { layout }, frameUrl, { signal } = {}) {
   find("play").addEventListener("click", () => player.toggle());
   slider.addEventListener("input", () => stopAndShow(Number(slider.value)));
   listen(root, change);
+  for (const choice of /** @type {NodeListOf<PageElement>} */ (root.querySelectorAll("[name=viewer-camera]"))) {
+    choice.addEventListener("input", () => changeCamera(choice.value === "removed"));
+  }
   plot.on("plotly_doubleclick", () => resetZoom(plot, numbers));
   document.addEventListener("keydown", (event) => {
     const target = /** @type {Element} */ (event.target);

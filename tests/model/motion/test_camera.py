@@ -17,7 +17,7 @@ MIDDLE = np.array([223.5, 127.5])
 def camera_of(
     pan: tuple[float, float] = (0, 0), zoom: float = 1.0, turn: float = 0.0, tilt: float = 0.0
 ) -> NDArray[np.float64]:
-    """Homographies `[T, 3, 3]`; per frame: pan in pixels, zoom as a factor, turn in radians, tilt in 1/pixel."""
+    """Homographies `[T, 3, 3]`; each frame: pan in px, zoom as a factor, turn in radians, tilt in 1/px."""
     homographies = []
     to_middle, back = np.eye(3), np.eye(3)
     to_middle[:2, 2], back[:2, 2] = -MIDDLE, MIDDLE
@@ -110,7 +110,7 @@ def test_an_object_moves_in_the_scene_as_it_does_without_a_camera(
     assert np.median(away[inside]) < 1.5
 
 
-def test_a_followed_object_that_is_larger_than_the_background_but_leaves_the_border_is_not_the_scene() -> None:
+def test_a_followed_object_larger_than_the_background_that_leaves_the_border_is_not_the_scene() -> None:
     inside = block(0.1, 0.9, 0.1, 0.85)
     assert inside.mean() > 0.5
     points = filmed(camera_of(pan=(-7, 0)))
@@ -156,5 +156,6 @@ def test_it_is_the_same_each_time_and_the_first_frame_is_the_identity() -> None:
 
 
 def test_too_few_points_are_no_evidence() -> None:
-    points = filmed(camera_of(pan=(2, 0)))[:, :4]
-    assert find_camera(points, ALL_SEEN[:, :4], SIZE) is None
+    points = filmed(camera_of(pan=(2, 0)))
+    assert find_camera(points[:, :63], ALL_SEEN[:, :63], SIZE) is None
+    assert find_camera(points[:, ::4], ALL_SEEN[:, ::4], SIZE) is not None

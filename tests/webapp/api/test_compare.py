@@ -3,6 +3,7 @@
 import dataclasses
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,3 +151,65 @@ def test_the_page_names_both_and_refuses_what_is_not_there(
     assert "small.mp4" in page.text
     assert client.get("/compare").status_code == 422
     assert client.get("/compare?candidate=none").status_code == 404
+
+
+def test_with_the_camera_removed_only_what_moves_on_its_own_is_measured(
+    client: FlaskClient, app: Flask, clip: str, tmp_path: Path
+) -> None:
+    object_points = np.s_[:, 30:36]
+    own = np.arange(8, dtype=np.float32)[:, None, None] * np.float32([0.0, 2.0])
+    runs = []
+    for pan, method in ((-4.0, "pips"), (-3.0, "lk")):  # they disagree on the camera alone
+        tracks = moved((pan, 0.0), method, side=8)
+        tracks.points[object_points] += own
+        runs.append(stored(app, clip, tracks.with_camera(), tmp_path))
+    still = moved((0.0, 0.0), "fcn", side=8)
+    there = np.repeat(still.points[None], 2, axis=0)
+    prediction = Prediction(still, there[:1], np.ones((1, 64), np.float32), there)
+    predicted = stored(app, clip, prediction, tmp_path)
+
+    def answer(candidate: str, camera: str) -> dict[str, Any]:
+        found = client.get(f"/api/v1/compare?reference={runs[0]}&candidate={candidate}&camera={camera}")
+        assert found.status_code == 200, found.text
+        return dict(found.json)
+
+    assert answer(runs[1], "filmed")["pixels"]["mean_final"] == pytest.approx(7, abs=0.01)
+    assert answer(runs[1], "removed")["pixels"]["mean_final"] == pytest.approx(0, abs=0.1)
+    # A prediction speaks of the scene already: what it said to stand still is right then.
+    assert answer(predicted, "filmed")["pixels"]["median_final"] == pytest.approx(28, abs=0.01)
+    found = answer(predicted, "removed")
+    expected = [14.0 if 30 <= k < 36 else 0.0 for k in range(64)]
+    np.testing.assert_allclose(found["final_error"], expected, atol=0.3)
+    assert found["metrics"]["moving"] == 6
+
+    figure = f"/api/v1/runs/{runs[0]}/figure.json"
+    filmed, removed = (
+        client.get(f"{figure}?camera={camera}").json["layout"]["meta"]["stillmotion"]
+        for camera in ("filmed", "removed")
+    )
+    assert filmed["camera"]["share"] > 0.8
+    assert "The camera moves the picture 4.0 px a frame to the left; 9%" in filmed["summary"]
+    assert removed["camera"]["is_removed"] is True
+    content = client.get(f"/api/v1/runs/{runs[0]}/tracks.json").json["camera"]
+    np.testing.assert_allclose(content["homographies"][7], [[1, 0, -28], [0, 1, 0], [0, 0, 1]], atol=0.1)
+    table = client.get(f"/api/v1/runs/{runs[0]}/tracks.csv").text.splitlines()
+    x, y, scene_x, scene_y = (float(table[-64 + 33].split(",")[k]) for k in (2, 3, 5, 6))
+    np.testing.assert_allclose([scene_x - x, scene_y - y], [28, 0], atol=0.3)
+
+
+def test_where_no_camera_was_found_it_cannot_be_removed(
+    client: FlaskClient, app: Flask, clip: str, tmp_path: Path
+) -> None:
+    run = stored(app, clip, moved((1.0, 0.0), "lk").with_camera(), tmp_path)
+    for address in (
+        f"/api/v1/runs/{run}/figure.json?camera=removed",
+        f"/api/v1/runs/{run}/overlay.mp4?camera=removed",
+        f"/api/v1/compare?reference={run}&candidate={run}&camera=removed",
+    ):
+        answer = client.get(address)
+        assert answer.status_code == 422
+        assert answer.json["detail"].startswith("No camera motion is known of these tracks")
+    answer = client.get(f"/api/v1/runs/{run}/figure.json?camera=none")
+    assert answer.status_code == 422
+    assert answer.json["detail"] == "The camera must be one of filmed, removed, not “none”."
+    assert client.get(f"/api/v1/runs/{run}/tracks.json").json["camera"] is None

@@ -44,11 +44,12 @@ def test_a_run_gives_tracks_frames_and_exports(stack: Stack, small_clip: Path, t
     np.testing.assert_allclose(content["points"], tracks.points, atol=6e-4)
     assert content["frames"] == tracks.frames.tolist()
     rows = stack.get(f"/runs/{run_id}/tracks.csv").text.splitlines()
-    assert rows[0] == "point,frame,x,y,visibility"
+    assert rows[0] == "point,frame,x,y,visibility,scene_x,scene_y"
     assert len(rows) == 1 + 6 * 25
     last = rows[-1].split(",")
     assert last[:2] == ["24", "12"]
     np.testing.assert_allclose([float(last[2]), float(last[3])], tracks.points[-1, 24], atol=6e-4)
+    assert last[5:] == ["", ""]  # 25 points are no evidence of a camera
 
     assert run["links"]["gif"].endswith(f"/runs/{run_id}/overlay.gif")
     assert run["links"]["mp4"].endswith(f"/runs/{run_id}/overlay.mp4")
