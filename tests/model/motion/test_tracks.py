@@ -1,6 +1,7 @@
 """Saving, loading and refusing tracks."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.core.errors import BadInput
+from model.motion.camera import Camera
+from model.motion.grid import query_grid
 from model.motion.tracks import Method, Tracks
 
 
@@ -135,3 +138,23 @@ def test_what_does_not_fit_together_is_refused(change, message):
     }
     with pytest.raises(ValueError, match=message):
         Tracks(**{**content, **change})
+
+
+def test_the_camera_is_kept_cut_and_left_out_where_there_is_none(tmp_path):
+    points = query_grid(8, (480, 640)) + np.arange(5, dtype=np.float32)[:, None, None] * np.float32([-6, 2])
+    frames = np.arange(5, dtype=np.int32) * 3
+    tracks = Tracks(points, np.ones((5, 64), np.float32), frames, (480, 640), 25.0, (8, 8), Method("lk"))
+    tracks.save(tmp_path / "without.npz")
+    assert Tracks.load(tmp_path / "without.npz").camera is None
+    tracks.with_camera().save(tmp_path / "with.npz")
+    camera = Tracks.load(tmp_path / "with.npz").camera
+    assert camera is not None
+    shift = np.array([[0, 0, -6], [0, 0, 2], [0, 0, 0]])
+    expected = np.stack([np.eye(3) + t * shift for t in range(5)])
+    np.testing.assert_allclose(camera.homographies, expected, atol=0.05)
+    np.testing.assert_allclose(camera.share, 1)
+    cut = Tracks.load(tmp_path / "with.npz").until(7)
+    np.testing.assert_array_equal(cut.camera.homographies, camera.homographies[:3])
+    np.testing.assert_allclose(cut.scene_motion().points, np.repeat(points[:1], 3, axis=0), atol=0.05)
+    with pytest.raises(ValueError, match="camera_share"):
+        replace(tracks, camera=Camera(camera.homographies, camera.share[:4]))
