@@ -23,7 +23,7 @@ from model.evaluation.trackers.report import (
     write_json,
 )
 from model.evaluation.trackers.run import MethodResult, evaluate
-from model.tracking.methods import check_method, tracker_name
+from model.tracking.methods import TRACKERS, check_method, tracker_name
 from model.tracking.tracker import Tracker
 
 SMALLEST_MAX_SIDE = 32
@@ -43,8 +43,8 @@ command.add_command(predictor)
     "--method",
     "methods",
     multiple=True,
-    help="lk, pips or raft; may be given several times. Zero motion is always measured too. By default lk, "
-    "and what weights are given for.",
+    help=f"{TRACKERS}; may be given several times. Zero motion is always measured too. By default lk, and what "
+    "weights are given for.",
 )
 @click.option(
     "--weights",
