@@ -43,8 +43,8 @@ command.add_command(predictor)
     "--method",
     "methods",
     multiple=True,
-    help=f"{TRACKERS}; may be given several times. Zero motion is always measured too. By default lk, and what "
-    "weights are given for.",
+    help=f"{TRACKERS}; may be given several times. Zero motion is always measured too. By default lk, "
+    "and what weights are given for.",
 )
 @click.option(
     "--weights",
