@@ -15,7 +15,7 @@ from model.commands.options import FILE, FOLDER, PATH
     "--clips", type=click.IntRange(1), default=150, show_default=True, help="Synthetic clips to use."
 )
 @click.option(
-    "--iterations", type=click.IntRange(1, 20), default=6, show_default=True, help="Of the network."
+    "--iterations", type=click.IntRange(1, 20), help="Of the network; without it as the weights say."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="That of the training.")
 @click.option("--textures", type=FOLDER, help="The training's folder of photos.")
@@ -25,7 +25,7 @@ def command(
     weights: Path,
     out: Path,
     clips: int,
-    iterations: int,
+    iterations: int | None,
     seed: int,
     textures: Path | None,
     cutouts: Path | None,

@@ -32,7 +32,7 @@ def calibrate_tracker(
     out: Path,
     *,
     clips: int,
-    iterations: int,
+    iterations: int | None,
     seed: int,
     textures: Path | None,
     cutouts: Path | None,
@@ -42,7 +42,7 @@ def calibrate_tracker(
 
     weights: as `fit_tracker` or this function wrote them; its refinement settings are kept but for the rule.
     out: a .safetensors file; the tensors keep their bits. clips: how many are made for the fit.
-    iterations: of the network, in the fit and as written.
+    iterations: of the network, in the fit and as written; None: as the weights say.
     seed, textures, cutouts: of the training, so that no held-out picture is used.
     Raises BadInput when `weights` is no such file, or `out` has another ending.
     """
@@ -50,6 +50,7 @@ def calibrate_tracker(
     tensors, release = read_weights(weights), read_release(weights)
     network = Pips.from_state_dict(tensors, config=release.config)
     refinement = release.use.refinement or RefinementSettings()
+    iterations = iterations or release.use.iterations
     bank = load_bank(seed, textures, cutouts)
     features, visible = [], []
     for index in range(clips):

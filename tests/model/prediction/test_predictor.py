@@ -1,21 +1,15 @@
-"""The predictor: all heads, mixtures against closed forms, images of all kinds, weights in and out."""
+"""The predictor: all heads, images of all kinds, weights in and out."""
 
 import dataclasses
 import hashlib
 import json
 import math
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from torchvision.models.segmentation import fcn_resnet50, lraspp_mobilenet_v3_large
 
@@ -24,17 +18,13 @@ from model.core.errors import BadInput
 from model.motion.grid import query_grid
 from model.motion.prediction import Prediction
 from model.motion.tracks import Tracks
-from model.overlay.arrows import class_colours, draw_classes
 from model.prediction import pretrained as published
 from model.prediction.backbones import BACKBONES
 from model.prediction.heads import HEADS, sample, unpooled_weights, with_coordinates
-from model.prediction.mixture import Mixture
 from model.prediction.network import MotionPredictor, build_predictor, normalise
 from model.prediction.predictor import Predictor, predict_file
 from model.prediction.pretrained import begin_with, initial_weights
 from model.prediction.release import PredictorRelease, PredictorUse, read_release
-from model.prediction.segment import CLASSES, Segmenter
-from model.weights.registry import WeightsEntry
 
 SMALL = "lraspp_mobilenet_v3_large"
 
@@ -102,92 +92,6 @@ def test_maps_are_read_where_the_points_are():
     maps = with_coordinates(torch.zeros(1, 1, 9, 16))[:, 1:]
     points = torch.rand(1, 40, 2) * 0.8 + 0.1
     assert torch.allclose(sample(maps, points), 2 * points - 1, atol=1e-6)
-
-
-def two_sided(weight: float = 0.7) -> Mixture:
-    """One point that goes 10 px left or right."""
-    return Mixture(
-        torch.tensor([-10.0, 0.0, 10.0, 0.0]).view(1, 1, 2, 1, 2),
-        torch.zeros(1, 1, 2, 1),
-        torch.tensor([weight, 1 - weight]).log().view(1, 1, 2),
-    )
-
-
-def test_the_median_of_two_hypotheses_is_the_likelier_one():
-    sure = two_sided(0.7)._replace(log_scale=torch.full((1, 1, 2, 1), -6.0))
-    assert torch.allclose(sure.median()[0, 0, 0], torch.tensor([-10.0, 0.0]), atol=0.1)
-    assert torch.equal(two_sided(0.2).best()[0, 0, 0], torch.tensor([10.0, 0.0]))
-
-
-def drawn(mixture: Mixture, count: int) -> torch.Tensor:
-    """Draw positions of the first point's last frame: `[count, 2]`."""
-    generator = torch.Generator().manual_seed(0)
-    chosen = torch.multinomial(mixture.weight[0, 0], count, replacement=True, generator=generator)
-    uniform = torch.rand(count, 2, generator=generator) - 0.5
-    noise = -uniform.sign() * (1 - 2 * uniform.abs()).clamp(min=1e-7).log()
-    return mixture.displacement[0, 0, chosen, -1] + mixture.log_scale[0, 0, chosen, -1, None].exp() * noise
-
-
-def lopsided() -> Mixture:
-    """Likelier than not to the right, but not sure how far; if not, it stays almost surely."""
-    return Mixture(
-        torch.tensor([[[[[8.0, 2.0]], [[0.0, 0.0]], [[3.0, -6.0]]]]]),
-        torch.tensor([[[[1.6], [-2.0], [1.0]]]]),
-        torch.tensor([[[0.5, 0.35, 0.15]]]).log(),
-    )
-
-
-def test_the_expected_distance_is_that_of_draws():
-    mixture, truth = lopsided(), drawn(lopsided(), 400_000)
-    for answer in ([0.0, 0.0], [8.0, 2.0], [3.0, 1.0], [-20.0, 5.0], [1.5, -2.0]):
-        mean = (truth - torch.tensor(answer)).norm(dim=1).mean()
-        expected = mixture.expected_distance(torch.tensor(answer)[None, None, None])
-        assert float(expected[0, 0, 0]) == pytest.approx(float(mean), rel=0.02)
-
-
-def test_the_median_has_the_least_distance_of_draws():
-    """Were all hypotheses sure, it would be the first one, (8, 2), which has half of the weight."""
-    truth = drawn(lopsided(), 20_000)
-    axis = torch.arange(-2, 10, 0.25)
-    tried = torch.cartesian_prod(axis, axis)
-    means = torch.stack([(truth - each).norm(dim=1).mean() for each in tried])
-    median = lopsided().median()[0, 0, 0]
-    assert (median - tried[means.argmin()]).norm() < 0.5
-    assert (truth - median).norm(dim=1).mean() < 1.01 * means.min()
-
-
-def test_the_quantiles_of_one_hypothesis_are_laplaces():
-    one = Mixture(
-        torch.tensor([[[[[3.0, -1.0]]]]]), torch.tensor([[[[math.log(2.0)]]]]), torch.zeros(1, 1, 1)
-    )
-    # Laplace: F(x) = exp((x - m) / b) / 2 below the middle m.
-    assert one.quantile(0.05)[0, 0, 0].tolist() == pytest.approx(
-        [3 + 2 * math.log(0.1), -1 + 2 * math.log(0.1)], abs=1e-4
-    )
-    assert one.widened(3.0).quantile(0.95)[0, 0, 0, 0] == pytest.approx(3 - 6 * math.log(0.1), abs=1e-4)
-
-
-@given(share=st.floats(0.01, 0.99), weight=st.floats(0.05, 0.95))
-@settings(deadline=None)
-def test_quantiles_and_the_cumulative_distribution_agree(share, weight):
-    mixture = two_sided(weight)
-    assert float(mixture.cumulative(mixture.quantile(share))[0, 0, 0, 1]) == pytest.approx(share, abs=1e-3)
-
-
-def test_the_likelihood_is_the_density():
-    """Integrated over the plane, it is 1."""
-    mixture = two_sided()
-    axis = torch.arange(-40, 40, 0.25)
-    x, y = torch.meshgrid(axis, axis, indexing="ij")
-    truth = torch.stack([x.flatten(), y.flatten()], dim=1)[None, :, None]
-    many = Mixture(*(part.expand(1, truth.shape[1], *part.shape[2:]) for part in mixture))
-    density = many.log_likelihood(truth, torch.ones(truth.shape[:3])).exp()
-    assert float(density.sum()) * 0.25**2 == pytest.approx(1.0, abs=0.02)
-    nearest = many.nearest(truth, torch.ones(truth.shape[:3]))
-    slow = (
-        torch.minimum((truth[..., 0, 0] + 10).abs(), (truth[..., 0, 0] - 10).abs()) + truth[..., 0, 1].abs()
-    )
-    assert torch.allclose(nearest, slow)
 
 
 @pytest.fixture(scope="module")
@@ -415,95 +319,6 @@ def test_weights_that_are_not_there_are_one_sentence(tmp_path):
     with pytest.raises(BadInput, match="There are no weights “nowhere”"):
         initial_weights("nowhere", SMALL)
     assert initial_weights("none", SMALL) is None
-
-
-@pytest.fixture
-def mirror_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A web server on this machine that offers a folder; downloads go to a cache of their own."""
-    (tmp_path / "served").mkdir()
-    monkeypatch.setenv("STILLMOTION_CACHE", str(tmp_path / "cache"))
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "served")))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def serve(site: str, folder: Path, network: torch.nn.Module) -> WeightsEntry:
-    """Offer a network's weights under torchvision's name for them, with their own digits."""
-    torch.save(network.state_dict(), folder / "any.pth")
-    sha256 = hashlib.sha256((folder / "any.pth").read_bytes()).hexdigest()
-    name = f"network-{sha256[:8]}.pth"
-    (folder / "any.pth").rename(folder / name)
-    entry = published.published_entry(BACKBONES[SMALL].segmentation)
-    return dataclasses.replace(entry, file=name, sha256=sha256[:8], url=f"{site}/{name}")
-
-
-def test_published_weights_are_described_by_torchvisions_enums():
-    entry = published.published_entry(BACKBONES["fcn_resnet50"].segmentation)
-    assert entry.url == "https://download.pytorch.org/models/fcn_resnet50_coco-1167a1af.pth"
-    assert (entry.sha256, entry.kind) == ("1167a1af", "segmentation")
-    assert published.published_entry(BACKBONES["fcn_resnet50"].imagenet).kind == "backbone"
-    assert tuple(_torchvisions_classes()) == CLASSES
-
-
-def _torchvisions_classes() -> list[str]:
-    names = BACKBONES["fcn_resnet50"].segmentation.meta["categories"]
-    return ["background" if name == "__background__" else name for name in names]
-
-
-def test_segmentation_is_torchvisions_with_downloaded_weights(mirror_site, tmp_path):
-    torch.manual_seed(3)
-    theirs = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).eval()
-    with torch.no_grad():
-        theirs.classifier.high_classifier.bias.copy_(torch.linspace(0, 0.001, 21))
-    entry = serve(mirror_site, tmp_path / "served", theirs)
-    stages = []
-    segmenter = Segmenter.load(SMALL, "cpu", entry=entry, progress=lambda report: stages.append(report.stage))
-    assert "downloading" in stages
-    image = np.random.default_rng(0).integers(0, 256, (520, 600, 3), dtype=np.uint8)
-    found = segmenter.segment(image)
-    with torch.no_grad():
-        logits = theirs(normalise(torch.from_numpy(image).permute(2, 0, 1)[None]))["out"]
-    assert np.array_equal(found.labels, logits[0].argmax(dim=0).numpy())
-    assert sum(found.shares.values()) == pytest.approx(1)
-    offline = dataclasses.replace(entry, url="http://127.0.0.1:9/gone.pth")
-    again = Segmenter.load(SMALL, "cpu", entry=offline)  # from the cache
-    assert np.array_equal(again.segment(image[:64, :64]).labels.shape, (64, 64))
-
-
-def test_published_weights_that_cannot_be_had_are_one_sentence(mirror_site, tmp_path):
-    entry = serve(mirror_site, tmp_path / "served", torch.nn.Linear(2, 2))
-    with pytest.raises(BadInput, match="could not be downloaded"):
-        Segmenter.load(SMALL, "cpu", entry=dataclasses.replace(entry, url="http://127.0.0.1:9/gone.pth"))
-    with pytest.raises(BadInput, match="has the sha256"):
-        Segmenter.load(SMALL, "cpu", entry=dataclasses.replace(entry, sha256="00000000"))
-    with pytest.raises(BadInput, match="does not fit this network"):
-        Segmenter.load(SMALL, "cpu", entry=entry)
-    with pytest.raises(BadInput, match="There is no network"):
-        Segmenter.load("unet", "cpu")
-
-
-def test_classes_have_pascals_colours_and_a_legend():
-    # As published with the challenge: aeroplane, person, tvmonitor.
-    colours = class_colours(21)
-    assert colours[[1, 15, 20]].tolist() == [[128, 0, 0], [192, 128, 128], [0, 64, 128]]
-    labels = np.zeros((480, 500), np.uint8)
-    labels[:, 250:] = 15
-    image = np.full((480, 500, 3), 200, np.uint8)
-    page = draw_classes(image, labels, CLASSES, {"background": 0.5, "person": 0.5})
-    assert page.shape[0] == 480
-    assert page.shape[1] > 700
-    assert page[100, 100].tolist() == [200, 200, 200]
-    expected = 0.45 * 200 + 0.55 * np.array([192, 128, 128])
-    assert page[100, 400] == pytest.approx(expected, abs=1)
 
 
 def test_one_command_predicts_and_draws(predictor, tmp_path):

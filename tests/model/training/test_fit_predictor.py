@@ -1,4 +1,4 @@
-"""Training predictors: views against closed forms, losses, learning, and going on to the same bits."""
+"""Training predictors: learning, seeds, processes, and going on to the same bits."""
 
 import csv
 import os
@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from benchmarks.study_heads import StudyRun, answer, markdown, run_study, with_head
 from model.commands.train_predictor import command
@@ -20,173 +18,19 @@ from model.core.errors import BadInput
 from model.core.progress import ignore_progress, never_stop
 from model.prediction.config import PredictorConfig
 from model.prediction.heads import HEADS, Head, HeadKind, HeadParts, sample
-from model.prediction.mixture import Mixture
-from model.prediction.network import Answer, MotionPredictor
+from model.prediction.network import MotionPredictor
 from model.prediction.outputs import MixtureOutput, PlainOutput
 from model.prediction.predictor import Predictor
 from model.synthetic.stills.dataset import StillCueSettings, write_still_cues
-from model.training.predictors.data import PredictorSet, batch_indices
+from model.training.predictors.data import PredictorSet
 from model.training.predictors.examples import (
-    Example,
-    Window,
-    cropped,
-    jittered,
-    mirrored,
-    plain_view,
-    random_view,
     stack,
 )
 from model.training.predictors.fit import fit_predictor
 from model.training.predictors.losses import predictor_losses
 from model.training.predictors.settings import PredictorTraining
-from model.training.predictors.validation import coverage, fit_scale_factor
 
 BACKBONE = "lraspp_mobilenet_v3_large"
-
-
-def example(height: int = 48, width: int = 80, points: int = 5, steps: int = 3) -> Example:
-    """A picture whose colours tell the place: red is x, green is y."""
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    picture = torch.stack([2 * x, 2 * y, torch.full_like(x, 90)]).byte()
-    generator = torch.Generator().manual_seed(4)
-    places = torch.rand(points, 2, generator=generator) * torch.tensor([width - 1.0, height - 1.0])
-    motion = torch.randn(points, steps, 2, generator=generator) * 5
-    return Example(picture, places, motion, torch.ones(points, steps))
-
-
-def colours_at(view: Example) -> torch.Tensor:
-    """The colours under the points, bilinear: `[N, 3]`."""
-    size = torch.tensor([view.picture.shape[2], view.picture.shape[1]])
-    places = (2 * view.points + 1) / size - 1
-    read = torch.nn.functional.grid_sample(
-        view.picture[None].float(), places[None, None], padding_mode="border", align_corners=False
-    )
-    return read[0, :, 0].T
-
-
-def test_a_mirrored_view_shows_the_same_colours_and_moves_the_other_way():
-    straight, back = example(), mirrored(example())
-    assert torch.allclose(colours_at(straight), colours_at(back), atol=0.01)
-    assert torch.equal(back.motion[..., 0], -straight.motion[..., 0])
-    assert torch.equal(back.motion[..., 1], straight.motion[..., 1])
-    again = mirrored(back)
-    assert torch.equal(again.picture, straight.picture)
-    assert torch.allclose(again.points, straight.points)
-
-
-@given(share=st.floats(0.3, 1.0), x=st.floats(0, 1), y=st.floats(0, 1), height=st.integers(24, 90))
-@settings(deadline=None, max_examples=40)
-def test_a_crop_shows_the_same_colours_and_scales_the_motion(share, x, y, height):
-    before = example()
-    size = (height, round(height * 5 / 3))
-    window = Window.widest((48, 80), size).shrunk(share, x, y, (48, 80))
-    view = cropped(before, window, size)
-    assert view.picture.shape == (3, *size)
-    # Away from the border, where the edge is repeated.
-    inner = ((view.points > 2) & (view.points < torch.tensor([size[1] - 3.0, size[0] - 3.0]))).all(dim=1)
-    assert torch.allclose(colours_at(view)[inner], colours_at(before)[inner], atol=3)
-    zoom = size[1] / window.width
-    assert torch.allclose(view.motion, before.motion * torch.tensor([zoom, size[0] / window.height]))
-    inside = ((view.points >= -0.5) & (view.points <= torch.tensor([size[1] - 0.5, size[0] - 0.5]))).all(
-        dim=1
-    )
-    assert torch.equal(view.counts, inside[:, None].float().expand(-1, 3))
-
-
-def test_a_view_of_the_same_size_is_the_picture_itself():
-    assert torch.equal(plain_view(example(), (48, 80)).picture, example().picture)
-
-
-def test_jitter_leaves_places_alone():
-    changed = jittered(example(), np.random.default_rng(1))
-    assert torch.equal(changed.points, example().points)
-    assert not torch.equal(changed.picture, example().picture)
-
-
-def test_random_views_are_as_random_as_their_generator():
-    first, again, other = (
-        random_view(example(), (24, 40), np.random.default_rng(seed)) for seed in (1, 1, 2)
-    )
-    assert torch.equal(first.picture, again.picture)
-    assert not torch.equal(first.picture, other.picture)
-
-
-def answer_for(truth: torch.Tensor, log_scale: float = 0.0) -> Answer:
-    displacement = truth[:, :, None]
-    return Answer(
-        Mixture(
-            displacement, torch.full(displacement.shape[:-1], log_scale), torch.zeros(displacement.shape[:3])
-        )
-    )
-
-
-def test_the_truth_costs_nothing_and_hidden_points_do_not_count():
-    batch = stack([example(), example()])
-    perfect = predictor_losses(answer_for(batch.motion), batch, True, nearest=1.0)
-    assert perfect.nearest == perfect.error == 0
-    shifted = answer_for(batch.motion + torch.tensor([2.0, -1.0]))
-    losses = predictor_losses(shifted, batch, True, nearest=1.0)
-    assert float(losses.nearest) == pytest.approx(3.0, abs=1e-5)
-    # Laplace with a scale of 1: 3 px cost 3 nats, and the density at the middle is 1/4.
-    assert float(losses.likelihood) == pytest.approx(-3 - np.log(4), abs=1e-5)
-    assert float(losses.total) == pytest.approx(6 + np.log(4), abs=1e-4)
-    wrong = batch.motion.clone()
-    wrong[:, 2] += 1000
-    hidden = batch._replace(counts=batch.counts.index_fill(1, torch.tensor([2]), 0.0))
-    assert predictor_losses(answer_for(wrong), hidden, False).error == 0
-
-
-def test_each_sample_counts_the_same_for_the_direction_however_few_points_move():
-    """One point moves right in the first sample, three move down in the second; still points do not count."""
-    motion = torch.zeros(2, 4, 1, 2)
-    motion[0, 0, 0] = torch.tensor([5.0, 0.0])
-    motion[1, :3, 0] = torch.tensor([0.0, 2.0])
-    nothing = torch.zeros(2, 4, 2)
-    batch = Example(torch.zeros(2), nothing, motion, torch.ones(2, 4, 1))
-    weights = {"nearest": 0.0, "direction": 1.0}
-
-    def cost(direction: torch.Tensor) -> float:
-        return float(
-            predictor_losses(answer_for(motion)._replace(direction=direction), batch, True, **weights).total
-        )
-
-    right, down = torch.zeros(2, 4, 2), torch.zeros(2, 4, 2)
-    right[..., 0] = down[..., 1] = 1.0
-    unaided = float(predictor_losses(answer_for(motion), batch, True, **weights).total)
-    assert cost(right) - unaided == pytest.approx(1.0, abs=1e-5)  # (0 + 2) / 2
-    assert cost(down) - unaided == pytest.approx(1.0, abs=1e-5)
-    assert cost(torch.zeros(2, 4, 2)) - unaided == pytest.approx(1.0, abs=1e-5)
-    right[1] = down[1]
-    assert cost(right) == pytest.approx(unaided, abs=1e-5)
-
-
-@pytest.mark.parametrize("scale", [0.05, 1.0, 20.0])
-def test_a_sure_hypothesis_learns_its_place_no_faster_than_a_vague_one(scale: float):
-    """The likelihood is the same; its slope along the displacement is 1 in the network's unit of 8 pixels."""
-    place = torch.tensor([3.0, -2.0]).view(1, 1, 1, 1, 2).requires_grad_()
-    mixture = Mixture(place, torch.full((1, 1, 1, 1), np.log(scale)), torch.zeros(1, 1, 1))
-    batch = Example(torch.zeros(1), torch.zeros(1, 1, 2), torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 1))
-    losses = predictor_losses(Answer(mixture, None), batch, True, nearest=0.0)
-    assert float(losses.likelihood) == pytest.approx(-5 / scale - 2 * np.log(2 * scale), rel=1e-5)
-    losses.total.backward()
-    assert place.grad.flatten().tolist() == pytest.approx([1 / 8, -1 / 8])
-
-
-def test_the_scale_factor_makes_intervals_cover_what_they_say():
-    generator = torch.Generator().manual_seed(0)
-    uniform = torch.rand(4000, 2, generator=generator) - 0.5
-    laplace = -3.0 * uniform.sign() * torch.log1p(-2 * uniform.abs())  # of scale 3
-    mixture = Mixture(torch.zeros(1, 4000, 1, 1, 2), torch.zeros(1, 4000, 1, 1), torch.zeros(1, 4000, 1))
-    assert fit_scale_factor(mixture, laplace) == pytest.approx(3.0, rel=0.06)
-    assert coverage(mixture.widened(3.0), laplace) == pytest.approx(0.9, abs=0.02)
-
-
-def test_every_epoch_brings_each_sample_once_whatever_the_ranks():
-    order = [number for step in range(5) for number in batch_indices(step, 4, 10, seed=1)]
-    assert sorted(order[:10]) == sorted(order[10:]) == list(range(10))
-    assert order[:10] != order[10:]
-    shared = [n for step in range(5) for rank in (0, 1) for n in batch_indices(step, 2, 10, 1, rank, 2)]
-    assert shared == order
 
 
 @pytest.fixture(scope="module")
