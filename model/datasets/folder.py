@@ -89,12 +89,6 @@ class DataFolder:
             raise BadInput(f"{name} of {self.url} is damaged; {remedy}.") from error
         raise BadInput(f"{name} of {self.url} was written by a newer Stillmotion; update this one.")
 
-    def read_part(self, name: str, start: int, length: int) -> bytes:
-        """Return `length` bytes of a file from byte `start` on."""
-        with self._reaching():
-            content: bytes = self.files.cat_file(self.path(name), start=start, end=start + length)
-            return content
-
     def names(self, under: str) -> list[str]:
         """List the names of the files in a folder below this one, sorted; none where it does not exist."""
         try:
