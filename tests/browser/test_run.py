@@ -192,6 +192,10 @@ def test_clips_and_runs_are_still_listed_after_a_restart(page: Page, stack: Stac
     stack.start()
     stack.wait_until_ready()
     page.goto(stack.url)
+    expect(page.locator("#runs-list a").first).to_be_visible()
+    more = page.get_by_role("button", name="Show more runs")
+    if more.is_visible():  # the tests before this one may have made more runs than are listed at first
+        more.click()
     expect(page.locator(f"#runs-list a[href='/runs/{finished_run}'] .badge")).to_have_text("done")
     expect(page.locator("#clips-list .card-title", has_text="moving.mp4")).to_be_visible()
     page.click(f"#runs-list a[href='/runs/{finished_run}']")
