@@ -103,7 +103,8 @@ def _track(
     with stop_on_interrupt() as should_stop:
         try:
             state = _earlier_state(clip, tracker, request, out)
-            for partial in track_file(clip, tracker, request, Watch(report, should_stop), state=state):  # noqa: B007
+            watch = Watch(report, should_stop)
+            for partial in track_file(clip, tracker, request, watch, state=state):  # noqa: B007 - used below
                 pass
         except Stopped:
             if out is not None and partial is not None:
