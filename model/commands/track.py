@@ -1,4 +1,4 @@
-"""`python -m model track`: follow a grid of points through a clip."""
+"""`python -m model track`: follow points through a clip."""
 
 from pathlib import Path
 
@@ -7,12 +7,14 @@ import click
 from model.clips.video import probe, read_frames
 from model.commands.console import progress_bar
 from model.commands.partial import Job, load_state, partial_path, save_partial, stop_on_interrupt
+from model.commands.points import read_points
 from model.core.errors import BadInput, Stopped
 from model.core.progress import ReportProgress, Watch
 from model.motion.tracks import Tracks
 from model.overlay.html import write_html
 from model.overlay.motion import summary
 from model.overlay.render import without_camera, write_overlay
+from model.tracking.both_ways import DIRECTIONS, Direction
 from model.tracking.engine import State
 from model.tracking.methods import DEFAULT_METHOD, TRACKERS, check_method, is_prediction, tracker_name
 from model.tracking.run import TrackRequest, frame_indices, track_file
@@ -41,9 +43,34 @@ OVERLAYS = (".html", ".mp4", ".gif")
 @click.option("--method", default=DEFAULT_METHOD, show_default=True, help=f"{TRACKERS}.")
 @click.option("--weights", help="For pips a registered name or a checkpoint file; for raft a file.")
 @click.option("--grid", type=int, default=16, show_default=True, help="Query points a side, 1 to 64.")
-@click.option("--start", type=int, default=0, show_default=True, help="The first frame, from 0.")
 @click.option(
-    "--frames", type=int, default=8, show_default=True, help="How many frames; 0 for all that follow."
+    "--points",
+    "points_file",
+    type=click.Path(path_type=Path),
+    help="Query points in place of the grid: a CSV file of x,y or a JSON file of [[x, y], ...], in pixels.",
+)
+@click.option(
+    "--start",
+    "--from-frame",
+    "start",
+    type=int,
+    default=0,
+    show_default=True,
+    help="The frame, from 0, in which the points are given and from which they are followed.",
+)
+@click.option(
+    "--direction",
+    type=click.Choice(DIRECTIONS),
+    default="forward",
+    show_default=True,
+    help="Through the frames after that one, those before it, or both.",
+)
+@click.option(
+    "--frames",
+    type=int,
+    default=8,
+    show_default=True,
+    help="How many frames in each direction, that one counted; 0 for all.",
 )
 @click.option("--frame-step", type=int, default=1, show_default=True, help="Take every k-th frame.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
@@ -57,13 +84,15 @@ def command(
     method: str,
     weights: str | None,
     grid: int,
+    points_file: Path | None,
     start: int,
+    direction: Direction,
     frames: int,
     frame_step: int,
     device: str,
     precision: str,
 ) -> None:
-    """Follow a grid of points through CLIP: a video, a GIF, or a folder or zip of images.
+    """Follow points, a grid or your own, through CLIP: a video, a GIF, or a folder or zip of images.
 
     Ctrl-C keeps the frames tracked so far in OUT.partial.npz; with PIPs, the same command goes on from there.
     """
@@ -71,11 +100,13 @@ def command(
     if is_prediction(method):
         raise BadInput(f"{method} predicts from one image; use `python -m model predict` for that.")
     check_method(method, weights)
-    request = TrackRequest(grid, start, frames or None, frame_step)
-    available = len(frame_indices(request, probe(clip)))
-    if frames > available:
+    points = None if points_file is None else read_points(points_file)
+    request = TrackRequest(grid, start, frames or None, frame_step, points, direction)
+    indices = frame_indices(request, probe(clip))
+    wanted = 2 * frames - 1 if direction == "both" else frames
+    if wanted > len(indices):
         click.echo(
-            f"The clip has only {available} of the {frames} frames asked for; tracking those.", err=True
+            f"The clip has only {len(indices)} of the {wanted} frames asked for; tracking those.", err=True
         )
     tracker = Tracker.load(tracker_name(method, weights), device, precision)
     with progress_bar("frames") as report:
@@ -85,7 +116,7 @@ def command(
             partial_path(out).unlink(missing_ok=True)
         shown = tracks.scene_motion() if camera == "removed" else tracks
         for overlay in overlays:
-            selected = read_frames(clip, start=start, step=frame_step, count=available)
+            selected = read_frames(clip, start=int(indices[0]), step=frame_step, count=len(indices))
             if camera == "removed":
                 selected = without_camera(selected, tracks)
             if overlay.suffix.lower() == ".html":
@@ -116,7 +147,11 @@ def _track(
 
 def _job(clip: Path, tracker: Tracker, request: TrackRequest) -> Job:
     indices = frame_indices(request, probe(clip))
-    settings = {"grid": request.grid, "frames": [int(indices[0]), request.frame_step, len(indices)]}
+    settings = {
+        "points": request.grid if request.points is None else [list(point) for point in request.points],
+        "frames": [int(indices[0]), request.frame_step, len(indices)],
+        "query_frame": request.start,
+    }
     return Job.of(clip, settings, tracker.engine.method)
 
 

@@ -44,6 +44,17 @@ class Camera(NamedTuple):
         """Bool `[T]`: the frames whose camera is known."""
         return self.share > 0
 
+    def reordered(self, order: NDArray[np.intp]) -> "Camera | None":
+        """Return the frames in another order, as homographies from the one that is then the first.
+
+        None where that one's camera is not known.
+        """
+        homographies, share = self.homographies[order].astype(np.float64), self.share[order]
+        if share[0] == 0:
+            return None
+        homographies = homographies @ np.linalg.inv(homographies[0])
+        return Camera((homographies / homographies[:, 2:, 2:]).astype(np.float32), share)
+
     def remove(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
         """Map positions in each frame to the scene: s_t = H_t^-1(p_t).
 

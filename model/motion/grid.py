@@ -1,5 +1,8 @@
 """Where the query points lie, and how points move between image sizes. Nothing else lays out a grid."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,6 +46,26 @@ def query_grid(points_per_side: int, size: tuple[int, int]) -> NDArray[np.float3
     )
     points = np.stack([xs.ravel(), ys.ravel()], axis=1)
     return rescale_points(points, WORKING_SIZE, size)
+
+
+def check_points(points: Sequence[Sequence[float]], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return query points of one's own choice, (x, y) in pixels of the frame that they are given in.
+
+    size: (height, width) of the frame in pixels.
+    Returns float32 `[N, 2]`. Raises BadInput, with the point's index, unless there are 1 to 4096 pairs of
+    finite numbers that lie on the frame's pixels.
+    """
+    if not 1 <= len(points) <= LARGEST_GRID**2:
+        raise BadInput(f"There must be 1 to {LARGEST_GRID**2} query points, not {len(points)}.")
+    for index, point in enumerate(points):
+        if len(point) != 2 or not all(math.isfinite(value) for value in point):
+            raise BadInput(f"Query point {index} must be two finite numbers, x and y, not {list(point)}.")
+        if not inside_frame(np.array(point), size):
+            raise BadInput(
+                f"Query point {index} at ({point[0]:g}, {point[1]:g}) lies outside the frame, in which x is "
+                f"0 to {size[1] - 1} and y is 0 to {size[0] - 1}."
+            )
+    return np.array(points, np.float32)
 
 
 def rescale_points(

@@ -49,11 +49,13 @@ class Tracks:
     frames: int32 `[T]`, strictly increasing indices in the source clip.
     size: (height, width) of the original frame in pixels.
     fps: frames per second of the source clip (before any frame step); 0 where it is unknown.
-    grid: (rows, columns) when the points are a grid, row by row, else None.
+    grid: (rows, columns) when the query points are a grid, row by row, else None.
     method: what made the tracks.
     camera: what the camera does, from the first frame to each; None where it was not looked for or not found.
     handovers: bool `[T, N]`, True where a method that works in chunks of frames handed the point on from one
         chunk to the next; None for a method without chunks, and for older files.
+    query_frame: index in the source of the frame in which the query points were given; points that were
+        followed backwards come before it. None: the first frame.
 
     Raises ValueError when the shapes, types or ranges do not fit together.
     """
@@ -67,6 +69,7 @@ class Tracks:
     method: Method
     handovers: NDArray[np.bool_] | None = None
     camera: Camera | None = None
+    query_frame: int | None = None
 
     def __post_init__(self) -> None:
         shape = self.points.shape[:2]
@@ -86,6 +89,8 @@ class Tracks:
             raise ValueError("frames must be strictly increasing and not negative.")
         if self.grid is not None and self.grid[0] * self.grid[1] != shape[1]:
             raise ValueError(f"a grid of {self.grid[0]}×{self.grid[1]} does not have {shape[1]} points.")
+        if self.query_frame is not None and self.query_frame < 0:
+            raise ValueError("query_frame must not be negative.")
         if min(self.size) < 1 or self.fps < 0:
             raise ValueError("size must be positive and fps not negative.")
 
@@ -109,8 +114,14 @@ class Tracks:
         )
 
     def with_camera(self) -> "Tracks":
-        """Return the tracks with the camera's motion as `find_camera` finds it from them, if it does."""
-        return replace(self, camera=find_camera(self.points, self.visible, self.size))
+        """Return the tracks with the camera's motion as `find_camera` finds it from them, if it does.
+
+        It is looked for from the query frame on, where the points are known to lie all over the frame.
+        """
+        query = 0 if self.query_frame is None else int(np.searchsorted(self.frames, self.query_frame))
+        order = np.concatenate([np.arange(query, len(self.frames)), np.arange(query)[::-1]])
+        found = find_camera(self.points[order], self.visible[order], self.size)
+        return replace(self, camera=None if found is None else found.reordered(np.argsort(order)))
 
     def scene_motion(self) -> "Tracks":
         """Return the tracks with the camera's motion taken out: positions in pixels of the first frame.
@@ -149,7 +160,7 @@ class Tracks:
             arrays["handovers"] = self.handovers
         if self.camera is not None:
             arrays["camera"], arrays["camera_share"] = self.camera
-        header = {
+        header: dict[str, Any] = {
             "format": "stillmotion-tracks",
             "version": FORMAT_VERSION,
             "size": self.size,
@@ -157,6 +168,8 @@ class Tracks:
             "grid": self.grid,
             "method": {**vars(self.method), "settings": dict(self.method.settings)},
         }
+        if self.query_frame is not None:
+            header["query_frame"] = self.query_frame  # an older reader passes it over
         with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, header=np.array(json.dumps(header, sort_keys=True)), **arrays)
 
@@ -203,6 +216,7 @@ class Tracks:
                 method=Method(**header["method"]),
                 handovers=content.get("handovers"),
                 camera=Camera(content["camera"], content["camera_share"]) if "camera" in content else None,
+                query_frame=header.get("query_frame"),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise BadInput(f"{name} is damaged ({error}); track the clip again.") from error

@@ -20,8 +20,8 @@ from model.tracking.methods import load_engine
 class PartialTracks:
     """What is done of a clip whose tracking is under way, see `model.tracking.engine.Partial`.
 
-    size: (height, width) of the frames. frames: int32, the source's index of each frame of the clip; None
-    for 0, 1, 2 .... fps, grid: as in `Tracks`.
+    size: (height, width) of the frames. frames: int32, the source's index of each frame, in the order in
+    which they are followed; None for 0, 1, 2 .... fps, grid, query_frame: as in `Tracks`.
     """
 
     partial: Partial
@@ -30,23 +30,27 @@ class PartialTracks:
     frames: NDArray[np.int32] | None = None
     fps: float = 0.0
     grid: tuple[int, int] | None = None
+    query_frame: int | None = None
 
     def tracks(self) -> Tracks:
-        """Return the first frames, with the very values that they have in the whole clip's tracks.
+        """Return the frames that are done, in order of time, with the values that they have in the end.
 
         The camera of a grid's tracks is found from these frames alone, see `Tracks.with_camera`.
         """
         followed = self.partial.trajectories()
         count = len(followed.points)
+        frames = np.arange(count, dtype=np.int32) if self.frames is None else self.frames[:count]
+        order = np.argsort(frames)
         tracks = Tracks(
-            points=followed.points,
-            visibility=followed.visibility,
-            frames=np.arange(count, dtype=np.int32) if self.frames is None else self.frames[:count],
+            points=followed.points[order],
+            visibility=followed.visibility[order],
+            frames=frames[order],
             size=self.size,
             fps=self.fps,
             grid=self.grid,
             method=self.method,
-            handovers=followed.handovers,
+            handovers=None if followed.handovers is None else followed.handovers[order],
+            query_frame=self.query_frame,
         )
         return tracks if self.grid is None else tracks.with_camera()
 

@@ -50,6 +50,18 @@ def test_track_writes_tracks_and_overlays(clip, tmp_path, capsys):
     assert len(list(tmp_path.iterdir())) == 4
 
 
+def test_track_follows_points_of_a_file_both_ways(clip, tmp_path, capsys):
+    (tmp_path / "points.csv").write_text("x,y\n60,40\n70,50\n")
+    arguments = ["track", str(clip), "--out", str(tmp_path / "t.npz"), "--method", "lk"]
+    arguments += ["--points", str(tmp_path / "points.csv"), "--from-frame", "6", "--direction", "both"]
+    assert main([*arguments, "--frames", "0", "--overlay", str(tmp_path / "t.gif")]) == 0
+    assert "2 points over 12 frames" in capsys.readouterr().out
+    tracks = Tracks.load(tmp_path / "t.npz")
+    assert (tracks.frames.tolist(), tracks.query_frame) == (list(range(12)), 6)
+    expected = np.array([[60, 40], [70, 50]]) + (tracks.frames - 6)[:, None, None] * [2.0, 1.0]
+    np.testing.assert_allclose(tracks.points, expected, atol=0.3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -64,6 +76,9 @@ def test_track_writes_tracks_and_overlays(clip, tmp_path, capsys):
         (["--method", "pips", "--weights", "none.pth"], "There are no weights “none.pth”"),
         (["--overlay", "x.avi"], "must end in .html, .mp4 or .gif"),
         (["--overlay", "no/such/folder/x.gif"], "There is no folder"),
+        (["--points", "none.csv"], "points' file none.csv cannot be read"),
+        (["--direction", "sideways"], "'sideways' is not one of"),
+        (["--direction", "backward"], "hold only one; start later"),
         (["--nonsense"], "No such option"),
     ],
 )
