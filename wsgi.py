@@ -1,4 +1,4 @@
-"""gunicorn's entry: `gunicorn wsgi:app`; `python -m webapp` starts everything at once instead."""
+"""The entry for a WSGI server of yours; `python -m webapp` starts everything at once instead."""
 
 from webapp.app import create_app
 

@@ -2,7 +2,8 @@
 
 from typing import cast
 
-from flask import Flask, request
+from flask import Flask, Response, request
+from flask_compress import Compress
 
 from webapp.api.problems import register_problems
 from webapp.api.register import register_api
@@ -16,6 +17,14 @@ from webapp.uploads import StreamingRequest, sweep
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request other than an upload, which has its own limit."""
+
+
+COMPRESSION = {
+    "COMPRESS_ALGORITHM": ["zstd", "gzip"],
+    "COMPRESS_ALGORITHM_STREAMING": ["zstd", "gzip"],
+    "COMPRESS_MIMETYPES": ["text/html", "text/css", "text/csv", "text/javascript", "application/json"],
+    "COMPRESS_STREAMING_ENDPOINT_CONDITIONAL": ["static", "plotly_script", "pages.viewer_file"],
+}
 
 
 class StillmotionFlask(Flask):
@@ -35,6 +44,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = StillmotionFlask(__name__, root_path=str(FRONTEND))
     # Flask's default for static files stays: browsers ask whether they changed, so an update shows at once.
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.config.update(COMPRESSION)
+    Compress(app)
     app.extensions[EXTENSION] = Backend.open(settings)
     sweep(settings.temporary_folder)
     register_security(app)
@@ -42,6 +53,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     register_api(app)
     app.register_blueprint(health)
     app.register_blueprint(pages)
+
+    @app.after_request  # the last that is registered is the first that is called: before the compression
+    def tag_numbers(response: Response) -> Response:
+        if request.method == "GET" and response.mimetype == "application/json" and not response.is_streamed:
+            response.add_etag()
+        return response
 
     @app.teardown_request
     def discard_uploads(_error: BaseException | None) -> None:

@@ -93,7 +93,7 @@ def test_kill_9_of_redis(disturbed: Disturbed) -> None:
 def test_kill_9_of_everything_then_a_start(disturbed: Disturbed) -> None:
     stack = disturbed.stack
     children = stack.children()
-    assert len(children) >= 4  # Redis, gunicorn and its worker process, the worker and its job
+    assert len(children) >= 4  # Redis, the web server, the worker and its job
     stack.stop(signal.SIGKILL)
     wait_for(lambda: not [child for child in children if is_alive(child)], 5)
     stack.start()

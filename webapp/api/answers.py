@@ -11,9 +11,11 @@ FOREVER = 365 * 24 * 3600
 def stored(key: str, content_type: str, name: str | None = None) -> Response:
     """Send a stored file; with a name it is for saving."""
     storage = app_backend().storage
-    path = storage.local_path(key)
+    with storage.local_copy(key) as path:
+        # A copy is opened while it is there: the web server reads it later, and must not wait for a network.
+        file = path if storage.local_path(key) is not None else path.open("rb")
     return send_file(
-        path if path is not None else storage.open(key),
+        file,
         content_type,
         as_attachment=name is not None,
         download_name=name,
