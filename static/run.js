@@ -1,7 +1,7 @@
 // @ts-check
 // A run's page: its progress while it works, its tracks when it is done, its reason when it failed.
 
-import { API, ROOT, follow, request } from "./api.js";
+import { API, follow, request } from "./api.js";
 import { announce, byId, say, sayIn, scriptsLoaded, sentenceOf, setBar, showFacts } from "./dom.js";
 import { count, runFacts, seconds, settingsOf, whole } from "./format.js";
 import { showViewer } from "./viewer/viewer.js";
@@ -58,9 +58,9 @@ function showEnd(run) {
   byId("waiting").hidden = true;
   const again = new URLSearchParams(Object.entries(settingsOf(run)).map(([key, value]) => [key, `${value}`]));
   byId("change").textContent = run.is_prediction ? "Predict again …" : "Track again …";
-  byId("change").href = byId("change-ended").href = `${ROOT}/clips/${clip}?${again}`;
+  byId("change").href = byId("change-ended").href = `/clips/${clip}?${again}`;
   document.title = `${name} – Stillmotion`;
-  if (run.state !== "done") showEnding(run);
+  if (run.state !== "done" || run.error) showEnding(run);
   if (run.links.tracks) showTracks(run);
 }
 
@@ -79,6 +79,7 @@ function showEnding(run) {
 /** @param {Run} run */
 function ending(run) {
   if (run.state === "failed") return ["This run failed", run.error ?? ""];
+  if (run.state === "done") return ["The clip could not be read in full", run.error ?? ""];
   if (!run.links.tracks) return ["This run was cancelled", "Nothing had been tracked yet, so nothing was kept."];
   const title = `Cancelled after ${whole(run.tracked_frames ?? 0)} of ${count(run.frames, "frame")}`;
   return [title, "What was tracked until then is below; the downloads hold the same frames."];
@@ -129,7 +130,7 @@ async function startAgain(run) {
   byId("retry").disabled = true;
   try {
     const started = await request("/runs", { method: "POST", body: { clip, ...settingsOf(run) } });
-    location.assign(`${ROOT}/runs/${started.id}`);
+    location.assign(`/runs/${started.id}`);
   } catch (error) {
     sayIn("run-error")(error);
     byId("retry").disabled = false;

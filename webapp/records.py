@@ -237,9 +237,11 @@ class Database:
 
     def finish_run(self, run_id: str, state: RunState, error: str | None = None) -> bool:
         """End an unfinished run; False when it has already ended."""
-        values: dict[str, Any] = {"state": state, "error": error, "eta_seconds": None, "finished_at": now()}
-        if state is RunState.DONE:
+        values: dict[str, Any] = {"state": state, "eta_seconds": None, "finished_at": now()}
+        if state is RunState.DONE:  # what is said of its clip stays
             values |= {"progress": 1.0, "stage": "done", "tracked_frames": Run.frames}
+        else:
+            values["error"] = error
         return self._change(run_id, Run.state.in_(UNFINISHED), **values)
 
     def requeue_run(self, run_id: str) -> bool:
@@ -289,7 +291,7 @@ def _engine(url: str) -> Engine:
 
 def migrate(settings: Settings) -> None:
     """Bring the database's tables up to date; processes that start together take turns."""
-    settings.make_instance()
+    settings.instance.mkdir(parents=True, exist_ok=True)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     engine = _engine(settings.database)

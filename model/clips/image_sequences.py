@@ -14,7 +14,7 @@ import numpy as np
 from natsort import natsorted
 from numpy.typing import NDArray
 
-from model.clips.images import SUFFIXES, image_size, looks_like_image, read_image
+from model.clips.images import KINDS, SUFFIXES, image_size, looks_like_image, read_image
 from model.clips.limits import Limits
 from model.core.errors import BadInput
 
@@ -125,7 +125,7 @@ def open_folder(path: Path, limits: Limits) -> Iterator[ImageSequence]:
     if len(found) > limits.max_images:
         raise BadInput(f"The folder holds {len(found):,} images; at most {limits.max_images:,} are accepted.")
     if not found:
-        raise BadInput("The folder holds no images; PNG, JPEG, WebP, TIFF and BMP are read.")
+        raise BadInput(f"The folder holds no images; {KINDS} are read.")
     yield _Folder(natsorted(found, key=lambda file: file.name), limits)
 
 
@@ -186,7 +186,7 @@ def _image_members(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.Zip
         raise BadInput("The zip is protected with a password; make it without one.")
     images = [entry for entry in files if _is_image_member(archive, entry)]
     if not images:
-        raise BadInput("The zip holds no images; PNG, JPEG, WebP, TIFF and BMP are read.")
+        raise BadInput(f"The zip holds no images; {KINDS} are read.")
     return natsorted(images, key=lambda entry: entry.filename)
 
 
@@ -202,7 +202,7 @@ def _is_image_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
     if entry.compress_type not in _DEFLATED_OR_STORED:
         raise BadInput("The zip uses a rare compression method; make it with the usual one (Deflate).")
     with _damage_named(f"The file {entry.filename} in the zip"), archive.open(entry) as file:
-        head = file.read(16)
+        head = file.read(64)
     if looks_like_zip(head) or PurePosixPath(entry.filename).suffix.lower() == ".zip":
         raise BadInput(f"The zip holds another zip ({entry.filename}); put the images in directly.")
     return _has_image_suffix(entry.filename) or looks_like_image(head)
@@ -212,7 +212,7 @@ def _is_image_file(path: Path) -> bool:
     if _has_image_suffix(path.name):
         return True
     with _open_file(path) as file:
-        return looks_like_image(file.read(16))
+        return looks_like_image(file.read(64))
 
 
 def _has_image_suffix(name: str) -> bool:

@@ -5,27 +5,48 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
+from pillow_heif import register_heif_opener
 
 from model.clips.limits import Limits
 from model.core.errors import BadInput
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp"})
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".hif"}
+    | {".avif"}
+)
 """File name endings that mark a member of a folder or zip as an image; a single file goes by its content."""
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+KINDS = "PNG, JPEG, WebP, TIFF, BMP, HEIC and AVIF"
+"""The kinds of images that are read, for sentences."""
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "HEIF", "AVIF")
+# Brands of files that hold pictures in the boxes of an MP4 (ISO/IEC 23008-12, 10; AV1 Image File Format, 6).
+_STILL_BRANDS = frozenset(
+    {b"mif1", b"mif2", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+    | {b"avif", b"avis", b"miaf"}
+)
 _SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
 
 # What Pillow raises for damaged files, found by damaging many: its decoders let more than OSError through.
-_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError)
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, RuntimeError)
+
+register_heif_opener()  # Pillow itself reads AVIF, but no HEIC
 
 
 def looks_like_image(head: bytes) -> bool:
-    """Whether a file that starts with `head` (16 bytes or more) is an image of a kind that is read here."""
+    """Whether a file that starts with `head` (64 bytes, or all) is an image of a kind that is read here."""
     return (
         head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*"))
         or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
         or (head.startswith(b"BM") and head[6:10] == b"\0\0\0\0")
+        or (head[4:8] == b"ftyp" and not _STILL_BRANDS.isdisjoint(_brands(head)))
     )
+
+
+def _brands(head: bytes) -> set[bytes]:
+    """The major and compatible brands in a file type box, as far as `head` goes (ISO/IEC 14496-12, 4.3)."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return {head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))}
 
 
 def image_size(file: IO[bytes], limits: Limits, what: str = "The image") -> tuple[int, int]:
@@ -84,9 +105,7 @@ def _open(file: IO[bytes], limits: Limits, what: str) -> tuple[ImageFile.ImageFi
             "make it smaller first."
         ) from error
     except UnidentifiedImageError as error:
-        raise BadInput(
-            f"{what} is damaged or of an unknown kind; PNG, JPEG, WebP, TIFF and BMP are read."
-        ) from error
+        raise BadInput(f"{what} is damaged or of an unknown kind; {KINDS} are read.") from error
     except _DAMAGE as error:
         raise _damaged(what) from error
     limits.check_size(*_upright_size(image, orientation), what)

@@ -23,6 +23,7 @@ from model.clips.images import looks_like_image, read_image
 from model.clips.limits import Limits
 from model.clips.video_files import header_frames, probe_video, read_video
 from model.core.errors import BadInput
+from model.core.progress import Say, say_nothing
 
 __all__ = ["ClipInfo", "Limits", "probe", "quick_probe", "read_frame", "read_frames"]
 
@@ -57,8 +58,9 @@ class ClipInfo:
 def probe(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> ClipInfo:
     """Find out what a clip holds; only its first frame is decoded.
 
-    A video's frames are counted by reading through its packets, because headers may be wrong; the headers
-    of all images are read. The kind is found from the content, not from the file's name.
+    A video's frames are counted by reading through its packets, because headers may be wrong, and by decoding
+    them where those do not tell; the headers of all images are read. The kind is found from the content, not
+    from the file's name.
 
     path: a video, a GIF, an image, a zip of images, or a folder of images (natural order of their names).
     Raises BadInput when it cannot be used: missing, empty, damaged, cut short, of an unknown kind, without
@@ -95,12 +97,15 @@ def read_frames(
     step: int = 1,
     count: int | None = None,
     limits: Limits = _DEFAULT_LIMITS,
+    say: Say = say_nothing,
 ) -> Iterator[NDArray[np.uint8]]:
     """Read frames `start`, `start + step`, ... in order, at most `count` of them, as the slice of a list.
 
     The file is read once, in order; one frame is held in memory at a time, however long the clip. Frames
-    go by index also where the frame rate varies. Beyond the clip's end there is nothing.
+    go by index also where the frame rate varies. Beyond the clip's end there is nothing; a damaged video may
+    end before the last of the frames that `probe` counts.
 
+    say: told once of pictures that cannot be decoded.
     Yields uint8 `[H, W, 3]`, RGB, upright, alpha composited over white, 16 bits scaled to 8.
     Raises BadInput as `probe`, when the read reaches the fault; ValueError for a negative start or count,
     or a step below 1.
@@ -112,7 +117,7 @@ def read_frames(
     clip = Path(path)
     kind = _kind(clip)
     if kind == "video":
-        return read_video(clip, start, step, count, limits)
+        return read_video(clip, start, step, count, limits, say)
     if kind == "image":
         return iter([_read_single(clip, limits)] if start == 0 else [])
     return islice(_read_sequence(clip, start, step, limits), count)

@@ -26,7 +26,7 @@ OVERLAYS = (".html", ".png")
 def command(
     *, image: Path, out: Path | None, overlays: tuple[Path, ...], weights: str, grid: int | None, device: str
 ) -> None:
-    """Predict where a grid of points of IMAGE (PNG, JPEG, WebP, TIFF, BMP) will go.
+    """Predict where a grid of points of IMAGE will go: an image, or a clip, whose first frame is taken.
 
     OUT holds the tracks, and beside them `hypotheses` [K, T, N, 2], `hypothesis_weights` [K, N] and
     `interval` [2, T, N, 2], within which each coordinate is expected with a probability of 90 %.

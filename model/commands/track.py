@@ -1,5 +1,6 @@
 """`python -m model track`: follow points through a clip."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ from model.commands.console import progress_bar
 from model.commands.partial import Job, load_state, partial_path, save_partial, stop_on_interrupt
 from model.commands.points import read_points
 from model.core.errors import BadInput, Stopped
-from model.core.progress import ReportProgress, Watch
+from model.core.progress import Watch
 from model.motion.tracks import Tracks
 from model.overlay.html import write_html
 from model.overlay.motion import summary
@@ -109,32 +110,33 @@ def command(
             f"The clip has only {len(indices)} of the {wanted} frames asked for; tracking those.", err=True
         )
     tracker = Tracker.load(tracker_name(method, weights), device, precision)
+    remarks: list[str] = []
     with progress_bar("frames") as report:
-        tracks = _track(clip, tracker, request, out, report)
+        tracks = _track(clip, tracker, request, out, Watch(report, say=remarks.append))
         if out is not None:
             tracks.save(out)
             partial_path(out).unlink(missing_ok=True)
         shown = tracks.scene_motion() if camera == "removed" else tracks
         for overlay in overlays:
-            selected = read_frames(clip, start=int(indices[0]), step=frame_step, count=len(indices))
+            selected = read_frames(clip, start=int(indices[0]), step=frame_step, count=len(tracks.frames))
             if camera == "removed":
                 selected = without_camera(selected, tracks)
             if overlay.suffix.lower() == ".html":
                 write_html(overlay, list(selected), shown)
             else:
                 write_overlay(overlay, selected, shown, progress=report)
+    for remark in remarks:
+        click.echo(remark, err=True)
     _say(tracks, [path for path in (out, *overlays) if path is not None])
 
 
-def _track(
-    clip: Path, tracker: Tracker, request: TrackRequest, out: Path | None, report: ReportProgress
-) -> Tracks:
+def _track(clip: Path, tracker: Tracker, request: TrackRequest, out: Path | None, watch: Watch) -> Tracks:
     """Track the clip; an interrupt keeps what is done, and what was kept is gone on from."""
     partial: PartialTracks | None = None
     with stop_on_interrupt() as should_stop:
         try:
             state = _earlier_state(clip, tracker, request, out)
-            watch = Watch(report, should_stop)
+            watch = replace(watch, should_stop=should_stop)
             for partial in track_file(clip, tracker, request, watch, state=state):  # noqa: B007 - used below
                 pass
         except Stopped:

@@ -27,10 +27,16 @@ class Progress:
 
 ReportProgress = Callable[[Progress], None]
 ShouldStop = Callable[[], bool]
+Say = Callable[[str], None]
+"""Is told one sentence for a person: what is not as expected, though the work goes on."""
 
 
 def ignore_progress(_: Progress) -> None:
     """Report to nobody."""
+
+
+def say_nothing(_: str) -> None:
+    """Tell nobody."""
 
 
 def never_stop() -> bool:
@@ -49,11 +55,13 @@ class Watch:
     """Who watches a piece of work: is told where it is, and may stop it.
 
     progress: told. should_stop: asked. total: of what is counted (frames), if it is known.
+    say: told what is not as expected.
     """
 
     progress: ReportProgress = ignore_progress
     should_stop: ShouldStop = never_stop
     total: int | None = None
+    say: Say = say_nothing
 
     def check(self) -> None:
         """Raise Stopped when the watcher asks for the end of the work."""

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.clips.images import read_image
 from model.clips.limits import Limits
+from model.clips.video import read_frame
 from model.core.devices import find_device
 from model.core.errors import BadInput
 from model.core.parallel import map_pieces
@@ -245,18 +244,11 @@ def _mirrored(points: Tensor, width: int) -> Tensor:
 
 
 def open_image(path: str | os.PathLike[str], limits: Limits | None = None) -> NDArray[np.uint8]:
-    """Read an image file: PNG, JPEG, WebP, TIFF or BMP, grey, with alpha or 16 bits too.
+    """Read an image file, or the first frame of a clip; see `model.clips.video.read_frame`.
 
     Returns uint8 `[H, W, 3]` RGB. Raises BadInput when there is no such file or it cannot be read.
     """
-    name = Path(path).name
-    try:
-        with open(path, "rb") as file:
-            return read_image(file, limits or Limits(), name)
-    except FileNotFoundError as error:
-        raise BadInput(f"There is no file {name}.") from error
-    except IsADirectoryError as error:
-        raise BadInput(f"{name} is a folder; give one image.") from error
+    return read_frame(path, 0, limits or Limits())
 
 
 def predict_file(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from model.clips.backwards import read_backwards
 from model.clips.video import ClipInfo, probe, read_frames
 from model.core.errors import BadInput
-from model.core.progress import UNWATCHED, Progress, Watch
+from model.core.progress import UNWATCHED, Progress, Say, Watch
 from model.motion.grid import check_grid, check_points, query_grid
 from model.tracking.both_ways import AfterForward, Direction, forward_part
 from model.tracking.engine import State
@@ -104,7 +104,8 @@ def track_file(
     watch, state: see `Tracker.follow`; the total of `watch` is set here.
     info: what `probe` says of the file, where that is known; a video is then read only once.
     Yields what is done after each chunk, with the frames' indices in the source, its fps, and the grid; the
-    last one holds all frames. Their `tracks()` have the camera's motion, if it is found.
+    last one holds all frames, or (`watch` is told) those that a damaged file has. Their `tracks()` have the
+    camera's motion, if it is found.
     Raises BadInput when the file or the request cannot be used, Stopped on request.
     """
     info = info or probe(path)
@@ -112,7 +113,7 @@ def track_file(
     queries = query_points(request, info)
     query = int(np.searchsorted(indices, request.start))
     watch = replace(watch, total=len(indices))
-    clip = _Clip(Path(path), info, indices, on_frame)
+    clip = _Clip(Path(path), info, indices, on_frame, watch.say)
     later, earlier = np.arange(query, len(indices)), np.arange(query, -1, -1)
 
     def partial_tracks(partial: PartialTracks, followed: NDArray[np.intp]) -> PartialTracks:
@@ -135,6 +136,7 @@ def track_file(
         for partial in tracker.follow(clip.frames(later), queries, watch, state):
             yield partial_tracks(partial, later)
         forward, state = partial.partial.trajectories(), None
+        later = later[: len(forward.points)]  # a damaged file may end early
     both = np.concatenate([later, earlier[1:]])
     watch = replace(watch, progress=_after(watch, len(later) - 1))
     for partial in tracker.follow(clip.frames(earlier), queries, watch, state):
@@ -148,21 +150,22 @@ def _after(watch: Watch, done: int) -> Callable[[Progress], None]:
 
 @dataclass(frozen=True)
 class _Clip:
-    """The frames that a request covers. indices: int32 `[T]`. on_frame: see `track_file`."""
+    """The frames that a request covers. indices: int32 `[T]`. on_frame, say: see `track_file` and `Watch`."""
 
     path: Path
     info: ClipInfo
     indices: NDArray[np.int32]
     on_frame: Callable[[int, NDArray[np.uint8]], None]
+    say: Say
 
     def frames(self, positions: NDArray[np.intp]) -> Iterator[NDArray[np.uint8]]:
         """Read the frames at positions that count up or down by one.
 
-        Raises BadInput when the clip does not have them.
+        A damaged clip may end early, after two frames or more. Raises BadInput when it has fewer.
         """
         step, start = int(self.indices[1] - self.indices[0]), int(self.indices[positions[0]])
         if positions[1] > positions[0]:
-            frames = read_frames(self.path, start=start, step=step, count=len(positions))
+            frames = read_frames(self.path, start=start, step=step, count=len(positions), say=self.say)
         else:
             frames = read_backwards(self.path, self.info, start=start, step=step, count=len(positions))
         read = 0
@@ -170,8 +173,10 @@ class _Clip:
             self.on_frame(int(position), frame)
             read += 1
             yield frame
+        if read < 2:
+            raise BadInput("The clip ends after its first frame: its file is damaged or was changed.")
         if read < len(positions):
-            raise BadInput(
-                f"The clip ends after {read} of the {len(positions)} frames asked for: its file is damaged "
-                "or was changed while it was read."
+            self.say(
+                f"The clip ends early: only {read} of the {len(positions)} frames asked for can be read, and "
+                "those were tracked."
             )

@@ -144,7 +144,7 @@ class RunSchema(Schema):
     progress = number("0 to 1")
     eta_seconds = number(null=True)
     queue_position = integer("1 is the next to start", null=True)
-    error = text("one sentence", null=True)
+    error = text("why it failed, or what of its clip could not be read", null=True)
     created_at = shown(fields.DateTime)
     started_at = shown(fields.DateTime, null=True)
     finished_at = shown(fields.DateTime, null=True)
@@ -202,11 +202,7 @@ def run_json(backend: Backend, run: Run) -> dict[str, Any]:
 
 def _links(run: Run) -> dict[str, str]:
     here = url_for("runs.run", run_id=run.id)
-    links = {
-        "self": here,
-        "page": url_for("pages.run", run_id=run.id),
-        "clip": url_for("clips.clip", clip_id=run.clip_id),
-    }
+    links = {"self": here, "page": f"/runs/{run.id}", "clip": url_for("clips.clip", clip_id=run.clip_id)}
     if run.tracks_key is None:
         return links
     results = {name: f"{here}/tracks.{name}" for name in ("json", "csv")}

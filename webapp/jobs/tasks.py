@@ -38,18 +38,24 @@ def _track(context: JobContext) -> None:
         _keep_frame(context, position, frame)
         stopwatch.lap("frame")
 
+    remarks: list[str] = []
     writer = PartialWriter(context.database, context.storage, run, context.scratch)
     with context.storage.local_copy(run.clip.key) as clip:
         for partial in track_file(
             clip,
             tracker,
             TrackRequest(run.grid, run.start, run.frames, run.frame_step),
-            Watch(stopwatch.timing(context.report), lambda: context.report.is_over),
+            Watch(stopwatch.timing(context.report), lambda: context.report.is_over, say=remarks.append),
             on_frame=keep_frame,
             info=run.clip.info,
         ):
             writer.write(partial)
-    partial.tracks().save(context.scratch / "tracks.npz")
+    tracks = partial.tracks()
+    if remarks:
+        context.report.is_over = not context.database.update_running(
+            run.id, run.attempts, frames=len(tracks.frames), error=" ".join(remarks)
+        )
+    tracks.save(context.scratch / "tracks.npz")
     context.storage.move_in(context.scratch / "tracks.npz", run.result_key)
     Paces(context.settings.instance).add(plan, stopwatch.pace(plan))
 

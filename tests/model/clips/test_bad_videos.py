@@ -118,14 +118,13 @@ def test_other_videos_cut_short(clips, tmp_path, suffix, share):
     check_refused(cut(clips[suffix], tmp_path / f"cut{suffix}", share), "cut short")
 
 
-def test_mp4_with_its_last_packets_gone(layouts, tmp_path):
+def test_mp4_with_its_last_packets_gone_gives_what_it_has(layouts, tmp_path):
     """The file has the declared length, as an interrupted download into a reserved file has."""
     content = layouts["index first"].read_bytes()
     path = tmp_path / "reserved.mp4"
     keep = len(content) * 2 // 3
     path.write_bytes(content[:keep] + bytes(len(content) - keep))
-    with pytest.raises(BadInput, match="damaged"):
-        list(read_frames(path))
+    assert 10 < len(list(read_frames(path))) < probe(path).frames
 
 
 def test_a_trimmed_video_counts_what_is_shown(folder):
