@@ -3,7 +3,10 @@
 
 import { pause, sentenceOf, wasStopped } from "./dom.js";
 
-export const API = "/api/v1";
+/** Where the site is, behind a proxy: empty, or a path such as /stillmotion. */
+export const ROOT = document.documentElement.dataset.root ?? "";
+
+export const API = `${ROOT}/api/v1`;
 
 /**
  * Ask for a path below /api/v1, or for one of the links in an answer.

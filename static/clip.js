@@ -1,7 +1,7 @@
 // @ts-check
 // A clip's page: the grid over the first frame, the settings, and the start.
 
-import { API, request } from "./api.js";
+import { API, ROOT, request } from "./api.js";
 import { byId, element, pause, say, sayIn, showFacts, wasStopped } from "./dom.js";
 import { bytes, clipFacts, count, seconds } from "./format.js";
 import { showRuns } from "./lists.js";
@@ -232,7 +232,7 @@ byId("form").addEventListener("submit", async (event) => {
   try {
     const { wish, span } = settings();
     const run = await request("/runs", { method: "POST", body: { ...wish, ...span } });
-    location.assign(`/runs/${run.id}`);
+    location.assign(`${ROOT}/runs/${run.id}`);
   } catch (error) {
     sayIn("form-error")(error);
     byId("start-run").disabled = false;
@@ -241,7 +241,7 @@ byId("form").addEventListener("submit", async (event) => {
 byId("delete").addEventListener("click", () => byId("confirm").showModal());
 byId("confirm").addEventListener("close", async () => {
   if (byId("confirm").returnValue !== "delete") return;
-  await request(`/clips/${clip.id}`, { method: "DELETE" }).then(() => location.assign("/"), sayIn("form-error"));
+  await request(`/clips/${clip.id}`, { method: "DELETE" }).then(() => location.assign(`${ROOT}/`), sayIn("form-error"));
 });
 // A page that the browser brings back from its memory still has the button switched off.
 window.addEventListener("pageshow", describe);

@@ -3,7 +3,7 @@
 //
 // The address names both: /compare?candidate=RUN&reference=RUN, and &camera=removed.
 
-import { follow, hasEnded, request } from "./api.js";
+import { ROOT, follow, hasEnded, request } from "./api.js";
 import { drawHistogram, drawMap, drawTracks, linkZoom } from "./compare_plots.js";
 import { scoreRows, verdict } from "./compare_scores.js";
 import { announce, byId, element, say, sayIn, scriptsLoaded, setBar, showFacts, wasStopped } from "./dom.js";
@@ -148,7 +148,7 @@ async function show(candidate, reference) {
   const wish = isRemoved ? "&camera=removed" : "";
   history.replaceState(null, "", `${location.pathname}?${new URLSearchParams({ candidate: id, reference })}${wish}`);
   byId("reference").value = reference;
-  byId("reference-link").href = `/runs/${reference}`;
+  byId("reference-link").href = `${ROOT}/runs/${reference}`;
   try {
     /** @type {Comparison} */
     const found = await request(`/compare?${new URLSearchParams({ reference, candidate: id })}${wish}`, { signal });

@@ -1,7 +1,7 @@
 // @ts-check
 // The start page: uploading, what was found, and what is there already.
 
-import { API, request, upload } from "./api.js";
+import { API, ROOT, request, upload } from "./api.js";
 import { announce, byId, element, say, sayIn, setBar, showFacts, wasStopped } from "./dom.js";
 import { bytes, clipFacts } from "./format.js";
 import { clipList, showRuns } from "./lists.js";
@@ -93,7 +93,7 @@ function showFound(clip) {
   byId("found-picture").src = `${API}/clips/${clip.id}/frames/0.jpg`;
   byId("found-name").textContent = clip.name;
   byId("found-mark").textContent = clip.isNew ? "Uploaded" : "Already here, so it was not stored twice";
-  byId("found-open").href = `/clips/${clip.id}`;
+  byId("found-open").href = `${ROOT}/clips/${clip.id}`;
   byId("found-open").textContent = `Choose points and ${isVideo ? "track" : "predict"}`;
   say("found-note", isVideo ? "" : "One picture cannot be tracked, but where its points will go can be predicted.");
   const facts = clipFacts(clip);
@@ -163,7 +163,7 @@ async function useSample(sample, button) {
   say("samples-error", "");
   try {
     const clip = await request(`/samples/${sample.name}`, { method: "POST" });
-    location.assign(`/clips/${clip.id}`);
+    location.assign(`${ROOT}/clips/${clip.id}`);
   } catch (error) {
     sayIn("samples-error")(error);
     button.disabled = false;

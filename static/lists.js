@@ -1,7 +1,7 @@
 // @ts-check
 // Lists of clips and runs, refreshed while something in them still moves.
 
-import { API, hasEnded, request } from "./api.js";
+import { API, ROOT, hasEnded, request } from "./api.js";
 import { byId, element, pause, sentenceOf } from "./dom.js";
 import { ago, clipFacts, count, frameSpan, percent, whole } from "./format.js";
 
@@ -93,7 +93,7 @@ function clipCard(clip) {
   const size = `${clip.width} × ${clip.height}`;
   const facts = [count(clip.frames, "frame"), ...(clip.fps > 0 ? [length[1]] : []), size];
   return card(
-    `/clips/${clip.id}`,
+    `${ROOT}/clips/${clip.id}`,
     `${API}/clips/${clip.id}/frames/0.jpg`,
     clip.name,
     line("", facts.join(" · ")),
@@ -108,7 +108,7 @@ function runCard(run, clip, isNamed) {
   const state = run.state === "running" ? `${Math.floor(100 * run.progress)} %` : STATES[run.state];
   const kept = run.state === "cancelled" && run.links.tracks ? `${count(run.tracked_frames ?? 0, "frame")} kept · ` : "";
   return card(
-    `/runs/${run.id}`,
+    `${ROOT}/runs/${run.id}`,
     `${API}/clips/${run.clip}/frames/${run.start}.jpg`,
     isNamed ? (clip?.name ?? "") : `${run.method_title}, ${points}`,
     line("", isNamed ? `${run.method_title} · ${points} · ${span}` : span),

@@ -1,7 +1,7 @@
 // @ts-check
 // A run's page: its progress while it works, its tracks when it is done, its reason when it failed.
 
-import { API, follow, request } from "./api.js";
+import { API, ROOT, follow, request } from "./api.js";
 import { announce, byId, say, sayIn, scriptsLoaded, sentenceOf, setBar, showFacts } from "./dom.js";
 import { count, runFacts, seconds, settingsOf, whole } from "./format.js";
 import { showViewer } from "./viewer/viewer.js";
@@ -58,7 +58,7 @@ function showEnd(run) {
   byId("waiting").hidden = true;
   const again = new URLSearchParams(Object.entries(settingsOf(run)).map(([key, value]) => [key, `${value}`]));
   byId("change").textContent = run.is_prediction ? "Predict again …" : "Track again …";
-  byId("change").href = byId("change-ended").href = `/clips/${clip}?${again}`;
+  byId("change").href = byId("change-ended").href = `${ROOT}/clips/${clip}?${again}`;
   document.title = `${name} – Stillmotion`;
   if (run.state !== "done" || run.error) showEnding(run);
   if (run.links.tracks) showTracks(run);
@@ -130,7 +130,7 @@ async function startAgain(run) {
   byId("retry").disabled = true;
   try {
     const started = await request("/runs", { method: "POST", body: { clip, ...settingsOf(run) } });
-    location.assign(`/runs/${started.id}`);
+    location.assign(`${ROOT}/runs/${started.id}`);
   } catch (error) {
     sayIn("run-error")(error);
     byId("retry").disabled = false;

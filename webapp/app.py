@@ -4,7 +4,9 @@ from typing import cast
 
 from flask import Flask, Response, request
 from flask_compress import Compress
+from werkzeug.middleware.proxy_fix import ProxyFix
 
+from webapp.access import register_access
 from webapp.api.problems import register_problems
 from webapp.api.register import register_api
 from webapp.backend import EXTENSION, Backend
@@ -48,7 +50,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     Compress(app)
     app.extensions[EXTENSION] = Backend.open(settings)
     sweep(settings.temporary_folder)
-    register_security(app)
+    register_access(app, settings)
+    register_security(app, settings)
     register_problems(app)
     register_api(app)
     app.register_blueprint(health)
@@ -65,4 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         for file in cast(StreamingRequest, request).received:
             file.discard()
 
+    if settings.proxies:
+        trusted = dict.fromkeys(("x_for", "x_proto", "x_host", "x_prefix"), settings.proxies)
+        app.wsgi_app = ProxyFix(app.wsgi_app, **trusted)  # type: ignore[method-assign]
     return app

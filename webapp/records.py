@@ -291,7 +291,7 @@ def _engine(url: str) -> Engine:
 
 def migrate(settings: Settings) -> None:
     """Bring the database's tables up to date; processes that start together take turns."""
-    settings.instance.mkdir(parents=True, exist_ok=True)
+    settings.make_instance()
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     engine = _engine(settings.database)

@@ -1,10 +1,14 @@
-"""What keeps other sites from using a visitor's browser against this one."""
+"""What keeps out other sites' changes and odd text, and writes down removals."""
 
+import json
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 
 from webapp.api.problems import problem
+from webapp.audit import note_removal
+from webapp.settings import Settings
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -26,8 +30,8 @@ VIEWER_SCRIPTS = "script-src 'self' 'unsafe-eval'; "
 """Plotly's WebGL library compiles its draw calls with `Function`; only pages with a viewer may do that."""
 
 
-def register_security(app: Flask) -> None:
-    """Refuse other sites' changes and add the headers to every answer."""
+def register_security(app: Flask, settings: Settings) -> None:
+    """Refuse other sites' changes and odd text, note removals, and add the headers to every answer."""
 
     @app.before_request
     def refuse_other_sites() -> Response | None:
@@ -41,6 +45,19 @@ def register_security(app: Flask) -> None:
             return problem(403, "Forbidden", "Changes are accepted from this site's own pages only.")
         return None
 
+    @app.before_request
+    def refuse_odd_text() -> Response | None:
+        if not _is_text([request.path, *request.args, *request.args.values()]) or not _is_body_text():
+            detail = "The request holds a NUL, half a character, or values nested too deeply."
+            return problem(400, "Bad Request", detail)
+        return None
+
+    @app.after_request
+    def note_deletions(response: Response) -> Response:
+        if request.method == "DELETE" and response.status_code < 300:
+            note_removal(settings, request.full_path.rstrip("?"), request.remote_addr or "")
+        return response
+
     @app.after_request
     def add_headers(response: Response) -> Response:
         if request.endpoint in VIEWER_ENDPOINTS:
@@ -49,3 +66,30 @@ def register_security(app: Flask) -> None:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response
+
+
+def _is_body_text() -> bool:
+    """Tell whether a JSON body can be read and kept; what is no JSON is left to those who want it."""
+    if not request.is_json:
+        return True
+    try:
+        return _is_text(json.loads(request.get_data()))
+    except json.JSONDecodeError:
+        return True
+    except (ValueError, RecursionError):  # not UTF-8, a number of thousands of digits, or nested too deeply
+        return False
+
+
+def _is_text(value: Any) -> bool:
+    """Tell whether all texts in a value can be written down: without NUL and lone surrogates."""
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, str):
+            if "\0" in one or any("\ud800" <= character <= "\udfff" for character in one):
+                return False
+        elif isinstance(one, dict):
+            todo += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            todo += one
+    return True

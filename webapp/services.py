@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from model.core.errors import BadInput
 from model.core.processes import end_with_parent
+from webapp.access import access_token
 from webapp.jobs.queue import RunQueue
 from webapp.jobs.reaper import Reaper
 from webapp.records import migrate
@@ -119,7 +120,7 @@ class Supervisor:
         Raises BadInput when the port or the instance folder is in use, or Redis cannot be started.
         """
         settings = self.settings
-        settings.instance.mkdir(parents=True, exist_ok=True)
+        settings.make_instance()
         check_port(settings.host, settings.port)
         with _only_one(settings.instance):
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -134,7 +135,6 @@ class Supervisor:
 
     def _serve(self) -> None:
         settings = self.settings
-        settings.temporary_folder.mkdir(parents=True, exist_ok=True)
         sweep(settings.temporary_folder, uploads_older_than=0.0)
         environment = {
             **os.environ,
@@ -152,6 +152,7 @@ class Supervisor:
             # The instance's workers ended with the supervisor before this one.
             with suppress(RedisError):
                 queue.jobs.abandon_all()
+        token, is_new = access_token(settings)
         program = [sys.executable, "-m", "webapp"]
         for number in range(settings.workers):
             self._start(
@@ -170,6 +171,8 @@ class Supervisor:
             "The web server could not be started; the lines above say why.",
         )
         print(f"Stillmotion is at {address(settings)}", flush=True)  # noqa: T201 - the command's answer
+        if is_new:
+            print(f"Visitors need the token that {settings.instance / 'token'} keeps: {token}", flush=True)  # noqa: T201
         self._look_after(Reaper(queue))
 
     def _start(self, child: Child) -> None:

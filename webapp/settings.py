@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from platformdirs import user_data_path
 
@@ -24,6 +24,9 @@ FRONTEND = PACKAGE if IS_INSTALLED else ROOT
 """The folder that holds static/ and templates/: a wheel has them inside webapp/, a checkout beside it."""
 
 INSTANCE = user_data_path("stillmotion") if IS_INSTALLED else ROOT / "instance"
+
+SHORTEST_TOKEN = 16
+"""Characters; a shorter one could be guessed."""
 
 LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel takes 107, and Redis adds a little for its temporary name."""
@@ -52,6 +55,10 @@ class Settings:
     workers: int = _setting("STILLMOTION_WORKERS", 1)
     web_threads: int = _setting("STILLMOTION_WEB_THREADS", 8)
     job_timeout: int = _setting("STILLMOTION_JOB_TIMEOUT", 6 * 3600)
+    hosts: str | None = _setting("STILLMOTION_HOSTS", None)
+    token: str | None = _setting("STILLMOTION_TOKEN", None)
+    is_open: int = _setting("STILLMOTION_OPEN", 0)
+    proxies: int = _setting("STILLMOTION_PROXIES", 0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "instance", self.instance.expanduser().resolve())
@@ -62,11 +69,30 @@ class Settings:
             ("workers", 0, 256),
             ("web_threads", 1, 256),
             ("job_timeout", 1, math.inf),
+            ("is_open", 0, 1),
+            ("proxies", 0, 8),
         ):
             value = getattr(self, name)
             if not smallest <= value <= largest:
                 allowed = f"at least {smallest}" if largest == math.inf else f"{smallest} to {largest}"
                 raise BadInput(f"{variables[name]} must be {allowed}, not {value}.")
+        if self.token is not None and len(self.token) < SHORTEST_TOKEN:
+            raise BadInput(f"{variables['token']} must have at least {SHORTEST_TOKEN} characters.")
+
+    def make_instance(self) -> None:
+        """Make the instance folder, for this user alone. Raises BadInput when that cannot be."""
+        try:
+            self.instance.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.instance.stat().st_uid == os.getuid():
+                self.instance.chmod(0o700)
+            self.temporary_folder.mkdir(exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.temporary_folder):
+                pass  # a folder of another user, or a disk that is read only, is noticed here
+        except OSError as error:
+            raise BadInput(
+                f"The folder {self.instance} cannot be used ({error.strerror}); set STILLMOTION_INSTANCE to "
+                "another one."
+            ) from error
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -95,6 +121,11 @@ class Settings:
     def _variables(cls) -> dict[str, str]:
         """The environment variable of each setting."""
         return {setting.name: setting.metadata["variable"] for setting in dataclasses.fields(cls)}
+
+    @property
+    def host_names(self) -> list[str]:
+        """The names under which the app answers besides those of this machine."""
+        return [name.strip() for name in (self.hosts or "").split(",") if name.strip()]
 
     @property
     def database(self) -> str:
@@ -140,3 +171,11 @@ class Settings:
     def temporary_folder(self) -> Path:
         """Where uploads and results are written before they are whole."""
         return self.instance / "tmp"
+
+
+def masked(url: str) -> str:
+    """Return a URL without its password, for people and logs."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return url.replace(f":{parts.password}@", ":***@", 1)

@@ -14,6 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from model.core.errors import BadInput
 from model.core.files import atomic_path
+from webapp.settings import masked
 
 
 class Storage:
@@ -28,7 +29,7 @@ class Storage:
         try:
             file_system, root = fsspec.url_to_fs(url)
         except (ValueError, ImportError) as error:
-            raise BadInput(f"STORAGE_URL {url} cannot be used: {error}") from error
+            raise BadInput(f"STORAGE_URL {masked(url)} cannot be used: {error}") from error
         self._files: Any = file_system
         self._root = str(root).rstrip("/")
         self._is_local = isinstance(file_system, LocalFileSystem)

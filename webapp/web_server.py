@@ -21,6 +21,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import RequestEntityTooLarge
 
+from webapp.access import access_token
 from webapp.app import LARGEST_BODY, create_app
 from webapp.settings import Settings
 
@@ -123,6 +124,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
             max_request_body_size=1 << 62,  # the parser knows the limits
             # A thread never waits for a slow reader: what is beyond 1 MiB goes to a temporary file.
             outbuf_high_watermark=1 << 40,
+            # The app knows which proxies it believes.
+            clear_untrusted_proxy_headers=not settings.proxies,
             ident=None,
             log_socket_errors=False,
         )
@@ -151,6 +154,11 @@ class WebServer:
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
+        self.settings.make_instance()
+        token, is_new = access_token(self.settings)
+        if is_new:
+            where = self.settings.instance / "token"
+            print(f"Visitors need the token that {where} keeps: {token}", flush=True)  # noqa: T201
         app = create_app(self.settings)
         # waitress keeps long bodies and answers in temporary files: on the disk whose room is looked after.
         tempfile.tempdir = str(self.settings.temporary_folder)

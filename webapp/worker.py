@@ -15,7 +15,7 @@ from webapp.jobs import base, tasks
 from webapp.jobs.queue import QUEUE, RunQueue, record_killed
 from webapp.jobs.reaper import Reaper
 from webapp.records import migrate
-from webapp.settings import Settings
+from webapp.settings import Settings, masked
 
 __all__ = ["run_conversion_worker", "run_worker", "task", "tasks"]
 
@@ -27,7 +27,6 @@ def run_worker(settings: Settings) -> None:
     """
     _check_redis(settings.redis, "REDIS_URL")
     migrate(settings)
-    settings.temporary_folder.mkdir(parents=True, exist_ok=True)
     _preload(METHODS[:1], settings)
 
     runs = RunQueue.open(settings)
@@ -57,7 +56,7 @@ def _check_redis(url: str, setting: str) -> None:
     try:
         base.connect(url).ping()
     except RedisError as error:
-        raise BadInput(f"No Redis answers at {setting} {url} ({error}).") from error
+        raise BadInput(f"No Redis answers at {setting} {masked(url)} ({error}).") from error
 
 
 def _preload(methods: Sequence[MethodEntry], settings: Settings) -> None:

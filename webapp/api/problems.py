@@ -67,9 +67,14 @@ def can_fail(*statuses: int) -> Callable[[View], View]:
     return decorate
 
 
+def is_for_programs() -> bool:
+    """Tell whether the request came to an address whose answers are JSON."""
+    return request.path.startswith(FOR_PROGRAMS)
+
+
 def problem(status: int, title: str, detail: str) -> Response:
     """Make an error's answer: problem details under the API, a page elsewhere."""
-    if not request.path.startswith(FOR_PROGRAMS):
+    if not is_for_programs():
         return Response(render_template("error.html", status=status, title=title, detail=detail), status)
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return Response(json.dumps(body), status, content_type=PROBLEM_JSON)

@@ -202,7 +202,11 @@ def run_json(backend: Backend, run: Run) -> dict[str, Any]:
 
 def _links(run: Run) -> dict[str, str]:
     here = url_for("runs.run", run_id=run.id)
-    links = {"self": here, "page": f"/runs/{run.id}", "clip": url_for("clips.clip", clip_id=run.clip_id)}
+    links = {
+        "self": here,
+        "page": url_for("pages.run", run_id=run.id),
+        "clip": url_for("clips.clip", clip_id=run.clip_id),
+    }
     if run.tracks_key is None:
         return links
     results = {name: f"{here}/tracks.{name}" for name in ("json", "csv")}

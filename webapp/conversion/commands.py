@@ -23,6 +23,7 @@ from webapp.conversion.coordinate import Coordinator, add_costs
 from webapp.conversion.queue import ConversionQueue
 from webapp.conversion.status import Status, load_plan
 from webapp.jobs.base import connect
+from webapp.settings import masked
 
 WATCH_SECONDS = 2.0
 
@@ -125,5 +126,5 @@ def _explaining_redis(url: str) -> Iterator[None]:
         yield
     except RedisError as error:
         raise BadInput(
-            f"No Redis answers at {url} ({error}); once it does, the same command goes on from here."
+            f"No Redis answers at {masked(url)} ({error}); once it does, the same command goes on from here."
         ) from error

@@ -22,6 +22,7 @@ from rq.worker import BaseWorker
 
 from model.core.errors import BadInput
 from model.core.processes import end_with_parent
+from webapp.settings import masked
 
 MONITORING_INTERVAL = 2
 """Seconds between a worker's signs of life during a job."""
@@ -218,7 +219,7 @@ def connect(url: str, patience: int = 3) -> Redis:
             url, socket_connect_timeout=2, retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), patience)
         )
     except ValueError as error:
-        raise BadInput(f"{url} is no URL of a Redis, such as redis://host:6379/0.") from error
+        raise BadInput(f"{masked(url)} is no URL of a Redis, such as redis://host:6379/0.") from error
 
 
 class ForkingWorker(Worker):
