@@ -52,7 +52,7 @@ export async function drawMap(found, { images, xaxis, yaxis }) {
   const top = Math.max(1, quantile(values, 0.98));
   const label = `Error of each point over the frame, from 0 to ${top.toFixed(1)} pixels.`;
   const area = plotArea("map-plot", found.size, label);
-  const side = (0.82 * area.clientWidth) / found.grid;
+  const side = (0.82 * area.clientWidth) / (found.grid ?? Math.sqrt(found.points));
   const colorbar = {
     thickness: 10,
     len: 0.92,

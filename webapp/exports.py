@@ -27,6 +27,7 @@ def tracks_json(tracks: Tracks) -> str:
                 "weights_sha256": tracks.method.weights_sha256,
                 "settings": dict(tracks.method.settings),
             },
+            "query_frame": int(tracks.frames[0]) if tracks.query_frame is None else tracks.query_frame,
             "frames": tracks.frames.tolist(),
             "points": np.round(tracks.points.astype(np.float64), 3).tolist(),
             "visibility": np.round(tracks.visibility.astype(np.float64), 3).tolist(),

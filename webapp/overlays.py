@@ -38,7 +38,9 @@ def stored_overlay(backend: Backend, run: Run, kind: str, camera: str) -> str:
                 still = repeat(read_frame(clip, run.start), len(tracks.frames))
                 write_overlay(drawn, still, tracks, fps=PREDICTED_FPS)
             else:
-                frames = read_frames(clip, start=run.start, step=run.frame_step, count=run.frames_in_tracks)
+                frames = read_frames(
+                    clip, start=int(tracks.frames[0]), step=run.frame_step, count=len(tracks.frames)
+                )
                 if camera == "removed":
                     tracks, frames = tracks.scene_motion(), without_camera(frames, tracks)
                 write_overlay(drawn, frames, tracks)

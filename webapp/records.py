@@ -13,6 +13,7 @@ import sqlalchemy
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import (
+    JSON,
     BigInteger,
     ColumnElement,
     CursorResult,
@@ -32,7 +33,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from model.clips.video import ClipInfo, Kind
+from model.tracking.both_ways import Direction
 from model.tracking.methods import is_prediction
+from model.tracking.run import TrackRequest
 from webapp.settings import Settings
 
 SQLITE_PATIENCE = 15.0
@@ -113,6 +116,7 @@ class Run(Base):
     """One tracking of one clip, or one prediction from one of its frames, from the request to its result.
 
     Its frames are `start`, `start + frame_step`, ...; for a prediction they are those that it speaks of.
+    Its points are a grid, or `points`, (x, y) in pixels of the frame `query_frame`, None for the first.
     """
 
     __tablename__ = "runs"
@@ -121,7 +125,9 @@ class Run(Base):
     clip_id: Mapped[str] = mapped_column(ForeignKey("clips.id", ondelete="CASCADE"), index=True)
     method: Mapped[str] = mapped_column(String(64))
     weights: Mapped[str | None] = mapped_column(Text)
-    grid: Mapped[int]
+    grid: Mapped[int | None]
+    points: Mapped[list[list[float]] | None] = mapped_column(JSON(none_as_null=True))
+    query_frame: Mapped[int | None]
     start: Mapped[int]
     frames: Mapped[int]
     frame_step: Mapped[int]
@@ -145,6 +151,23 @@ class Run(Base):
     def partial_key(self, frames: int) -> str:
         """Where the storage keeps the tracks of its first frames while it is not done."""
         return f"{self.folder}/partial/{frames}.npz"
+
+    @property
+    def point_count(self) -> int:
+        """How many points it follows or predicts."""
+        return len(self.points) if self.points is not None else (self.grid or 0) ** 2
+
+    @property
+    def request(self) -> TrackRequest:
+        """What is tracked; for a prediction, what would be."""
+        points = None if self.points is None else tuple((x, y) for x, y in self.points)
+        query_frame = self.start if self.query_frame is None else self.query_frame
+        before = (query_frame - self.start) // self.frame_step
+        after = self.frames - 1 - before
+        direction: Direction = "forward" if before == 0 else "backward" if after == 0 else "both"
+        return TrackRequest(
+            self.grid or 0, query_frame, max(before, after) + 1, self.frame_step, points, direction
+        )
 
     @property
     def is_prediction(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from model.core.errors import BadInput
 from model.motion.grid import check_grid
 from model.prediction.release import predictor_file, read_release
+from model.tracking.both_ways import Direction
 from model.tracking.methods import DEFAULT_METHOD, check_method, find_method, is_prediction
 from model.tracking.run import TrackRequest, frame_indices
 from model.weights.registry import find_entry
@@ -17,7 +18,7 @@ class RunRequest:
     """A run as a person or a program asks for it; see `model.tracking.run.TrackRequest`.
 
     A prediction looks at the frame `start` alone: its weights say which frames it speaks of, so `frames` does
-    not matter to it.
+    not matter to it, and it takes a grid of points.
     """
 
     clip: Clip
@@ -27,6 +28,8 @@ class RunRequest:
     start: int = 0
     frames: int | None = 8
     frame_step: int = 1
+    points: tuple[tuple[float, float], ...] | None = None
+    direction: Direction = "forward"
 
 
 def prepare_run(request: RunRequest, settings: Settings) -> Run:
@@ -38,16 +41,27 @@ def prepare_run(request: RunRequest, settings: Settings) -> Run:
     check_method(request.method, weights)
     if is_prediction(request.method):
         frames, frame_step = _predicted_frames(request, weights)
+        start = request.start
     else:
-        to_track = TrackRequest(request.grid, request.start, request.frames, request.frame_step)
-        frames, frame_step = len(frame_indices(to_track, request.clip.info)), request.frame_step
+        to_track = TrackRequest(
+            request.grid,
+            request.start,
+            request.frames,
+            request.frame_step,
+            request.points,
+            request.direction,
+        )
+        indices = frame_indices(to_track, request.clip.info)
+        start, frames, frame_step = int(indices[0]), len(indices), request.frame_step
     return Run(
         clip_id=request.clip.id,
         clip=request.clip,
         method=request.method,
         weights=weights,
-        grid=request.grid,
-        start=request.start,
+        grid=request.grid if request.points is None else None,
+        points=None if request.points is None else [list(point) for point in request.points],
+        query_frame=request.start if request.start > start else None,
+        start=start,
         frames=frames,
         frame_step=frame_step,
     )
@@ -59,6 +73,10 @@ def _predicted_frames(request: RunRequest, weights: str | None) -> tuple[int, in
     Raises BadInput for what it cannot do.
     """
     check_grid(request.grid)
+    if request.points is not None or request.direction != "forward":
+        raise BadInput(
+            f"The method {request.method} predicts a grid of points forwards; leave points and direction out."
+        )
     if request.frame_step != 1:
         raise BadInput(
             f"The method {request.method} looks at one frame: its frame step must be 1, "

@@ -103,6 +103,12 @@ def _check_comparable(reference: Tracks, candidate: Tracks) -> None:
             f"The frames must have one size, but they have {_size(reference)} and {_size(candidate)} pixels; "
             "compare two runs of the same clip."
         )
+    for tracks in (reference, candidate):
+        if tracks.query_frame not in (None, int(tracks.frames[0])):
+            raise BadInput(
+                "Only motion from the query points on can be compared, but one of both was followed "
+                "backwards; track forwards."
+            )
     if reference.frames[0] != candidate.frames[0]:
         raise BadInput(
             f"Both must begin in the same frame, but they begin in frames {reference.frames[0]} and "

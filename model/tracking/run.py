@@ -136,7 +136,7 @@ def track_file(
         for partial in tracker.follow(clip.frames(later), queries, watch, state):
             yield partial_tracks(partial, later)
         forward, state = partial.partial.trajectories(), None
-        later = later[: len(forward.points)]  # a damaged file may end early
+    later = later[: len(forward.points)]  # a damaged file may end early
     both = np.concatenate([later, earlier[1:]])
     watch = replace(watch, progress=_after(watch, len(later) - 1))
     for partial in tracker.follow(clip.frames(earlier), queries, watch, state):

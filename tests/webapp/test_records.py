@@ -4,7 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import sqlalchemy
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
 from webapp.records import Base, Clip, Database, Run, RunState, migrate
@@ -39,6 +42,28 @@ def test_the_migrations_make_what_the_classes_say(tmp_path: Path) -> None:
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    database.close()
+
+
+def test_the_migrations_go_back_to_each_earlier_version_and_forth(tmp_path: Path) -> None:
+    database, run_id = filled(tmp_path)
+    with database.session() as session:
+        run = session.get(Run, run_id)
+        run.grid, run.points, run.query_frame = None, [[1.0, 2.5]], 3
+    settings = Settings(instance=tmp_path)
+    with database.engine.connect() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(ROOT / "webapp" / "migrations"))
+        config.attributes["connection"] = connection
+        for revision in ("0002", "0001", "base"):
+            command.downgrade(config, revision)
+            names = sqlalchemy.inspect(connection).get_table_names()
+            if revision != "base":
+                assert {"clips", "runs"} <= set(names)
+                assert connection.exec_driver_sql("SELECT grid FROM runs").scalar() == 1
+    migrate(settings)
+    with database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
     database.close()
 
 

@@ -63,7 +63,7 @@ class ComparisonSchema(Schema):
     candidate = text()
     frames = fields.List(fields.Integer(), metadata={"description": "that both have, in the clip"})
     size = fields.List(fields.Integer(), metadata={"description": "height and width of the clip's frames"})
-    grid = integer("points a side")
+    grid = integer("points a side; null: points of one's own", null=True)
     points = integer()
     pixels = fields.Nested(ClipErrorsSchema)
     metrics = fields.Nested(PredictionMetricsSchema)

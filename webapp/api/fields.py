@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 LARGEST_INTEGER = 2**31 - 1
 MOST_LISTED = 500
@@ -78,6 +78,27 @@ def asked_choice(name: str, values: Sequence[str], **options: Any) -> fields.Str
     return fields.String(validate=validate.OneOf(values, error=sentence), **options)
 
 
+class Points(fields.Field[tuple[tuple[float, float], ...]]):
+    """Pairs of numbers, which may be thousands; where they may lie, the clip says."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[tuple[float, float], ...]:
+        """Accept a list of [x, y], both numbers."""
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        for index, point in enumerate(value):
+            is_pair = isinstance(point, list) and len(point) == 2
+            if not is_pair or not all(type(part) in (int, float) and abs(part) < 1e9 for part in point):
+                raise ValidationError(f"Point {index} must be [x, y], two numbers in pixels of the frame.")
+        return tuple((float(x), float(y)) for x, y in value)
+
+
+def asked_points(name: str, about: str) -> Points:
+    """Ask for points, or none."""
+    messages: Messages = {"invalid": f"The {name} must be a list of [x, y], in pixels of the frame."}
+    described = _described(about) | {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+    return Points(load_default=None, allow_none=True, error_messages=messages, metadata=described)
+
+
 def asked_integer(
     name: str, smallest: int, about: str = "", *, largest: int = LARGEST_INTEGER, **options: Any
 ) -> fields.Integer:
@@ -107,5 +128,5 @@ def asked_number(name: str, about: str = "", *, largest: float | None = None, **
     return fields.Float(validate=in_range, error_messages=messages, metadata=_described(about), **options)
 
 
-def _described(about: str) -> dict[str, str]:
+def _described(about: str) -> dict[str, Any]:
     return {"description": about} if about else {}

@@ -10,12 +10,14 @@ from model.overlay.figure import figure_json as figure_as_json
 from model.overlay.numbers import shown_first
 from model.overlay.truth import true_motion
 from model.tracking.estimate import Estimate
+from model.tracking.run import query_points
 from webapp.api.answers import attached, kept, stored
 from webapp.api.problems import can_fail
 from webapp.api.results import result_of, run_with_tracks, tracks_of
 from webapp.api.schemas import (
     CameraQuery,
     EstimateSchema,
+    PointsSchema,
     RunBody,
     RunFigureQuery,
     RunListQuery,
@@ -90,6 +92,16 @@ def cancel(run_id: str) -> Json:
     find(Run, run_id)
     app_backend().queue.cancel(run_id)
     return run_json(app_backend(), find(Run, run_id))
+
+
+@runs.route("/<run_id>/points.json", methods=["GET"])
+@runs.response(200, PointsSchema)
+@can_fail(404)
+def points(run_id: str) -> Json:
+    """Show where a run's query points are, a grid's too."""
+    found = find(Run, run_id)
+    placed = query_points(found.request, found.clip.info)
+    return {"frame": found.request.start, "points": placed.tolist()}
 
 
 @runs.route("/<run_id>/tracks.npz", methods=["GET"])

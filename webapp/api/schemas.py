@@ -4,15 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from flask import url_for
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from model.motion.grid import LARGEST_GRID
+from model.tracking.both_ways import DIRECTIONS
 from model.tracking.methods import DEFAULT_METHOD, is_prediction, method_title
 from webapp.api.fields import (
     MOST_LISTED,
     QuerySchema,
     asked_choice,
     asked_integer,
+    asked_points,
     asked_text,
     integer,
     list_of,
@@ -62,16 +64,35 @@ class RunBody(Schema):
     method = asked_text("method", "name from GET /methods", load_default=DEFAULT_METHOD)
     weights = asked_text("weights", "registered name", load_default=None, allow_none=True)
     grid = asked_integer("grid", 1, "points a side", largest=LARGEST_GRID, load_default=16)
+    points = asked_points(
+        "points", "[x, y] of each, in pixels of the query frame, in place of a grid; not for a prediction"
+    )
     start = asked_integer("first frame", 0, load_default=0)
+    frame = asked_integer(
+        "query frame",
+        0,
+        "in which the points are given; null: the first one",
+        load_default=None,
+        allow_none=True,
+    )
+    direction = asked_choice("direction", DIRECTIONS, load_default="forward")
     frames = asked_integer(
         "number of frames",
         2,
-        "null: to the end; more than there are: cut; a prediction's weights say how many frames it speaks "
-        "of, and this does not matter",
+        "in each direction, with the query frame; null: to the end; more than there are: cut; a prediction's "
+        "weights say how many frames it speaks of, and this does not matter",
         load_default=8,
         allow_none=True,
     )
     frame_step = asked_integer("frame step", 1, "1 for a prediction", load_default=1)
+
+    @post_load
+    def name_the_start(self, body: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Take the query frame, where it is given, for the start; the direction says what else is tracked."""
+        frame = body.pop("frame")
+        if frame is not None and body["start"] not in (0, frame):
+            raise ValidationError("Give the query frame as “frame” or as “start”, not two of them.", "frame")
+        return body if frame is None else {**body, "start": frame}
 
 
 class ClipSchema(Schema):
@@ -116,6 +137,7 @@ class LinksSchema(Schema):
     self = text()
     page = text()
     clip = text()
+    points = text()
     tracks = text()
     json = text()
     csv = text()
@@ -134,8 +156,11 @@ class RunSchema(Schema):
     method_title = text("the method's name for people")
     is_prediction = shown(fields.Boolean, "the method looked at the first frame alone")
     weights = text(null=True)
-    grid = integer()
-    start = integer()
+    grid = integer("points a side; null: points of one's own, see links.points", null=True)
+    point_count = integer()
+    start = integer("the first frame")
+    query_frame = integer("in which the points are given; others may come before it")
+    direction = text("from the query frame", validate=validate.OneOf(DIRECTIONS))
     frames = integer("how many frames are tracked or predicted")
     frame_step = integer("between two of them; of a prediction of the end alone its whole length")
     tracked_frames = integer("frames whose tracks are stored; a cancelled run keeps those", null=True)
@@ -154,6 +179,15 @@ class RunSchema(Schema):
 
 
 RunListSchema = list_of(RunSchema, "Runs, newest first.")
+
+
+class PointsSchema(Schema):
+    """The query points of a run."""
+
+    frame = integer("the query frame")
+    points = fields.List(
+        fields.List(fields.Float()), metadata={"description": "[x, y] of each, in its pixels"}
+    )
 
 
 class EstimateSchema(Schema):
@@ -189,6 +223,8 @@ def run_json(backend: Backend, run: Run) -> dict[str, Any]:
     cost = estimate_run(backend.settings, run) if waits or run.state == RunState.RUNNING else None
     special = {
         "clip": run.clip_id,
+        "query_frame": run.request.start,
+        "direction": run.request.direction,
         "method_title": method_title(run.method),
         "is_prediction": is_prediction(run.method),
         "weights": None if run.weights is None else Path(run.weights).name,
@@ -206,6 +242,7 @@ def _links(run: Run) -> dict[str, str]:
         "self": here,
         "page": url_for("pages.run", run_id=run.id),
         "clip": url_for("clips.clip", clip_id=run.clip_id),
+        "points": url_for("runs.points", run_id=run.id),
     }
     if run.tracks_key is None:
         return links

@@ -16,4 +16,4 @@ def estimate_run(settings: Settings, run: Run) -> Estimate:
 def plan_of(settings: Settings, run: Run) -> Plan:
     """Return what a run tracks or predicts."""
     size = (run.clip.height, run.clip.width)
-    return Plan(run.method, run.weights, run.grid**2, run.frames, size, settings.device)
+    return Plan(run.method, run.weights, run.point_count, run.frames, size, settings.device)

@@ -7,7 +7,7 @@ from model.clips.video import read_frame
 from model.core.progress import Progress, Watch, raise_if_stopped
 from model.tracking.estimate import Paces, Stopwatch
 from model.tracking.methods import tracker_name
-from model.tracking.run import TrackRequest, track_file
+from model.tracking.run import track_file
 from model.tracking.tracker import Tracker
 from webapp.jobs.estimates import plan_of
 from webapp.jobs.execution import JobContext, execute
@@ -44,7 +44,7 @@ def _track(context: JobContext) -> None:
         for partial in track_file(
             clip,
             tracker,
-            TrackRequest(run.grid, run.start, run.frames, run.frame_step),
+            run.request,
             Watch(stopwatch.timing(context.report), lambda: context.report.is_over, say=remarks.append),
             on_frame=keep_frame,
             info=run.clip.info,
@@ -77,7 +77,7 @@ def _predict(context: JobContext) -> None:
         image = read_frame(clip, run.start)
     _keep_frame(context, 0, image)
     begin("predicting", 1)
-    prediction = predictor.predict_all(image, run.grid, frame=run.start, fps=run.clip.fps)
+    prediction = predictor.predict_all(image, run.request.grid, frame=run.start, fps=run.clip.fps)
     begin("storing", 2)
     prediction.save(context.scratch / "tracks.npz")
     context.storage.move_in(context.scratch / "tracks.npz", run.result_key)
