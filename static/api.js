@@ -1,6 +1,7 @@
 // @ts-check
 // Talking to /api/v1. Every failure is an Error whose message is a sentence for people.
 
+import { settingsOf } from "./format.js";
 import { pause, sentenceOf, wasStopped } from "./dom.js";
 
 /** Where the site is, behind a proxy: empty, or a path such as /stillmotion. */
@@ -64,6 +65,13 @@ export async function follow(id, show, say) {
       await pause(2000);
     }
   }
+}
+
+/** Start a run like another one. @param {Run} run @returns {Promise<Run>} */
+export async function startLike(run) {
+  const { points_of: isOwn, ...wish } = { points_of: undefined, ...settingsOf(run) };
+  const own = isOwn ? { points: (await request(run.links.points)).points } : {};
+  return request("/runs", { method: "POST", body: { clip: run.clip, ...wish, ...own } });
 }
 
 /**

@@ -1,10 +1,11 @@
 // @ts-check
-// A clip's page: the grid over the first frame, the settings, and the start.
+// A clip's page: the points over a frame, the settings, and the start.
 
 import { API, ROOT, request } from "./api.js";
 import { byId, element, pause, say, sayIn, showFacts, wasStopped } from "./dom.js";
 import { bytes, clipFacts, count, seconds } from "./format.js";
 import { showRuns } from "./lists.js";
+import { fitted, MOST_POINTS, pointChooser } from "./points.js";
 import { paintRange } from "./viewer/controls.js";
 
 const { dataset } = byId("setup");
@@ -21,6 +22,17 @@ const stage = /** @type {HTMLElement} */ (document.querySelector(".preview-stage
 const isStill = clip.frames < 2;
 /** @type {Method[]} empty until they are known */
 let offers = [];
+const dots = /** @type {HTMLCanvasElement} */ (document.getElementById("dots"));
+const chooser = pointChooser(dots, clip, () => {
+  const { length } = chooser.points();
+  byId("own-count").textContent = length === MOST_POINTS ? `${count(length, "point")}, the most there can be` : count(length, "point");
+  describe();
+  drawDots();
+});
+
+/** The value that is chosen of some radio buttons. @param {string} name */
+const choice = (name) =>
+  /** @type {HTMLInputElement | null} */ (document.querySelector(`[name=${name}]:checked`))?.value ?? "";
 
 /** @param {string} id */
 const number = (id) => (byId(id).value.trim() === "" ? NaN : Number(byId(id).value));
@@ -33,38 +45,50 @@ showFacts("facts", clipFacts(clip));
 
 /** What a run is started with; a prediction needs no more than its first frame. */
 function settings() {
-  const chosen = /** @type {HTMLInputElement | null} */ (document.querySelector("[name=method]:checked"));
-  const method = offers.find(({ name }) => name === chosen?.value);
+  const chosen = choice("method");
+  const method = offers.find(({ name }) => name === chosen);
   const wish = { clip: clip.id, method: method?.name, grid: number("grid"), start: number("start") };
   if (isStill || method?.from_one_image) return { wish, method };
   const frames = byId("to-end").checked ? null : number("frames");
-  return { wish, method, span: { frames, frame_step: number("step") } };
+  const own = choice("points") === "own" ? { points: chooser.points() } : {};
+  return { wish, method, span: { frames, frame_step: number("step"), direction: choice("direction"), ...own } };
 }
+
+/** @typedef {ReturnType<typeof settings>} Settings */
 
 /**
  * What the settings would track or predict, or the sentence that says why they cannot.
  * @param {ReturnType<typeof settings>} settings
- * @returns {{ sentence?: string, problem?: string }}
+ * @returns {{ sentence?: string, problem?: string, missing?: string }} missing: what is still to be chosen
  */
 function plan({ wish: { grid, start }, span }) {
-  const points = count(grid * grid, "point");
+  const points = count(span?.points?.length ?? grid * grid, "point");
   if (!span) {
     const picture = isStill ? "this picture" : `frame ${start}, and from nothing else`;
     return { sentence: `${points}: where will they go? Predicted from ${picture}.` };
   }
-  const { frames, frame_step: step } = span;
+  const { frames, frame_step: step, direction } = span;
+  if (span.points?.length === 0) return { missing: "No points yet: click into the frame, or draw a box or a lasso." };
   const isWhole = (/** @type {number} */ value, /** @type {number} */ least) => Number.isInteger(value) && value >= least;
   if (!isWhole(step, 1)) return { problem: "“Every n-th frame” must be a whole number from 1." };
   if (frames !== null && !isWhole(frames, 2)) return { problem: "The number of frames must be a whole number from 2." };
-  const there = Math.floor((clip.frames - 1 - start) / step) + 1;
-  const tracked = Math.min(frames ?? there, there);
-  if (tracked < 2) {
-    return { problem: `Only one frame is left from frame ${start} with this step; start earlier or take a smaller step.` };
+  const there = {
+    before: direction === "forward" ? 0 : Math.floor(start / step),
+    after: direction === "backward" ? 0 : Math.floor((clip.frames - 1 - start) / step),
+  };
+  const before = Math.min((frames ?? Infinity) - 1, there.before);
+  const after = Math.min((frames ?? Infinity) - 1, there.after);
+  if (before + after < 1) {
+    const elsewhere = { forward: "an earlier frame", backward: "a later frame", both: "another frame" }[direction];
+    return { problem: `Only one frame is left from frame ${start} with this step; choose ${elsewhere} or a smaller step.` };
   }
-  const last = start + (tracked - 1) * step;
-  const time = clip.fps > 0 ? `, ${seconds((last - start) / clip.fps)}` : "";
-  const cut = frames !== null && frames > there ? " The clip ends before the frames you asked for." : "";
-  return { sentence: `${points} through ${count(tracked, "frame")}: ${start} to ${last}${time}.${cut}` };
+  const [first, last] = [start - before * step, start + after * step];
+  const time = clip.fps > 0 ? `, ${seconds((last - first) / clip.fps)}` : "";
+  const isCut = frames !== null && ((direction !== "backward" && frames - 1 > there.after)
+    || (direction !== "forward" && frames - 1 > there.before));
+  const cut = isCut ? " The clip ends before the frames you asked for." : "";
+  const way = direction === "forward" ? `${first} to ${last}` : `${first} to ${last}, from frame ${start}`;
+  return { sentence: `${points} through ${count(before + after + 1, "frame")}: ${way}${time}.${cut}` };
 }
 
 function describe() {
@@ -73,15 +97,17 @@ function describe() {
   const { grid, start } = chosen.wish;
   byId("grid-value").textContent = `${grid} × ${grid}`;
   byId("start-value").textContent = clip.fps > 0 ? `${start} (${(start / clip.fps).toFixed(2)} s)` : `${start}`;
+  byId("spacing-value").textContent = `${number("spacing")} px`;
   byId("frames").disabled = byId("to-end").checked;
+  paintRange(byId("spacing"));
   paintRange(byId("grid"));
   paintRange(byId("start"));
   if (isStill && !chosen.method) return; // until there is a method for it
-  const { problem = "", sentence = "" } = plan(chosen);
+  const { problem = "", sentence = "", missing = "" } = plan(chosen);
   say("form-error", problem);
-  byId("plan").textContent = sentence;
-  byId("start-run").disabled = problem !== "";
-  if (problem) byId("estimate").textContent = "";
+  byId("plan").textContent = sentence || missing;
+  byId("start-run").disabled = sentence === "";
+  if (!sentence) byId("estimate").textContent = "";
   else estimateSoon(chosen);
 }
 
@@ -94,8 +120,28 @@ function arrange({ method, span }) {
   /** @type {NodeListOf<HTMLElement>} */
   const fields = document.querySelectorAll("[data-for=tracking]");
   for (const field of fields) field.hidden = !span;
-  byId("start").max = `${span ? Math.max(0, clip.frames - 2) : clip.frames - 1}`;
-  byId("start-name").textContent = span ? "First frame" : "Frame to predict from";
+  const isForward = span?.direction === "forward";
+  byId("start").max = `${isForward ? Math.max(0, clip.frames - 2) : clip.frames - 1}`;
+  const isOwn = Boolean(span?.points);
+  byId("start-name").textContent = !span ? "Frame to predict from"
+    : isForward && !isOwn ? "First frame" : "Frame with the points";
+  byId("frames-name").textContent = span?.direction === "both" ? "Frames each way" : "Frames";
+  byId("to-end-name").textContent = {
+    forward: "Track to the end of the clip",
+    backward: "Track back to the start of the clip",
+    both: "Track the whole clip",
+  }[span?.direction ?? "forward"] ?? "";
+  byId("grid-field").hidden = isOwn;
+  byId("own-field").hidden = !isOwn;
+  byId("spacing-field").hidden = choice("tool") === "click";
+  byId("undo").disabled = !chooser.canUndo();
+  byId("clear").disabled = chooser.points().length === 0;
+  chooser.isOn = isOwn;
+  chooser.tool = /** @type {import("./points.js").Tool} */ (choice("tool"));
+  chooser.spacing = number("spacing");
+  dots.classList.toggle("is-on", isOwn);
+  dots.tabIndex = isOwn ? 0 : -1;
+  dots.setAttribute("aria-hidden", `${!isOwn}`);
   byId("start-run").textContent = span ? "Track" : "Predict";
 }
 
@@ -151,34 +197,66 @@ async function showFrame() {
   showFrame();
 }
 
-const dots = /** @type {HTMLCanvasElement} */ (document.getElementById("dots"));
 /** Where the grid's corner points lie, as [x, y] in pixels of the frame. */
 const corners = [dataset.first, dataset.last].map((corner) => JSON.parse(corner ?? ""));
 
+/** @returns {import("./points.js").Point[]} */
+function gridPoints() {
+  const [first, last] = corners;
+  const grid = number("grid");
+  const along = (/** @type {0 | 1} */ axis, /** @type {number} */ k) =>
+    first[axis] + (k / (grid - 1)) * (last[axis] - first[axis]);
+  return Array.from({ length: grid * grid }, (_, point) => [along(0, point % grid), along(1, Math.floor(point / grid))]);
+}
+
 function drawDots() {
-  const box = stage.getBoundingClientRect();
+  const { scale, left, top, box } = fitted(stage, clip);
   const ratio = window.devicePixelRatio || 1;
   dots.width = Math.round(box.width * ratio);
   dots.height = Math.round(box.height * ratio);
   const context = /** @type {CanvasRenderingContext2D} */ (dots.getContext("2d"));
-  // The picture keeps its shape inside the stage, as object-fit: contain has it.
-  const scale = Math.min(box.width / clip.width, box.height / clip.height);
-  const left = (box.width - clip.width * scale) / 2;
-  const top = (box.height - clip.height * scale) / 2;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  const [first, last] = corners;
-  const grid = number("grid");
-  const radius = Math.max(1.1, Math.min(3, (box.width / grid) * 0.09));
-  const along = (/** @type {0 | 1} */ axis, /** @type {number} */ k) =>
-    (first[axis] + (k / (grid - 1)) * (last[axis] - first[axis]) + 0.5) * scale;
+  const onPage = (/** @type {import("./points.js").Point} */ [x, y]) =>
+    /** @type {const} */ ([left + (x + 0.5) * scale, top + (y + 0.5) * scale]);
+  const points = chooser.isOn ? chooser.points() : gridPoints();
+  const radius = chooser.isOn && points.length < 300 ? 4
+    : Math.max(1.1, Math.min(3, (box.width / Math.sqrt(points.length)) * 0.09));
   context.fillStyle = "#7cc8ff";
   context.strokeStyle = "rgba(5, 12, 20, 0.75)";
   context.lineWidth = 1;
-  for (let point = 0; point < grid * grid; point++) {
+  for (const point of points) {
     context.beginPath();
-    context.arc(left + along(0, point % grid), top + along(1, Math.floor(point / grid)), radius, 0, 7);
+    context.arc(...onPage(point), radius, 0, 7);
     context.fill();
     if (radius > 1.5) context.stroke();
+  }
+  if (chooser.isOn) drawTools(context, onPage);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {(point: import("./points.js").Point) => readonly [number, number]} onPage
+ */
+function drawTools(context, onPage) {
+  context.strokeStyle = "#ffd166";
+  context.lineWidth = 1.5;
+  const outline = chooser.outline();
+  if (outline.length > 0) {
+    context.setLineDash([5, 4]);
+    context.beginPath();
+    for (const point of outline) context.lineTo(...onPage(point));
+    context.closePath();
+    context.stroke();
+    context.setLineDash([]);
+  }
+  const crosshair = chooser.crosshair();
+  if (!crosshair) return;
+  const [x, y] = onPage(crosshair);
+  for (const [dx, dy] of [[12, 0], [0, 12]]) {
+    context.beginPath();
+    context.moveTo(x - dx, y - dy);
+    context.lineTo(x + dx, y + dy);
+    context.stroke();
   }
 }
 
@@ -221,6 +299,21 @@ for (const [id, name] of [["grid", "grid"], ["start", "start"], ["frames", "fram
   if (/^\d+$/.test(value)) byId(id).value = value;
 }
 
+/** The points and the direction of an earlier run: /clips/ID?…&points_of=RUN&direction=both. */
+async function takePoints() {
+  const direction = asked.get("direction");
+  /** @type {PageElement | null} */
+  const button = document.querySelector(`[name=direction][value="${CSS.escape(direction ?? "")}"]`);
+  if (button) button.checked = true;
+  const run = asked.get("points_of");
+  if (!run || isStill) return;
+  const { points } = await request(`/runs/${encodeURIComponent(run)}/points.json`);
+  byId("own-points").checked = true;
+  chooser.set(points);
+}
+
+byId("undo").addEventListener("click", () => chooser.undo());
+byId("clear").addEventListener("click", () => chooser.set([]));
 byId("form").addEventListener("input", () => {
   describe();
   showFrame();
@@ -249,5 +342,6 @@ new ResizeObserver(drawDots).observe(stage);
 
 describe();
 showFrame();
+takePoints().catch(sayIn("form-error"));
 showMethods(asked.get("method")).then(describe, sayIn("form-error"));
 showRuns({ clip, empty: `This ${isStill ? "picture has not been predicted" : "clip has not been tracked"} yet.` });

@@ -51,10 +51,18 @@ function ahead(run, clipFrames) {
   return clipFrames > 1 ? `from frame ${run.start}, ${reach}` : reach;
 }
 
-/** The settings that start a run like this one. @param {Run} run */
-export function settingsOf({ method, is_prediction, grid, start, frames, frame_step }) {
-  return is_prediction ? { method, grid, start } : { method, grid, start, frames, frame_step };
+/** The settings that start a run like this one; points of one's own are at its `links.points`. @param {Run} run */
+export function settingsOf(run) {
+  const { method, grid, start, query_frame, direction, frame_step } = run;
+  if (run.is_prediction) return { method, grid, start };
+  const before = (query_frame - start) / frame_step;
+  const frames = Math.max(before, run.frames - 1 - before) + 1; // in each direction
+  const points = grid === null ? { points_of: run.id } : { grid };
+  return { method, ...points, start: query_frame, direction, frames, frame_step };
 }
+
+/** What a run follows, in a few words. @param {Run} run */
+export const pointsOf = ({ grid, point_count }) => (grid === null ? `${whole(point_count)} of your own` : `${grid} × ${grid}`);
 
 /** What was found in a clip. @param {Omit<Clip, "name" | "created_at">} clip @returns {[string, string][]} */
 export const clipFacts = (clip) => [
@@ -70,13 +78,14 @@ export const clipFacts = (clip) => [
 export function runFacts(run, { fps, frames }) {
   const last = lastFrame(run);
   const step = run.frame_step > 1 ? `, step ${run.frame_step}` : "";
+  const from = run.query_frame > run.start ? `, from ${run.query_frame}` : "";
   /** @type {[string, string][]} */
   const facts = [
     ["Method", run.method_title],
-    ["Points", `${run.grid} × ${run.grid}`],
+    ["Points", pointsOf(run)],
     run.is_prediction
       ? ["Predicted", ahead(run, frames)]
-      : ["Frames", `${run.frames} (${run.start} to ${last}${step})`],
+      : ["Frames", `${run.frames} (${run.start} to ${last}${step}${from})`],
   ];
   if (fps > 0) facts.push(["Span", seconds((last - run.start) / fps)]);
   if (run.weights) facts.push(["Weights", run.weights]);

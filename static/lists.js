@@ -103,7 +103,7 @@ function clipCard(clip) {
 
 /** @param {Run} run @param {Pick<Clip, "name" | "frames"> | undefined} clip @param {boolean} isNamed whether it says of which clip the run is */
 function runCard(run, clip, isNamed) {
-  const points = count(run.grid * run.grid, "point");
+  const points = count(run.point_count, "point");
   const span = frameSpan(run, clip?.frames ?? 0);
   const state = run.state === "running" ? `${Math.floor(100 * run.progress)} %` : STATES[run.state];
   const kept = run.state === "cancelled" && run.links.tracks ? `${count(run.tracked_frames ?? 0, "frame")} kept · ` : "";

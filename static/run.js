@@ -1,7 +1,7 @@
 // @ts-check
 // A run's page: its progress while it works, its tracks when it is done, its reason when it failed.
 
-import { API, ROOT, follow, request } from "./api.js";
+import { API, ROOT, follow, request, startLike } from "./api.js";
 import { announce, byId, say, sayIn, scriptsLoaded, sentenceOf, setBar, showFacts } from "./dom.js";
 import { count, runFacts, seconds, settingsOf, whole } from "./format.js";
 import { showViewer } from "./viewer/viewer.js";
@@ -110,7 +110,10 @@ async function showViewerOf(run, isRemoved) {
       showing = showing.then(() => showViewerOf(run, removed)); // one after the other
     };
     // Scene motion is in pixels of the first frame.
-    const frameUrl = (/** @type {number} */ position) => links.frames.replace("{position}", `${isRemoved ? 0 : position}`);
+    // A cancelled run that was followed backwards lacks frames at its start.
+    const lacking = is_prediction ? 0 : (figure.layout.meta.stillmotion.frames[0] - run.start) / run.frame_step;
+    const frameUrl = (/** @type {number} */ position) =>
+      links.frames.replace("{position}", `${isRemoved ? 0 : position + lacking}`);
     await showViewer(byId("viewer"), figure, frameUrl, {
       signal: viewing.signal,
       switchCamera: is_prediction ? undefined : switchCamera,
@@ -129,7 +132,7 @@ async function showViewerOf(run, isRemoved) {
 async function startAgain(run) {
   byId("retry").disabled = true;
   try {
-    const started = await request("/runs", { method: "POST", body: { clip, ...settingsOf(run) } });
+    const started = await startLike(run);
     location.assign(`${ROOT}/runs/${started.id}`);
   } catch (error) {
     sayIn("run-error")(error);

@@ -53,8 +53,11 @@ interface Run {
   method_title: string;
   is_prediction: boolean;
   weights: string | null;
-  grid: number;
+  grid: number | null;
+  point_count: number;
   start: number;
+  query_frame: number;
+  direction: "forward" | "backward" | "both";
   frames: number;
   frame_step: number;
   tracked_frames: number | null;

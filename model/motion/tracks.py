@@ -20,8 +20,8 @@ from model.motion.camera import Camera, find_camera
 FORMAT_VERSION = 1
 
 NO_CAMERA = (
-    "No camera motion is known of these tracks, so it cannot be taken out: they have fewer than 64 points, "
-    "too few of them follow one motion, or they come from an earlier version; look at them as filmed."
+    "No camera motion is known of these tracks, so it cannot be taken out: they are no grid of at least 64 "
+    "points, too few of them follow one motion, or they come from an earlier version; look at them as filmed."
 )
 
 

@@ -105,7 +105,7 @@ def test_without_a_camera_the_switch_says_why(
     page = open_viewer(few, "?camera=removed")  # an old or a mistaken link
     expect(page.locator("#run-error")).to_contain_text("No camera motion is known of these tracks")
     expect(page.get_by_role("radio", name="Removed")).to_be_disabled()
-    expect(page.locator(".viewer-camera-note")).to_contain_text("fewer than 64 points")
+    expect(page.locator(".viewer-camera-note")).to_contain_text("no grid of at least 64 points")
     page.keyboard.press("m")
     expect(page.get_by_role("radio", name="As filmed")).to_be_checked()
     assert "camera" not in page.url
