@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from model.commands.console import progress_bar
-from model.commands.options import FILE, PATH, device_option
+from model.commands.options import FILE, PATH, check_output, device_option
 from model.commands.partial import stop_on_interrupt
 from model.core.errors import BadInput
 
@@ -58,6 +58,7 @@ def command(
     image is answered with no motion. Give pictures whose motion can be read and, as a set beside them,
     pictures whose motion cannot.
     """
+    check_output("--out", out, ".safetensors", inputs=[weights])
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.prediction.release import read_release
     from model.training.predictors.calibrate import (

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from model.commands.console import progress_bar
-from model.commands.options import FILE, FOLDER, PATH
+from model.commands.options import FILE, FOLDER, PATH, check_output
 
 
 @click.command("calibrate-tracker")
@@ -31,6 +31,7 @@ def command(
     cutouts: Path | None,
 ) -> None:
     """Fit the rule that tells whether a point is visible, and write WEIGHTS with it to --out."""
+    check_output("--out", out, ".safetensors", inputs=[weights])
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.training.trackers.calibrate import calibrate_tracker
 

@@ -97,7 +97,9 @@ def tracker(
 
     docs/evaluation.md has the formats and what the figures mean.
     """
-    check_output("--out", out, ".json")
+    check_output(
+        "--out", out, ".json", inputs=[path for path in (*clips, badja, masks, frames_folder) if path]
+    )
     _check_options(clips, badja, masks, chunk_step, frames_folder, annotated_size, queries, max_side)
     names = _tracker_names(methods, weights, raft_weights)
     settings: dict[str, Any]

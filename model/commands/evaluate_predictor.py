@@ -45,8 +45,9 @@ def command(
 
     docs/predictor.md explains the figures.
     """
-    check_output("--out", out, ".json")
-    check_output("--report", report, ".html")
+    inputs = [Path(name) for name in (*sets, *weights)]
+    check_output("--out", out, ".json", inputs=inputs)
+    check_output("--report", report, ".html", inputs=inputs)
     if not sets:
         raise BadInput("Name at least one training set; its held-out samples are measured.")
     # Here, not above: they import torch, which `--help` need not wait for.

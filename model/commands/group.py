@@ -42,6 +42,12 @@ def run_command(command: click.Command, name: str, arguments: list[str] | None =
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo(f"Error: {message}", err=True)
         return 2
+    except OSError as error:  # a full disk, or what may not be read or written
+        if error.strerror is None:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"Error: {place}{error.strerror}.", err=True)
+        return 2
     except (Stopped, KeyboardInterrupt, click.Abort):
         click.echo("Stopped; nothing half written is left behind.", err=True)
         return 130

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from model.commands.console import progress_bar
+from model.commands.options import check_output
 from model.commands.partial import stop_on_interrupt
 from model.datasets.folder import DataFolder
 from model.datasets.summary import SPLITS
@@ -36,6 +37,7 @@ def command(*, dataset: str, out: Path, pictures: Path | None, samples: int | No
     from model.inspection.paper import write_pictures
     from model.inspection.report import write_report
 
+    check_output("--out", out, ".html", ".htm")
     folder = DataFolder.open(dataset)
     with progress_bar("parts") as report, stop_on_interrupt() as should_stop:
         found = inspect(folder, most_samples=samples, progress=report, should_stop=should_stop)

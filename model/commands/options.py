@@ -1,12 +1,14 @@
 """What several commands share: options made of settings dataclasses (`model.core.settings`), and checks."""
 
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
+from model.clips.images import SUFFIXES
 from model.core.errors import BadInput
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -20,10 +22,11 @@ FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
 
 
-def check_output(option: str, path: Path | None, *endings: str) -> None:
-    """Refuse a file that could not be written, before the work rather than after it; None is no file.
+def check_output(option: str, path: Path | None, *endings: str, inputs: Iterable[Path] = ()) -> None:
+    """Refuse a file that cannot or must not be written, before the work rather than after it; None is none.
 
-    endings: of which it must have one, such as ".npz". Raises BadInput.
+    endings: of which it must have one, such as ".npz". inputs: files, and folders of images, that are read
+    and that no output overwrites. Raises BadInput.
     """
     if path is None:
         return
@@ -31,8 +34,28 @@ def check_output(option: str, path: Path | None, *endings: str) -> None:
         *others, last = endings
         wanted = f"{', '.join(others)} or {last}" if others else last
         raise BadInput(f"{option} must end in {wanted}, not {path.name}.")
+    if path.is_dir():
+        raise BadInput(f"{option} is the folder {path}; give the name of a file.")
     if not path.parent.is_dir():
         raise BadInput(f"There is no folder {path.parent} for {path.name}; make it first.")
+    if any(_is_part_of(path, given) for given in inputs):
+        raise BadInput(f"{option} {path} is an input and would be overwritten; give another name.")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise BadInput(
+            f"Nothing can be written to the folder {path.parent} ({error.strerror}); give another one for "
+            f"{path.name}."
+        ) from error
+
+
+def _is_part_of(path: Path, given: Path) -> bool:
+    """Whether an existing file is the given one, under whatever name, or an image in the given folder."""
+    if not path.exists() or not given.exists():
+        return False
+    is_image_within = path.suffix.lower() in SUFFIXES and given.resolve() in path.resolve().parents
+    return is_image_within or path.samefile(given)
 
 
 def options_of(

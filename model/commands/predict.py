@@ -33,9 +33,10 @@ def command(
     """
     if out is None and not overlays:
         raise BadInput("Say where the result should go: --out FILE.npz, --overlay FILE.png, or both.")
-    check_output("--out", out, ".npz")
+    inputs = (image, Path(weights))
+    check_output("--out", out, ".npz", inputs=inputs)
     for path in overlays:
-        check_output("--overlay", path, *OVERLAYS)
+        check_output("--overlay", path, *OVERLAYS, inputs=inputs)
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.overlay.arrows import draw_prediction, write_png
     from model.overlay.html import write_html

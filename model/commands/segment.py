@@ -15,7 +15,7 @@ from model.commands.options import PATH, check_output, device_option
 @device_option
 def command(*, image: Path, out: Path | None, network: str, device: str) -> None:
     """Tell the 21 classes of Pascal VOC in IMAGE apart; the weights are downloaded at first use."""
-    check_output("--out", out, ".png")
+    check_output("--out", out, ".png", inputs=[image])
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.overlay.arrows import draw_classes, write_png
     from model.prediction.predictor import open_image

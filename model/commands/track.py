@@ -7,6 +7,7 @@ import click
 
 from model.clips.video import probe, read_frames
 from model.commands.console import progress_bar
+from model.commands.options import PATH, check_output
 from model.commands.partial import Job, load_state, partial_path, save_partial, stop_on_interrupt
 from model.commands.points import read_points
 from model.core.errors import BadInput, Stopped
@@ -25,13 +26,13 @@ OVERLAYS = (".html", ".mp4", ".gif")
 
 
 @click.command("track")
-@click.argument("clip", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Where the tracks go, as .npz.")
+@click.argument("clip", type=PATH)
+@click.option("--out", type=PATH, help="Where the tracks go, as .npz.")
 @click.option(
     "--overlay",
     "overlays",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Where a picture of the tracks goes: .html, .mp4 or .gif; may be given several times.",
 )
 @click.option(
@@ -47,7 +48,7 @@ OVERLAYS = (".html", ".mp4", ".gif")
 @click.option(
     "--points",
     "points_file",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Query points in place of the grid: a CSV file of x,y or a JSON file of [[x, y], ...], in pixels.",
 )
 @click.option(
@@ -97,7 +98,12 @@ def command(
 
     Ctrl-C keeps the frames tracked so far in OUT.partial.npz; with PIPs, the same command goes on from there.
     """
-    _check_outputs(out, overlays)
+    if out is None and not overlays:
+        raise BadInput("Say where the result should go: --out FILE.npz, --overlay FILE.html, or both.")
+    inputs = [path for path in (clip, points_file, weights and Path(weights)) if path]
+    check_output("--out", out, ".npz", inputs=inputs)
+    for overlay in overlays:
+        check_output("--overlay", overlay, *OVERLAYS, inputs=inputs)
     if is_prediction(method):
         raise BadInput(f"{method} predicts from one image; use `python -m model predict` for that.")
     check_method(method, weights)
@@ -177,20 +183,6 @@ def _keep(partial: PartialTracks, path: Path, job: Job) -> None:
     done, total = len(tracks.frames), job.settings["frames"][-1]
     then = "goes on from there" if state else "starts again"
     click.echo(f"\nKept {done} of {total} frames in {path}; the same command {then}.", err=True)
-
-
-def _check_outputs(out: Path | None, overlays: tuple[Path, ...]) -> None:
-    """Refuse outputs that could not be written, before the work rather than after it."""
-    if out is None and not overlays:
-        raise BadInput("Say where the result should go: --out FILE.npz, --overlay FILE.html, or both.")
-    if out is not None and out.suffix.lower() != ".npz":
-        raise BadInput(f"--out must end in .npz, not {out.name}.")
-    for overlay in overlays:
-        if overlay.suffix.lower() not in OVERLAYS:
-            raise BadInput(f"--overlay must end in .html, .mp4 or .gif, not {overlay.name}.")
-    for path in (out, *overlays):
-        if path is not None and not path.parent.is_dir():
-            raise BadInput(f"There is no folder {path.parent} for {path.name}; make it first.")
 
 
 def _say(tracks: Tracks, written: list[Path]) -> None:
