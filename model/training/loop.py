@@ -20,6 +20,7 @@ from model.training.log import TrainingLog
 from model.training.plot import write_plot
 from model.training.schedule import Schedule
 from model.training.settings import TrainingSettings
+from model.weights.checkpoints import load_torch
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -260,7 +261,7 @@ def open_checkpoint(
     out.mkdir(parents=True, exist_ok=True)
     if not resume:
         return None
-    state: Mapping[str, Any] = torch.load(checkpoint, map_location=device, weights_only=True)
+    state: Mapping[str, Any] = load_torch(checkpoint, device)
     if state.get("format") != _FORMAT:
         raise BadInput(f"{checkpoint} is of another version of Stillmotion; go on with that, or begin anew.")
     return state

@@ -1,44 +1,107 @@
-"""Checkpoint files: read safely, tensors only, never code; written whole."""
+"""Checkpoint files: read safely, never code; written whole."""
 
+import argparse
 import os
 import pickle
+import re
+import sys
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PosixPath
+from typing import Any
 
-import safetensors
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from model.core.errors import BadInput
 from model.core.files import atomic_path
+from model.weights.metadata import is_safetensors, refusing_bad_files
+
+_USUAL_NAMES = ("model_state_dict", "state_dict", "model", "net", "network")
+_PREFIXES = ("_orig_mod.", "module.", "model.")
+# What trainings keep beside tensors and does nothing but hold values; NumPy 1 had another name for its core.
+_NUMPY_CORE = {
+    name: getattr(sys.modules["numpy._core.multiarray"], name) for name in ("scalar", "_reconstruct")
+}
+_SAFE: list[Any] = [
+    argparse.Namespace,
+    PosixPath,
+    np.ndarray,
+    np.dtype,
+    *{type(np.dtype(code)) for code in np.typecodes["All"]},
+    *_NUMPY_CORE.values(),
+    *((function, f"numpy.core.multiarray.{name}") for name, function in _NUMPY_CORE.items()),
+]
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read a network's tensors, on the CPU.
+    """Read a network's tensors by name, on the CPU.
 
-    path: a `.safetensors` file, or a torch file that holds a state dict, plain or under the key
-        `model_state_dict` (the authors' layout of PIPs). It is read with `weights_only=True`.
-    Raises BadInput when the file is missing, damaged, or holds something else.
+    path: a safetensors file, or a torch file, whatever its name. The state dict may be the whole content or
+        lie in it, as under `model`, `state_dict` or `model_state_dict`; a prefix of all names that a wrapper
+        made (`module.` of DataParallel, `_orig_mod.` of compile, `model.` of Lightning) is taken off.
+    Raises BadInput, which says what was found, when the file is missing, damaged, or holds something else.
+    """
+    if is_safetensors(path):
+        with refusing_bad_files(path):
+            content: Any = safetensors.torch.load_file(path, device="cpu")
+    else:
+        content = load_torch(path)
+    tensors = _state_dict_in(content)
+    if tensors is None:
+        found = ", ".join(str(name) for name in list(content)[:8]) if isinstance(content, Mapping) else ""
+        raise BadInput(
+            f"{Path(path).name} holds no state dict, tensors by name, but {found or type(content).__name__}; "
+            "save the network's state_dict()."
+        )
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def load_torch(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Any:
+    """Read a torch file without running any code of it: tensors, plain values, NumPy's and options' objects.
+
+    Raises BadInput when it is missing, damaged, no torch file, or would need code to be read.
     """
     name = Path(path).name
     try:
-        if name.endswith(".safetensors"):
-            return safetensors.torch.load_file(path, device="cpu")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise BadInput(f"There is no checkpoint file {name}.") from error
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise BadInput(f"{name} is damaged or is not a torch checkpoint; fetch it again.") from error
-    except safetensors.SafetensorError as error:
-        raise BadInput(f"{name} is damaged or is not a safetensors file; fetch it again.") from error
-    if isinstance(content, dict) and isinstance(content.get("model_state_dict"), dict):
-        content = content["model_state_dict"]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise BadInput(
-            f"{name} holds no state dict; it should have tensors by name, plain or under “model_state_dict”."
-        )
-    return content
+        # An open file: of a path, torch would look at the ending.
+        with refusing_bad_files(path), open(path, "rb") as file, torch.serialization.safe_globals(_SAFE):
+            return torch.load(file, map_location=device, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        if found is not None:
+            raise BadInput(
+                f"{name} holds Python objects ({found[1]}), and reading those could run code, so it is not "
+                "read; where you trust it, load it in Python and save the network's state_dict() alone."
+            ) from error
+        if "TorchScript" in str(error):
+            raise BadInput(f"{name} is a TorchScript program; save the network's state_dict().") from error
+        raise BadInput(f"{name} is damaged or is not a checkpoint; copy or download it again.") from error
+
+
+def _state_dict_in(content: Any) -> dict[str, Tensor] | None:
+    """Return the content if it is a state dict, else the one in it, of several the one with a usual name."""
+    if not isinstance(content, Mapping):
+        return None
+    if _is_state_dict(content):
+        return dict(content)
+    inner = {name: value for name, value in content.items() if _is_state_dict(value)}
+    usual = [name for name in _USUAL_NAMES if name in inner]
+    if usual or len(inner) == 1:
+        return dict(inner[(usual or list(inner))[0]])
+    return None
+
+
+def _is_state_dict(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and len(value) > 0
+        and all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in value.items())
+    )
 
 
 def as_float16(network: nn.Module) -> dict[str, Tensor]:

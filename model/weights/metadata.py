@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,21 +19,44 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="DataclassInstance")
 
 
+def is_safetensors(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is of that kind, by its content: the length of a JSON object, and the object.
+
+    Raises BadInput when it cannot be opened, or holds a text in place of weights.
+    """
+    with refusing_bad_files(path), open(path, "rb") as file:
+        head = file.read(64)
+    if not head or head.lstrip()[:1] == b"<" or head.startswith(b"version https://git-lfs"):
+        kind = {b"": "is empty", b"<": "is a web page"}.get(head.lstrip()[:1], "is a pointer of Git LFS")
+        raise BadInput(f"{Path(path).name} {kind}, not weights; download the file itself.")
+    return head[8:9] == b"{"
+
+
+@contextmanager
+def refusing_bad_files(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raise BadInput for a file that cannot be opened, or is a damaged safetensors file."""
+    name = Path(path).name
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise BadInput(f"There is no checkpoint file {name}.") from error
+    except OSError as error:
+        raise BadInput(f"{name} cannot be read ({error.strerror or error}).") from error
+    except safetensors.SafetensorError as error:
+        raise BadInput(
+            f"{name} is damaged or is not a safetensors file; copy or download it again."
+        ) from error
+
+
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Return the metadata of a `.safetensors` file; {} for a torch file and where there is none.
+    """Return the metadata of a safetensors file; {} for a torch file and where there is none.
 
     Raises BadInput when the file is missing or damaged.
     """
-    name = Path(path).name
-    if not name.endswith(".safetensors"):
+    if not is_safetensors(path):
         return {}
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            return dict(file.metadata() or {})
-    except FileNotFoundError as error:
-        raise BadInput(f"There is no checkpoint file {name}.") from error
-    except (OSError, safetensors.SafetensorError) as error:
-        raise BadInput(f"{name} is damaged or is not a safetensors file; fetch it again.") from error
+    with refusing_bad_files(path), safetensors.safe_open(path, framework="np") as file:
+        return dict(file.metadata() or {})
 
 
 def read_description(

@@ -5,10 +5,12 @@ import os
 import shutil
 from pathlib import Path
 
+import click
 import pytest
 from PIL import Image
 
 from model.__main__ import main
+from model.commands.group import run_command
 from tests.media import moving_clip, texture
 
 
@@ -85,6 +87,10 @@ def test_a_folder_is_no_output(clip, tmp_path, capsys):
     assert "is the folder" in refused(capsys, "track", clip, "--method", "zero", "--out", tmp_path / "a.npz")
 
 
-def test_what_fails_on_the_disk_all_the_same_is_a_sentence(tmp_path, capsys):
-    said = refused(capsys, "synthesize", "--out", "/proc/nothing", "--count", 1)
-    assert said.startswith("Error: /proc/nothing")
+def test_what_fails_on_the_disk_all_the_same_is_a_sentence(capsys):
+    @click.command()
+    def command() -> None:
+        Path("/proc/nothing").mkdir()
+
+    assert run_command(command, "test", []) == 2
+    assert capsys.readouterr().err.startswith("Error: /proc/nothing: ")
