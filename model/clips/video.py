@@ -21,11 +21,11 @@ from model.clips.image_sequences import (
 )
 from model.clips.images import looks_like_image, read_image
 from model.clips.limits import Limits
-from model.clips.video_files import header_frames, probe_video, read_video
+from model.clips.video_files import header_frames, probe_video, read_video, video_times
 from model.core.errors import BadInput
 from model.core.progress import Say, say_nothing
 
-__all__ = ["ClipInfo", "Limits", "probe", "quick_probe", "read_frame", "read_frames"]
+__all__ = ["ClipInfo", "Limits", "frame_times", "probe", "quick_probe", "read_frame", "read_frames"]
 
 Kind = Literal["video", "image", "images"]
 ClipPath = str | os.PathLike[str]
@@ -80,14 +80,28 @@ def probe(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> ClipInfo:
         return ClipInfo(kind, width, height, frames=len(sequence.names), fps=0.0)
 
 
-def quick_probe(path: ClipPath) -> int:
-    """Return about how many frames a clip has, from a video's header or the number of images.
+def quick_probe(path: ClipPath) -> tuple[int, float]:
+    """Return about how many frames a clip has, and how many a second, from a video's header; images have 0.
 
     It is quick, and believes the header; `probe` is exact. Raises BadInput as `probe`.
     """
     clip = Path(path)
-    frames = header_frames(clip) if _kind(clip) == "video" else None
-    return probe(clip).frames if frames is None else frames
+    told = header_frames(clip) if _kind(clip) == "video" else None
+    if told is not None:
+        return told
+    info = probe(clip)
+    return info.frames, info.fps
+
+
+def frame_times(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> NDArray[np.float64]:
+    """Return when each frame of a video is shown: float64 `[frames]`, seconds from the first one on.
+
+    Raises BadInput as `probe`, and for images, which have no times.
+    """
+    clip = Path(path)
+    if _kind(clip) != "video":
+        raise BadInput("Images have no times; name the frames by number instead.")
+    return video_times(clip, limits)
 
 
 def read_frames(

@@ -42,12 +42,13 @@ class _SeekPoint:
 class FrameIndex:
     """The frames of a video.
 
-    times: when each is shown, in order, in the stream's time base.
+    times: when each is shown, in order, in the stream's time base. unit: its seconds, 0 where unknown.
     average_rate: frames a second, 0 where unknown.
     keyframes: where decoding can begin, in order; empty where frames must be counted from the first one.
     """
 
     times: "array[int]"
+    unit: float
     average_rate: float
     keyframes: tuple[_SeekPoint, ...]
 
@@ -72,23 +73,34 @@ def probe_video(path: Path, limits: Limits) -> tuple[int, int, int, float]:
     return first.shape[0], first.shape[1], len(index.times), index.average_rate
 
 
-def header_frames(path: Path) -> int | None:
-    """Return about how many frames a video has, from its header alone; None where that says nothing.
+def video_times(path: Path, limits: Limits) -> NDArray[np.float64]:
+    """Return when each frame is shown, from its time stamp: float64 `[frames]`, seconds from the first on.
+
+    Raises BadInput as `probe_video`.
+    """
+    index = frame_index(path, limits)
+    times = np.asarray(index.times, np.float64) * index.unit
+    return times - times[:1]
+
+
+def header_frames(path: Path) -> tuple[int, float] | None:
+    """Return about how many frames a video has, and how many a second, from its header alone; None where that
+    says nothing.
 
     Raises BadInput when the file is no video.
     """
     with open_video(path) as video:
         stream, container = video.stream, video.container
-        if stream.frames:
-            return int(stream.frames)
         rate = stream.average_rate or stream.guessed_rate
+        if stream.frames:
+            return int(stream.frames), float(rate or 0)
         if stream.duration is not None and stream.time_base is not None:
             seconds = float(stream.duration * stream.time_base)
         elif container.duration is not None:
             seconds = container.duration / av.time_base
         else:
             return None
-        return round(seconds * float(rate)) if rate else None
+        return (round(seconds * float(rate)), float(rate)) if rate else None
 
 
 def read_video(
@@ -156,6 +168,7 @@ def frame_index(path: Path, limits: Limits) -> FrameIndex:
         keyframes = []
     return FrameIndex(
         times,
+        float(time_base or 0),
         average_rate,
         tuple(sorted((p for p in keyframes if p.shown_time >= first), key=lambda p: p.shown_time)),
     )

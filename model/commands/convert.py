@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from model.commands.console import progress_bar
-from model.commands.options import device_option
+from model.commands.options import SECONDS, device_option
 from model.commands.partial import stop_on_interrupt
 from model.convert.estimating import ConversionEstimate, estimate_conversion
 from model.convert.ledger import load_profile
@@ -27,6 +27,7 @@ def conversion_options(command: Any) -> Any:
     out = "The training set's folder, or a URL such as s3://bucket/name."
     weights = "For pips a registered name or a checkpoint file; for raft a file."
     min_motion = "Leave out samples that move less on average; pixels of a 256-high image."
+    group = "Which videos are of one source, and go to one split: a pattern such as '(.*)__'."
     backward = "Points also tracked backwards, for the quality: every second row and column, or all."
     added = (
         click.argument("inputs", nargs=-1, required=True),
@@ -37,6 +38,7 @@ def conversion_options(command: Any) -> Any:
         option("--grid", type=int, default=16, help="Query points a side, 1 to 64."),
         option("--horizon", type=int, default=8, help="Frames of a sample, 2 to 64."),
         option("--frame-step", type=int, default=1, help="Take every k-th frame."),
+        option("--interval", type=SECONDS, help="Instead: so many seconds apart, such as 1/15s."),
         option("--overlap", type=int, default=0, help="Frames that chunks share."),
         option("--chunk-step", type=int, default=1, help="Take every k-th chunk."),
         option("--cuts/--no-cuts", default=True, help="Never cross a shot cut."),
@@ -44,6 +46,7 @@ def conversion_options(command: Any) -> Any:
         option("--check", type=check, default="sparse", help=backward),
         option("--validation", type=share, default=0.1, help="Share of the videos."),
         option("--test", type=share, default=0.1, help="Share of the videos."),
+        option("--group", default="", help=group),
         option("--shard-samples", type=int, default=256, help="Chunks of a shard; what a crash can cost."),
     )
     for add in reversed(added):

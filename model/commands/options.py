@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, fields
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -15,6 +16,21 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Settings = TypeVar("Settings")
 
 
+class _Seconds(click.ParamType[float]):
+    """A time such as 1/15s, 0.5s or 0.5, in seconds."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return float(Fraction(str(value).strip().removesuffix("s")))
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"{value!r} is no time; write seconds, such as 1/15s or 0.5s.", param, ctx)
+
+
+SECONDS = _Seconds()
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)

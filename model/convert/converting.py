@@ -73,6 +73,7 @@ def convert_shards(
 class _Ready:
     """A frame as it was read, for the sample's picture, and as the tracker encoded it."""
 
+    index: int
     prepared: Prepared
     encoded: Any
 
@@ -93,14 +94,14 @@ class _Tracking:
     on_chunk: Callable[[], None]
     chunks: int = 0
     _todo: list[Chunk | SegmentEnd] = field(default_factory=list)
-    _fresh: dict[tuple[int, int], Prepared] = field(default_factory=dict)
+    _fresh: dict[tuple[int, int], Frame] = field(default_factory=dict)
     _ready: dict[tuple[int, int], _Ready] = field(default_factory=dict)
     _oldest: tuple[int, int] = (-1, 0)
 
     def take(self, event: Frame | Chunk | SegmentEnd) -> None:
         """Take note of what was read."""
         if isinstance(event, Frame):
-            self._fresh[event.source, event.position] = event.prepared
+            self._fresh[event.source, event.position] = event
             self._oldest = (event.source, event.oldest)
             self._forget()
             return
@@ -140,15 +141,16 @@ class _Tracking:
     def _encode(self, chunks: list[Chunk]) -> None:
         """Encode those frames of chunks that were not encoded for earlier ones."""
         places = dict.fromkeys(place for chunk in chunks for place in _places(chunk) if place in self._fresh)
-        prepared = [self._fresh.pop(place) for place in places]
+        fresh = [self._fresh.pop(place) for place in places]
+        prepared = [frame.prepared for frame in fresh]
         encoded: list[Any] = []
         with self.stopwatch.stage("encode"):
             for first in range(0, len(prepared), ENCODED_AT_ONCE):
                 raise_if_stopped(self.should_stop)
                 encoded += self.tracker.encode(prepared[first : first + ENCODED_AT_ONCE])
         self.stopwatch.count("encoded", len(encoded))
-        for place, before, after in zip(places, prepared, encoded, strict=True):
-            self._ready[place] = _Ready(before, after)
+        for place, frame, after in zip(places, fresh, encoded, strict=True):
+            self._ready[place] = _Ready(frame.index, frame.prepared, after)
 
     def _track(self, chunks: list[Chunk]) -> list[TrackedChunk | Skipped]:
         """Track chunks; those that are worth it also backwards."""
@@ -163,7 +165,7 @@ class _Tracking:
                 for of_chunk, points in zip(frames, queries, strict=True)
             ]
             followed = self.tracker.track(requests, self.should_stop)
-        tracks = [self._tracks(chunk, one) for chunk, one in zip(chunks, followed, strict=True)]
+        tracks = [self._tracks(*each) for each in zip(chunks, frames, followed, strict=True)]
         summaries = [MotionSummary.of(one) for one in tracks]
         moving = [
             index
@@ -188,18 +190,18 @@ class _Tracking:
     def _frames(self, chunk: Chunk) -> list[_Ready]:
         return [self._ready[place] for place in _places(chunk)]
 
-    def _tracks(self, chunk: Chunk, followed: Trajectories) -> Tracks:
+    def _tracks(self, chunk: Chunk, frames: list[_Ready], followed: Trajectories) -> Tracks:
         source, settings = self.plan.sources[chunk.segment.source], self.plan.settings
-        positions = chunk.span.start + np.arange(chunk.span.length)
-        return Tracks(
+        tracks = Tracks(
             points=followed.points,
             visibility=followed.visibility,
-            frames=(positions * settings.frame_step).astype(np.int32),
+            frames=np.array([frame.index for frame in frames], np.int32),
             size=source.size,
             fps=source.fps,
             grid=(settings.grid, settings.grid),
             method=self.tracker.method,
         )
+        return tracks.with_camera()
 
     def _check(self, requests: list[ChunkRequest], tracks: list[Tracks]) -> list[NDArray[np.float32] | None]:
         """Track from the last frame back to the first and measure how far from the query each point ends."""

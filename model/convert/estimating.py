@@ -15,7 +15,7 @@ import psutil
 
 from model.clips.video import probe, quick_probe
 from model.convert.converting import convert_shards
-from model.convert.plan import Plan, Segment, Shard, Source
+from model.convert.plan import Plan, Segment, Shard, Source, sampled_count
 from model.convert.profile import Profile
 from model.convert.scan import reason_of
 from model.convert.settings import ConvertSettings
@@ -106,9 +106,10 @@ def estimate_conversion(
 
 @dataclass
 class _Seen:
-    """frames: of each video that can be used, about. bytes: of their files."""
+    """frames, rates: of each video that can be used, and how many a second, about. bytes: of their files."""
 
     frames: dict[Place, int] = field(default_factory=dict)
+    rates: dict[Place, float] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
     bytes: int = 0
 
@@ -131,12 +132,12 @@ def _quick_scan(places: Sequence[Place], progress: ReportProgress, should_stop: 
         progress(Progress("looking at videos", done, len(places)))
         try:
             with place.fetched() as path:
-                frames = quick_probe(path)
+                frames, fps = quick_probe(path)
                 if frames < 2:
                     raise BadInput("It holds a single picture; a video needs at least 2 frames.")
                 files = path.iterdir() if path.is_dir() else [path]
                 seen.bytes += sum(file.stat().st_size for file in files)
-            seen.frames[place] = frames
+            seen.frames[place], seen.rates[place] = frames, fps
         except (BadInput, OSError) as error:
             seen.failures.append((place.name, reason_of(error)))
     progress(Progress("looking at videos", len(places), len(places)))
@@ -148,11 +149,17 @@ def _choices(settings: ConvertSettings) -> list[tuple[str, ConvertSettings, floa
     given = f"as given ({settings.grid}×{settings.grid} points)"
     choices = [
         (given, settings, 1.0),
-        ("every other frame", replace(settings, frame_step=2 * settings.frame_step), 1.0),
+        ("every other frame", _every_other_frame(settings), 1.0),
     ]
     if settings.grid != 64:
         choices.append(("64×64 points", replace(settings, grid=64), 1 / 3))
     return choices
+
+
+def _every_other_frame(settings: ConvertSettings) -> ConvertSettings:
+    if settings.interval is not None:
+        return replace(settings, interval=2 * settings.interval)
+    return replace(settings, frame_step=2 * settings.frame_step)
 
 
 def _sources(seen: _Seen) -> list[tuple[Source, float]]:
@@ -186,7 +193,7 @@ def _time_chunks(
     chosen = sources[::every][:most]
     segments = []
     for index, (source, where) in enumerate(chosen):
-        sampled = -(-source.frames // settings.frame_step)
+        sampled = sampled_count(source.frames, source.fps, settings)
         first = round(where * max(0, sampled - settings.horizon))
         segments.append(Segment(index, first, first + 1))
     shard = Shard("timing", "train", tuple(segments), len(segments))
@@ -244,8 +251,8 @@ def _every_other_chunk(given: Outlook, settings: ConvertSettings, seen: _Seen) -
 
 def _chunks(settings: ConvertSettings, seen: _Seen) -> int:
     return sum(
-        len(range(0, max(0, -(-frames // settings.frame_step) - 1), settings.stride))
-        for frames in seen.frames.values()
+        len(range(0, max(0, sampled_count(frames, seen.rates[place], settings) - 1), settings.stride))
+        for place, frames in seen.frames.items()
     )
 
 

@@ -4,9 +4,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
+import numpy as np
+
+from model.clips.video import frame_times
 from model.convert.settings import ConvertSettings
 from model.convert.sources import Place
+from model.core.errors import BadInput
 from model.datasets.folder import DataFolder
 from model.datasets.summary import SPLITS
 
@@ -35,7 +40,7 @@ class Segment:
     """A part of a video: the chunks that start in it.
 
     source: index of the video in the plan. first, last: chunks start at sampled frames first .. last - 1
-    (sampled frame k is frame k · frame_step); their ends may lie beyond.
+    (see `sampled_frames`); their ends may lie beyond.
     """
 
     source: int
@@ -76,7 +81,7 @@ class Plan:
             chosen = [
                 index
                 for index in range(len(self.sources), len(sources))
-                if self.settings.split_of(sources[index].sha256) == split
+                if self.settings.split_of(sources[index].place.name, sources[index].sha256) == split
             ]
             count = sum(shard.split == split for shard in shards)
             shards += _shards(split, count, chosen, sources, self.settings)
@@ -120,9 +125,36 @@ class Plan:
             return None
 
 
+def sampled_count(frames: int, fps: float, settings: ConvertSettings) -> int:
+    """Return how many frames of a video, or times in it, chunks are made of."""
+    if settings.interval is None or not fps:
+        return -(-frames // settings.frame_step)
+    return 1 + int((frames - 1) / fps / settings.interval + 1e-3)
+
+
+def sampled_frames(path: Path, source: Source, settings: ConvertSettings) -> Sequence[int]:
+    """Return which frames of a video chunks are made of: every k-th, or those nearest to times.
+
+    Raises BadInput when a video has no times, or fewer frames a second than are asked for.
+    """
+    count = sampled_count(source.frames, source.fps, settings)
+    if settings.interval is None:
+        return range(0, source.frames, settings.frame_step)
+    times = frame_times(path)
+    wanted = np.arange(count) * settings.interval
+    after = np.searchsorted(times, wanted).clip(1, len(times) - 1)
+    nearest = after - (wanted - times[after - 1] <= times[after] - wanted)
+    if (np.diff(nearest) < 1).any():
+        raise BadInput(
+            f"It has {source.fps:.3g} frames a second on average, in places fewer than "
+            f"{1 / settings.interval:.3g}: too few for an interval of {settings.interval:.3g} s."
+        )
+    return [int(frame) for frame in nearest]
+
+
 def chunk_starts(source: Source, settings: ConvertSettings) -> range:
     """Return the sampled frames at which chunks of an uncut video start; each has at least 2 frames."""
-    sampled = -(-source.frames // settings.frame_step)
+    sampled = sampled_count(source.frames, source.fps, settings)
     return range(0, max(0, sampled - 1), settings.stride)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from model.clips.video import read_frames
 from model.convert.chunker import Chunker, Span
 from model.convert.cuts import CutDetector
-from model.convert.plan import Plan, Segment, Shard, Source
+from model.convert.plan import Plan, Segment, Shard, Source, sampled_frames
 from model.convert.profile import Stopwatch
 from model.convert.sources import Changed, NoRoom
 from model.core.errors import BadInput, Stopped, Unreachable
@@ -26,12 +26,13 @@ from model.tracking.chunks import ChunkTracker, Prepared
 class Frame:
     """A frame that some chunk needs.
 
-    source: index of its video. position: among the sampled frames. oldest: chunks that are given later need
-    no frame of the video before this one.
+    source: index of its video. position: among the sampled frames. index: among all frames of the video.
+    oldest: chunks that are given later need no frame of the video before this one.
     """
 
     source: int
     position: int
+    index: int
     oldest: int
     prepared: Prepared
 
@@ -177,7 +178,8 @@ class _Reader:
                 active.remove(chunker)
                 yield SegmentEnd(chunker.segment, None)
 
-        for frame in self._decoded(path, position):
+        sampled = sampled_frames(path, source, self.plan.settings)
+        for frame in self._decoded(path, sampled, position):
             if frame.shape[:2] != source.size:
                 raise BadInput(
                     f"It changes its size to {frame.shape[1]}×{frame.shape[0]} pixels on the way; convert it "
@@ -193,13 +195,13 @@ class _Reader:
             if needed:
                 with self.stopwatch.stage("resize"):
                     prepared = self.tracker.prepare(frame)
-                yield Frame(number, position, min(needed), prepared)
+                yield Frame(number, position, sampled[position], min(needed), prepared)
             for chunker in tuple(active):
                 yield from given(chunker, chunker.complete(position))
             position += 1
             if not active and not waiting:
                 return
-        self._check_complete(source, position)
+        _check_complete(source, sampled, position)
         for chunker in tuple(active):
             yield from given(chunker, chunker.end(position))
 
@@ -208,24 +210,28 @@ class _Reader:
         is_cut = CutDetector().is_cut if settings.cuts else None
         return Chunker(segment, settings.horizon, settings.stride, is_cut)
 
-    def _check_complete(self, source: Source, position: int) -> None:
-        expected = -(-source.frames // self.plan.settings.frame_step)
-        if position < expected:
-            raise BadInput(
-                f"It ends after {position * self.plan.settings.frame_step} of its {source.frames} frames: it "
-                "is damaged or was changed while it was read."
-            )
-
-    def _decoded(self, path: Path, first: int) -> Iterator[NDArray[np.uint8]]:
+    def _decoded(self, path: Path, sampled: Sequence[int], first: int) -> Iterator[NDArray[np.uint8]]:
         """Decode the sampled frames from number `first` on."""
-        step = self.plan.settings.frame_step
-        frames = read_frames(path, start=first * step, step=step)
+        if first >= len(sampled):
+            return
+        step = sampled.step if isinstance(sampled, range) else 1
+        wanted = frozenset(sampled)
+        frames = read_frames(path, start=sampled[first], step=step)
         stage = "open"
-        while True:
+        for index in range(sampled[first], sampled[-1] + 1, step):
             with self.stopwatch.stage(stage):
                 frame = next(frames, None)
             if frame is None:
                 return
             self.stopwatch.count("frames")
             stage = "decode"
-            yield frame
+            if index in wanted:
+                yield frame
+
+
+def _check_complete(source: Source, sampled: Sequence[int], position: int) -> None:
+    if position < len(sampled):
+        raise BadInput(
+            f"It ends before frame {sampled[position]} of its {source.frames} frames: it is damaged or was "
+            "changed while it was read."
+        )

@@ -162,10 +162,17 @@ def _too_short(sources: Sequence[Source], settings: ConvertSettings, folder: Dat
     for source in sources:
         if not chunk_starts(source, settings):
             error = BadInput(
-                f"In steps of {settings.frame_step} its {source.frames} frames hold only one; a sample has 2 "
-                "or more."
+                f"{_steps(settings)} its {source.frames} frames hold only one; a sample has 2 or more."
             )
             yield failure(source.place.name, error, folder)
+
+
+def _steps(settings: ConvertSettings) -> str:
+    return (
+        f"In steps of {settings.frame_step}"
+        if settings.interval is None
+        else f"{settings.interval:.3g} s apart"
+    )
 
 
 def _spread(tasks: Sequence[Task], workers: int) -> list[Task]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
@@ -22,6 +23,8 @@ class ConvertSettings:
     method: "pips", "lk", "zero" or "raft". weights: name or path, or None for the installed ones.
     weights_sha256: of those weights; `with_weights` finds it out. precision: see `Tracker.load`.
     grid: query points a side. horizon: frames of a sample, 2 to 64. frame_step: take every k-th frame.
+    interval: seconds from one frame of a sample to the next; the frames nearest to these times are taken.
+        None: by frame_step.
     overlap: frames that a chunk shares with the next one, 0 to horizon - 1.
     chunk_step: take every k-th chunk.
     cuts: look for shot cuts; a chunk never crosses one.
@@ -29,6 +32,8 @@ class ConvertSettings:
     check: which points are also tracked backwards, for the quality: "none", "sparse" (every second row and
         column) or "full".
     validation, test: shares of the videos that go to these splits.
+    group: a regular expression with one group in parentheses; videos in whose names (without ending) it finds
+        the same are one source: they go to the same split. "": each video is a source of its own.
     shard_samples: chunks of a shard. jpeg_quality: of the first frames, 1 to 95.
     Raises BadInput when a value is out of range.
     """
@@ -40,6 +45,7 @@ class ConvertSettings:
     grid: int = 16
     horizon: int = 8
     frame_step: int = 1
+    interval: float | None = None
     overlap: int = 0
     chunk_step: int = 1
     cuts: bool = True
@@ -47,6 +53,7 @@ class ConvertSettings:
     check: Check = "sparse"
     validation: float = 0.1
     test: float = 0.1
+    group: str = ""
     shard_samples: int = 256
     jpeg_quality: int = 90
 
@@ -62,6 +69,16 @@ class ConvertSettings:
         ):
             if not smallest <= value <= largest:
                 raise BadInput(f"The {name} must be {smallest} to {largest}, not {value}.")
+        if self.interval is not None and not 0.001 <= self.interval <= 60:
+            raise BadInput(f"The interval must be 0.001 to 60 seconds, not {self.interval}.")
+        if self.interval is not None and self.frame_step != 1:
+            raise BadInput("Give an interval in seconds or a frame step, not both.")
+        try:
+            groups = re.compile(self.group).groups
+        except re.error as error:
+            raise BadInput(f"The group “{self.group[:60]}” is no regular expression ({error}).") from error
+        if self.group and groups != 1:
+            raise BadInput(f"The group needs one pair of parentheses around the source's name, not {groups}.")
         if not 0 <= self.min_motion < float("inf"):
             raise BadInput(f"The least motion must be 0 px or more, not {self.min_motion}.")
         if not (self.validation >= 0 and self.test >= 0 and self.validation + self.test < 1):
@@ -93,12 +110,21 @@ class ConvertSettings:
             self.frame_step,
             self.check,
             self.jpeg_quality,
+            *([] if self.interval is None else [self.interval]),
         ]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:8]
 
-    def split_of(self, source_sha256: str) -> str:
-        """Return the split of a video; it depends on its content alone, and on the shares."""
-        place = int(source_sha256[:12], 16) / 16**12
+    def source_of(self, video: str) -> str:
+        """Return the name of the source that a video, by its name, is a part of."""
+        stem = re.sub(r"\.[^./]*$", "", video)
+        found = re.search(self.group, stem) if self.group else None
+        return video if found is None else found[1]
+
+    def split_of(self, video: str, sha256: str) -> str:
+        """Return the split of a video; it depends on the shares, and on its content or its source's name."""
+        source = self.source_of(video)
+        digest = sha256 if source == video else hashlib.sha256(source.encode()).hexdigest()
+        place = int(digest[:12], 16) / 16**12
         if place < self.test:
             return "test"
         return "validation" if place < self.test + self.validation else "train"

@@ -171,14 +171,17 @@ class WritingThread:
 def _sample(chunk: TrackedChunk, plan: Plan) -> Sample:
     settings, source = plan.settings, plan.sources[chunk.segment.source]
     tracks, summary = chunk.tracks, chunk.summary
-    start = chunk.start * settings.frame_step
+    start = int(tracks.frames[0])
     queries = tracks.points[0]
     facts = SampleFacts(
         source=source.place.name,
         source_sha256=source.sha256,
-        split=settings.split_of(source.sha256),
+        group=settings.source_of(source.place.name),
+        split=settings.split_of(source.place.name, source.sha256),
         start=start,
         frame_step=settings.frame_step,
+        interval=settings.interval,
+        later_frames=None if settings.interval is None else tuple(tracks.frames[1:].tolist()),
         count=len(tracks.points),
         horizon=settings.horizon,
         fps=source.fps,
@@ -188,6 +191,7 @@ def _sample(chunk: TrackedChunk, plan: Plan) -> Sample:
         method=settings.method,
         weights_sha256=settings.weights_sha256,
         quality=_quality(chunk),
+        camera_share=None if tracks.camera is None else round(float(tracks.camera.share[-1]), 6),
         **asdict(summary),
     )
     error = chunk.backward_error
@@ -198,6 +202,7 @@ def _sample(chunk: TrackedChunk, plan: Plan) -> Sample:
         displacement=_half(tracks.points - queries),
         visibility=tracks.visibility.astype(np.float16),
         backward_error=None if error is None else _half(error),
+        camera=tracks.camera,
         facts=facts,
     )
 

@@ -32,6 +32,7 @@ class SampleFilter:
     min_moving: of the share of moving points.
     min_quality: of `SampleFacts.quality`; above 0, samples whose quality was not checked are left out.
     only_whole: leave out samples that are shorter than their horizon.
+    with_camera: leave out samples in which no camera was found; its motion cannot be taken out of them.
     Raises BadInput for a split that does not exist.
     """
 
@@ -42,6 +43,7 @@ class SampleFilter:
     min_moving: float = 0.0
     min_quality: float = 0.0
     only_whole: bool = False
+    with_camera: bool = False
 
     def __post_init__(self) -> None:
         if self.split is not None and self.split not in SPLITS:
@@ -58,6 +60,7 @@ class DatasetIndex:
         key: bytes. shard: index into `summary.shards`. source: index into `sources`. split: index into
         `SPLITS`. parts: int64 `[3, 2]`, offset and length in the shard of the image, tracks and facts.
         start, count, horizon, moving, visible, quality: see `SampleFacts`; quality is NaN where unchecked.
+        camera: `SampleFacts.camera_share`, NaN where no camera was found.
         motion: that of `SampleFacts`, but in pixels of a 256-high image.
     sources: names of the videos.
     """
@@ -115,6 +118,8 @@ class DatasetIndex:
             chosen &= rows["quality"] >= wanted.min_quality  # false for NaN
         if wanted.only_whole:
             chosen &= rows["count"] == rows["horizon"]
+        if wanted.with_camera:
+            chosen &= ~np.isnan(rows["camera"])
         return np.flatnonzero(chosen)
 
     def read(self, numbers: Sequence[int]) -> list[Sample]:
@@ -164,6 +169,7 @@ def _row_type(key_length: int) -> np.dtype[Any]:
             ("moving", np.float32),
             ("visible", np.float32),
             ("quality", np.float32),
+            ("camera", np.float32),
         ]
     )
 
@@ -190,6 +196,7 @@ def _table(folder: DataFolder, summary: DatasetSummary, number: int) -> tuple[ND
         row["split"] = SPLITS.index(facts.split)
         row["motion"] = motion_at_reference(facts)
         row["quality"] = np.nan if facts.quality is None else facts.quality
+        row["camera"] = np.nan if facts.camera_share is None else facts.camera_share
         for column in ("start", "count", "horizon", "moving", "visible"):
             row[column] = getattr(facts, column)
     return rows, names

@@ -36,6 +36,8 @@ class MotionSample(NamedTuple):
     picture: uint8 `[3, h, w]`, RGB. queries: float32 `[N, 2]`.
     displacement: float32 `[T, N, 2]`, from the query; zero in the first frame.
     visibility: float32 `[T, N]`, 0 to 1. facts: what else is known of it.
+    With the camera's motion taken out (`open_dataset`), displacements are scene motion in pixels of the first
+    frame, and a frame whose camera is not known counts as hidden.
     """
 
     picture: Tensor
@@ -60,12 +62,18 @@ class MotionDataset(Dataset[MotionSample]):
 
     index: the table of all samples. numbers: int64, the rows of it that were chosen.
     image_size: (height, width) of all pictures; None: each as it is stored.
+    scene_motion: whether the camera's motion is taken out.
     """
 
     def __init__(
-        self, index: DatasetIndex, numbers: NDArray[np.int64], image_size: tuple[int, int] | None
+        self,
+        index: DatasetIndex,
+        numbers: NDArray[np.int64],
+        image_size: tuple[int, int] | None,
+        scene_motion: bool = False,
     ) -> None:
         self.index, self.numbers, self.image_size = index, numbers, image_size
+        self.scene_motion = scene_motion
         self._process = os.getpid()
 
     def __len__(self) -> int:
@@ -86,7 +94,7 @@ class MotionDataset(Dataset[MotionSample]):
             )
             self._process = os.getpid()
         samples = self.index.read([int(self.numbers[number]) for number in numbers])
-        return [as_tensors(sample, self.image_size) for sample in samples]
+        return [as_tensors(sample, self.image_size, self.scene_motion) for sample in samples]
 
 
 class EpochSampler(Sampler[int]):
@@ -147,6 +155,7 @@ def open_dataset(
     *,
     image_size: tuple[int, int] | None = None,
     wanted: SampleFilter | None = None,
+    scene_motion: bool = False,
     allow_incomplete: bool = False,
     progress: ReportProgress = ignore_progress,
 ) -> MotionDataset:
@@ -156,18 +165,21 @@ def open_dataset(
     split: "train", "validation", "test" (each video is in one of them only), or None for all.
     image_size: (height, width) that all pictures are resized to, with their points; None: as they are stored.
     wanted: which samples, by motion, quality or length; its split is `split`'s.
+    scene_motion: take the camera's motion out; samples in which no camera was found are left out.
     allow_incomplete: also read a set whose conversion has not ended: what there is at this moment.
     progress: told of the reading of the index.
     Raises BadInput when there is no set, it is incomplete or damaged, or nothing is left to read.
     """
     if image_size is not None and min(image_size) < 1:
         raise BadInput(f"The image size must be 1 px or more a side, not {image_size[1]}×{image_size[0]}.")
-    wanted = SampleFilter(split=split) if wanted is None else dataclasses.replace(wanted, split=split)
+    wanted = dataclasses.replace(wanted or SampleFilter(), split=split)
+    if scene_motion:
+        wanted = dataclasses.replace(wanted, with_camera=True)
     index = DatasetIndex.load(DataFolder.open(path), allow_incomplete=allow_incomplete, progress=progress)
     numbers = index.select(wanted)
     if len(numbers) == 0:
         raise BadInput(_nothing_left(index, split))
-    return MotionDataset(index, numbers, image_size)
+    return MotionDataset(index, numbers, image_size, scene_motion)
 
 
 class EpochLoader(DataLoader[Any]):
@@ -238,10 +250,13 @@ def collate(samples: Sequence[MotionSample]) -> MotionBatch:
     )
 
 
-def as_tensors(sample: Sample, image_size: tuple[int, int] | None = None) -> MotionSample:
+def as_tensors(
+    sample: Sample, image_size: tuple[int, int] | None = None, scene_motion: bool = False
+) -> MotionSample:
     """Decode a sample; positions are mapped to its picture.
 
     image_size: (height, width) that the picture is resized to; None: as it is stored.
+    scene_motion: take the camera's motion out; frames whose camera is not known count as hidden.
     """
     facts = sample.facts
     size = image_size or facts.image_size
@@ -250,10 +265,14 @@ def as_tensors(sample: Sample, image_size: tuple[int, int] | None = None) -> Mot
         picture = np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR))
     scale = np.array([size[1] / facts.size[1], size[0] / facts.size[0]], np.float32)
     displacement = np.zeros((facts.horizon, *sample.queries.shape), np.float32)
-    displacement[: facts.count] = sample.displacement * scale
-    displacement[facts.count :] = displacement[facts.count - 1]
     visibility = np.zeros(displacement.shape[:2], np.float32)
-    visibility[: facts.count] = sample.visibility
+    if scene_motion:
+        known, moved = _scene_motion(sample)
+    else:
+        known, moved = np.ones(facts.count, bool), sample.displacement.astype(np.float32)
+    displacement[: facts.count] = moved * scale
+    displacement[facts.count :] = displacement[facts.count - 1]
+    visibility[: facts.count] = sample.visibility * known[:, None]
     return MotionSample(
         torch.from_numpy(picture.transpose(2, 0, 1).copy()),
         torch.from_numpy(rescale_points(sample.queries, facts.size, size)),
@@ -261,6 +280,15 @@ def as_tensors(sample: Sample, image_size: tuple[int, int] | None = None) -> Mot
         torch.from_numpy(visibility),
         facts,
     )
+
+
+def _scene_motion(sample: Sample) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Return the frames `[T]` whose camera is known, and scene displacements `[T, N, 2]`, 0 in others."""
+    tracks = sample.tracks()
+    if tracks.camera is None:
+        raise BadInput(f"No camera was found in the sample {sample.key}; its motion cannot be taken out.")
+    moved = tracks.camera.remove(tracks.points) - tracks.points[0]
+    return tracks.camera.is_found, np.nan_to_num(moved, nan=0.0)
 
 
 def _nothing_left(index: DatasetIndex, split: str | None) -> str:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from model.core.arrays import read_arrays
 from model.core.structure import from_json
+from model.motion.camera import Camera
 from model.motion.grid import inside_frame
 from model.motion.tracks import Method, Tracks
 
@@ -31,8 +32,11 @@ class SampleFacts:
     """What is known of a sample beside its arrays; it is its JSON file, field by field.
 
     source: the video's name, as given to `convert`, relative to the folder it was found in.
+    group: the name of the source that the video is a part of; "" in older sets: the video itself.
     source_sha256: of the video's bytes. split: "train", "validation" or "test", one for all of a video.
     start: the index in the video of the first frame. frame_step: the sample has every k-th frame from there.
+    interval, later_frames: of a sample made by time, the seconds from one frame to the next, and the indices
+        in the video of all frames but the first; else None, and frame_step holds.
     count: how many frames, 2 to `horizon`; fewer than the horizon where the video or the shot ends.
     fps: of the video, 0 where unknown. size: (height, width) of the video. image_size: of the JPEG.
     grid: query points a side. method, weights_sha256: what tracked.
@@ -42,6 +46,7 @@ class SampleFacts:
         256-high image. visible: the share of points that are visible in the last frame.
     quality: the share of checked points that come back to within 2 px (of an image with as many pixels as
         360×640 has) when they are tracked backwards; None where none was checked.
+    camera_share: the share of the points in the last frame that follow the camera; None where none was found.
     """
 
     source: str
@@ -61,7 +66,18 @@ class SampleFacts:
     moving: float
     visible: float
     quality: float | None
+    camera_share: float | None = None
+    interval: float | None = None
+    later_frames: tuple[int, ...] | None = None
+    group: str = ""
     version: int = FORMAT_VERSION
+
+    @property
+    def frames(self) -> NDArray[np.int32]:
+        """The indices in the video of the sample's frames, int32 `[T]`."""
+        if self.later_frames is None:
+            return (self.start + self.frame_step * np.arange(self.count)).astype(np.int32)
+        return np.array([self.start, *self.later_frames], np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +93,7 @@ class Sample:
     visibility: float16 `[T, N]`, 0 to 1.
     backward_error: float16 `[N]`, how far from the query a point ends that is tracked to the end and back, in
         pixels of the video; NaN where that was not done. None: for no point.
+    camera: where still things go, in pixels of the video, as found from the tracks; None where it was not.
     """
 
     key: str
@@ -86,6 +103,7 @@ class Sample:
     visibility: NDArray[np.float16]
     backward_error: NDArray[np.float16] | None
     facts: SampleFacts
+    camera: Camera | None = None
 
     def files(self) -> dict[str, bytes]:
         """Return the sample's files by their endings; the same sample gives the same bytes."""
@@ -96,6 +114,8 @@ class Sample:
         }
         if self.backward_error is not None:
             arrays["backward_error"] = self.backward_error
+        if self.camera is not None:
+            arrays["camera"], arrays["camera_share"] = self.camera
         packed = io.BytesIO()
         np.savez_compressed(packed, **arrays)
         facts = json.dumps(asdict(self.facts), sort_keys=True).encode()
@@ -113,6 +133,7 @@ class Sample:
             arrays["visibility"],
             arrays.get("backward_error"),
             from_json(SampleFacts, json.loads(files[FACTS]), f"{key}.{FACTS}"),
+            Camera(arrays["camera"], arrays["camera_share"]) if "camera" in arrays else None,
         )
 
     def picture(self) -> NDArray[np.uint8]:
@@ -126,11 +147,12 @@ class Sample:
         return Tracks(
             points=self.queries + self.displacement.astype(np.float32),
             visibility=self.visibility.astype(np.float32),
-            frames=(facts.start + facts.frame_step * np.arange(facts.count)).astype(np.int32),
+            frames=facts.frames,
             size=facts.size,
             fps=facts.fps,
             grid=(facts.grid, facts.grid),
             method=Method(facts.method, facts.weights_sha256),
+            camera=self.camera,
         )
 
 

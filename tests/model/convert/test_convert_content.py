@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from model.clips.video import read_frames
+from model.core.errors import BadInput
+from model.datasets.loader import open_dataset
 from model.datasets.sample import Sample
 from model.motion.grid import query_grid
 from model.tracking.methods import DEFAULT_METHOD
@@ -20,7 +22,7 @@ from model.tracking.pips.tracker import PipsEngine
 from model.tracking.tracker import Tracker
 from model.weights.registry import find_weights
 from tests.media import moving_clip, moving_frames, texture, write_video, zip_of_images
-from tests.model.convert.conversions import convert, samples
+from tests.model.convert.conversions import convert, errors, samples
 
 
 def of_video(out: Path, name: str) -> list[Sample]:
@@ -271,3 +273,59 @@ def test_a_chunk_tracker_says_what_it_is(tmp_path: Path) -> None:
     method = json.loads((tmp_path / "out" / "dataset.json").read_text())["method"]
     expected = dataclasses.asdict(Tracker.load("lk").engine.method)
     assert method == json.loads(json.dumps(expected))
+
+
+@pytest.mark.parametrize("fps", [15, 24, 25, 30, 60])
+def test_frames_are_picked_by_time(tmp_path: Path, fps: int) -> None:
+    video = moving_clip(tmp_path / "clip.mp4", frames=fps, size=(64, 96), velocity=(1.0, 0.0), fps=fps)
+    convert([video], tmp_path / "out", interval=1 / 15, method="zero")
+    first, *_ = samples(tmp_path / "out")
+    frames = first.tracks().frames
+    assert len(frames) == first.facts.horizon == 8
+    assert first.facts.interval == 1 / 15
+    assert np.abs(frames / fps - np.arange(8) / 15).max() <= 0.5 / fps + 1e-6
+
+
+def test_times_are_those_of_the_time_stamps(tmp_path: Path) -> None:
+    """A recording that is slow at first: 20 frames a second, then 40."""
+    times = [*range(0, 1000, 50), *range(1000, 2000, 25)]
+    pictures = moving_frames(len(times), (64, 96), (1.0, 0.0))
+    video = write_video(tmp_path / "clip.mp4", pictures, times=times)
+    convert([video], tmp_path / "out", interval=0.1, horizon=20, method="zero")
+    (sample,) = samples(tmp_path / "out")
+    assert [times[frame] for frame in sample.tracks().frames] == list(range(0, 2000, 100))
+
+
+def test_too_slow_a_video_is_named(tmp_path: Path) -> None:
+    slow = moving_clip(tmp_path / "slow.mp4", frames=20, size=(64, 96), fps=10)
+    good = moving_clip(tmp_path / "good.mp4", frames=20, size=(64, 96), fps=30)
+    still = zip_of_images(tmp_path / "images.zip", moving_frames(20, (64, 96), (1.0, 0.0)))
+    convert([slow, good, still], tmp_path / "out", interval=1 / 15)
+    assert {sample.facts.source for sample in samples(tmp_path / "out")} == {"good.mp4"}
+    reasons = {error["file"]: error["reason"] for error in errors(tmp_path / "out")}
+    assert "10 frames a second" in reasons["slow.mp4"]
+    assert "Images have no times" in reasons["images.zip"]
+
+
+def test_the_camera_is_kept_and_can_be_taken_out(tmp_path: Path) -> None:
+    """The whole picture slides by (3, -1.5) pixels a frame: that is the camera, and nothing else moves."""
+    video = moving_clip(tmp_path / "clip.mp4", frames=8, size=(192, 256), velocity=(3.0, -1.5))
+    convert([video], tmp_path / "out", grid=16)
+    (sample,) = samples(tmp_path / "out")
+    camera = sample.tracks().camera
+    assert camera is not None
+    assert sample.facts.camera_share > 0.8
+    assert camera.homographies[-1][:2, 2] == pytest.approx([21.0, -10.5], abs=1.0)
+    (as_filmed,) = open_dataset(tmp_path / "out")
+    (scene,) = open_dataset(tmp_path / "out", scene_motion=True)
+    seen = as_filmed.visibility[-1] > 0.5
+    assert torch.median(as_filmed.displacement[-1, seen].norm(dim=1)) > 20
+    assert torch.median(scene.displacement[-1, seen].norm(dim=1)) < 0.5
+
+
+def test_samples_without_a_camera_are_left_out_of_scene_motion(tmp_path: Path) -> None:
+    video = moving_clip(tmp_path / "clip.mp4", frames=8)
+    convert([video], tmp_path / "out", grid=4)  # too few points to tell
+    assert len(open_dataset(tmp_path / "out")) == 1
+    with pytest.raises(BadInput, match="passes the filter"):
+        open_dataset(tmp_path / "out", scene_motion=True)

@@ -70,7 +70,8 @@ def test_shards_have_one_split_and_their_size(chosen: ConvertSettings, frames: l
     assert len({shard.name for shard in plan.shards}) == len(plan.shards)
     for shard in plan.shards:
         assert shard.name.startswith(f"{shard.split}-")
-        assert {chosen.split_of(plan.sources[part.source].sha256) for part in shard.segments} == {shard.split}
+        videos = [plan.sources[part.source] for part in shard.segments]
+        assert {chosen.split_of(video.place.name, video.sha256) for video in videos} == {shard.split}
         planned = sum(len(range(part.first, part.last, chosen.stride)) for part in shard.segments)
         assert shard.chunks == planned
         assert 1 <= planned <= chosen.shard_samples
@@ -194,15 +195,26 @@ def test_starts_of_chunks(
 def test_splits_go_by_content_alone_and_have_their_shares() -> None:
     chosen = ConvertSettings(method="lk", validation=0.2, test=0.1)
     names = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(5000)]
-    counts = Counter(chosen.split_of(name) for name in names)
+    counts = Counter(chosen.split_of("a.mp4", name) for name in names)
     for split, share in (("train", 0.7), ("validation", 0.2), ("test", 0.1)):
         assert counts[split] / len(names) == pytest.approx(share, abs=0.02)
     other = dataclasses.replace(chosen, grid=4, method="zero")
-    assert [other.split_of(name) for name in names] == [chosen.split_of(name) for name in names]
-    assert chosen.split_of("0" * 64) == "test"
-    assert chosen.split_of("f" * 64) == "train"
+    assert [other.split_of("b", name) for name in names] == [chosen.split_of("a", name) for name in names]
+    assert chosen.split_of("a.mp4", "0" * 64) == "test"
+    assert chosen.split_of("a.mp4", "f" * 64) == "train"
     more = dataclasses.replace(chosen, validation=0.3)  # a larger share takes none away from the test split
-    assert all(more.split_of(name) == "test" for name in names if chosen.split_of(name) == "test")
+    tested = [name for name in names if chosen.split_of("a", name) == "test"]
+    assert all(more.split_of("a", name) == "test" for name in tested)
+
+
+def test_pieces_of_one_source_go_to_one_split() -> None:
+    chosen = ConvertSettings(method="lk", validation=0.4, test=0.2, group=r"(.*)__\d+$")
+    pieces = [f"cats/{number}__{piece}.mp4" for number in range(300) for piece in range(3)]
+    splits = {piece: chosen.split_of(piece, hashlib.sha256(piece.encode()).hexdigest()) for piece in pieces}
+    assert {chosen.source_of(piece) for piece in pieces} == {f"cats/{number}" for number in range(300)}
+    assert all(len({splits[piece] for piece in pieces[k : k + 3]}) == 1 for k in range(0, 900, 3))
+    assert min(Counter(splits.values()).values()) > 100
+    assert chosen.source_of("cats/alone.mp4") == "cats/alone.mp4"
 
 
 @pytest.mark.parametrize(
@@ -213,6 +225,10 @@ def test_splits_go_by_content_alone_and_have_their_shares() -> None:
         ({"horizon": 1}, "horizon must be 2 to 64, not 1"),
         ({"horizon": 65}, "horizon must be 2 to 64, not 65"),
         ({"frame_step": 0}, "frame step must be 1 to 1000, not 0"),
+        ({"interval": 0.0}, "interval must be 0.001 to 60 seconds, not 0.0"),
+        ({"interval": 0.5, "frame_step": 2}, "an interval in seconds or a frame step, not both"),
+        ({"group": "a(b"}, "is no regular expression"),
+        ({"group": "(a)(b)"}, "one pair of parentheses"),
         ({"overlap": -1}, "overlap must be 0 to 7, not -1"),
         ({"overlap": 8}, "overlap must be 0 to 7, not 8"),
         ({"chunk_step": 0}, "chunk step must be 1 to 1000, not 0"),
