@@ -88,7 +88,8 @@ def _predicted_frames(request: RunRequest, weights: str | None) -> tuple[int, in
             f"frames, not {request.start}."
         )
     config = read_release(predictor_file(weights or "predictor")).config
-    return (config.horizon, 1) if config.trajectory else (2, config.horizon - 1)
+    later = config.later_frames(request.clip.info.fps)
+    return len(later) + 1, int(later[0])
 
 
 def _weights(request: RunRequest, settings: Settings) -> str | None:

@@ -62,13 +62,14 @@ class DatasetIndex:
         start, count, horizon, moving, visible, quality: see `SampleFacts`; quality is NaN where unchecked.
         camera: `SampleFacts.camera_share`, NaN where no camera was found.
         motion: that of `SampleFacts`, but in pixels of a 256-high image.
-    sources: names of the videos.
+    sources: names of the videos. groups: for each, the source that it is a part of (`SampleFacts.group`).
     """
 
     folder: DataFolder
     summary: DatasetSummary
     rows: NDArray[Any]
     sources: tuple[str, ...]
+    groups: tuple[str, ...]
 
     @classmethod
     def load(
@@ -87,9 +88,9 @@ class DatasetIndex:
                 "finish it, or allow an incomplete set."
             )
         tables: list[NDArray[Any]] = [np.zeros(0, _row_type(1))]
-        codes: dict[str, int] = {}
+        codes: dict[tuple[str, str], int] = {}
 
-        def load(number: int) -> tuple[NDArray[Any], list[str]]:
+        def load(number: int) -> tuple[NDArray[Any], list[tuple[str, str]]]:
             return _table(folder, summary, number)
 
         with ThreadPoolExecutor(_READERS) as readers:
@@ -98,7 +99,8 @@ class DatasetIndex:
                 table["source"] = places[table["source"]]
                 tables.append(table)
                 progress(Progress("reading the index", number + 1, len(summary.shards)))
-        return cls(folder, summary, np.concatenate(tables), tuple(codes))
+        sources, groups = zip(*codes, strict=True) if codes else ((), ())
+        return cls(folder, summary, np.concatenate(tables), sources, groups)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -174,8 +176,10 @@ def _row_type(key_length: int) -> np.dtype[Any]:
     )
 
 
-def _table(folder: DataFolder, summary: DatasetSummary, number: int) -> tuple[NDArray[Any], list[str]]:
-    """Return a shard's rows and its videos' names; `source` is an index into these names."""
+def _table(
+    folder: DataFolder, summary: DatasetSummary, number: int
+) -> tuple[NDArray[Any], list[tuple[str, str]]]:
+    """Return a shard's rows and its videos with their groups; `source` is an index into these."""
     name = summary.shards[number].name
     try:
         entries = ShardIndex.load(folder, name).samples
@@ -184,8 +188,8 @@ def _table(folder: DataFolder, summary: DatasetSummary, number: int) -> tuple[ND
             f"The index of the shard {name} of {folder.url} is gone; copy the set again, or give its "
             "`convert` command again."
         ) from error
-    names = sorted({entry.facts.source for entry in entries})
-    places = {source: place for place, source in enumerate(names)}
+    names = sorted({(entry.facts.source, entry.facts.group or entry.facts.source) for entry in entries})
+    places = {source: place for place, (source, _) in enumerate(names)}
     rows = np.zeros(len(entries), _row_type(max((len(entry.key) for entry in entries), default=1)))
     for row, entry in zip(rows, entries, strict=True):
         facts = entry.facts

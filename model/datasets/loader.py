@@ -91,6 +91,7 @@ class MotionDataset(Dataset[MotionSample]):
                 self.index.summary,
                 self.index.rows,
                 self.index.sources,
+                self.index.groups,
             )
             self._process = os.getpid()
         samples = self.index.read([int(self.numbers[number]) for number in numbers])

@@ -14,6 +14,9 @@ from model.motion.tracks import Tracks, check_array
 INTERVAL = 0.9
 """The share of the truth that `Prediction.interval` is meant to hold, for each coordinate."""
 
+MOVES = 2.0
+"""Pixels of a 256-high image; a point that goes further moves."""
+
 _ARRAYS = ("hypotheses", "hypothesis_weights", "interval")
 
 
@@ -31,6 +34,8 @@ class Prediction:
         (`model.prediction.predictor.informativeness`); NaN in files of versions that did not know.
     withheld: whether the single answer is that nothing moves since the picture tells too little; hypotheses
         and intervals are then all that there is to say.
+    moving: float32 `[N]`, the probability that a point moves by more than `MOVES`; None in files of versions
+        that did not know.
 
     Raises ValueError when the shapes or types do not fit together.
     """
@@ -41,12 +46,15 @@ class Prediction:
     interval: NDArray[np.float32]
     informativeness: float = math.nan
     withheld: bool = False
+    moving: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         shape, kinds = self.tracks.points.shape, len(self.hypotheses)
         check_array("hypotheses", self.hypotheses, np.float32, (max(1, kinds), *shape))
         check_array("weights", self.weights, np.float32, (kinds, shape[1]))
         check_array("interval", self.interval, np.float32, (2, *shape))
+        if self.moving is not None:
+            check_array("moving", self.moving, np.float32, shape[1:2])
         if not all(np.isfinite(array).all() for array in (self.hypotheses, self.weights, self.interval)):
             raise ValueError("hypotheses, weights and interval must be finite.")
 
@@ -62,6 +70,8 @@ class Prediction:
         """Write one `.npz`: the tracks, and beside them the fields; `weights` as `hypothesis_weights`."""
         values = (self.hypotheses, self.weights, self.interval)
         arrays = dict(zip(_ARRAYS, values, strict=True))
+        if self.moving is not None:
+            arrays["moving"] = self.moving
         scalars = {"informativeness": np.asarray(self.informativeness), "withheld": np.asarray(self.withheld)}
         self.tracks.save(path, {**arrays, **scalars})
 
@@ -80,6 +90,6 @@ class Prediction:
             hypotheses, weights, interval = (there[key] for key in _ARRAYS)
             told = content.get("informativeness", content.get("gain", math.nan))  # older files have a gain
             withheld = bool(content.get("withheld", False))
-            return cls(tracks, hypotheses, weights, interval, float(told), withheld)
+            return cls(tracks, hypotheses, weights, interval, float(told), withheld, content.get("moving"))
         except (KeyError, ValueError, TypeError) as error:
             raise BadInput(f"{name} is damaged ({error}); predict the image again.") from error

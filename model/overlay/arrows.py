@@ -1,6 +1,7 @@
 """Predicted motion drawn on its image, and classes drawn over theirs, as pictures."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from model.core.files import atomic_path
 from model.motion.grid import rescale_points
 from model.motion.prediction import Prediction
 from model.overlay.colours import STILL, direction_colour
+from model.overlay.expectation import PERHAPS, ExpectedWay, expected_way
 from model.overlay.motion import total_displacement
 
 LONGEST_SIDE = 1600
@@ -19,46 +21,53 @@ LONGEST_SIDE = 1600
 
 _SMALLEST_SIDE = 480  # smaller ones are enlarged, so that arrows can be seen
 _DARKENED = 0.75
+_LEVELS = 8  # of opacity
+_UNTOLD = (255, 250, 235)
 _OPACITY = 0.55
 _LEGEND_WIDTH, _LINE = 230, 26
 
 
 def draw_prediction(image: NDArray[np.uint8], prediction: Prediction) -> NDArray[np.uint8]:
-    """Draw each point's expected way as an arrow in the colour of its direction: uint8 `[h, w, 3]`.
+    """Draw what is likely to move, the likelier the more opaque: uint8 `[h, w, 3]`.
 
-    Still points are dots; the interval of each point's end is an ellipse.
+    A point that can be told whither is an arrow in the colour of its direction, another one a pale ring; a
+    point that most likely stays is left out. Predictions of older versions, which do not know how likely
+    their points move, are drawn as their answer says.
     image: uint8 `[H, W, 3]`, of the tracks' size.
     """
-    tracks, interval = prediction.tracks, prediction.interval
+    tracks = prediction.tracks
     size = _drawn_size(tracks.size)
     canvas = np.asarray(np.array(_resized(image, size)) * _DARKENED, np.uint8)
-    points = rescale_points(tracks.points, tracks.size, size)
-    moved = total_displacement(tracks)
-    colours = direction_colour(moved).tolist()
-    width = max(1, round(min(size) / 360))
-    canvas = _ellipses(canvas, rescale_points(interval[:, -1], tracks.size, size), colours)
-    for index, colour in enumerate(colours):
-        path = np.round(points[:, index] * 16).astype(np.int32)
-        if np.hypot(*moved[index]) < STILL:
-            cv2.circle(canvas, _pixel(points[0, index]), width, colour, -1, cv2.LINE_AA)
-            continue
-        cv2.polylines(canvas, [path[:, None]], False, colour, width, cv2.LINE_AA, shift=4)
-        end, before = points[-1, index], points[-2, index]
-        start = end - (end - before) / max(1e-6, np.hypot(*(end - before))) * 6 * width
-        cv2.arrowedLine(canvas, _pixel(start), _pixel(end), colour, width, cv2.LINE_AA, tipLength=0.9)
+    starts = rescale_points(tracks.points[0], tracks.size, size)
+    if prediction.moving is None:
+        moved = total_displacement(tracks)
+        way = ExpectedWay(*(np.full(len(moved), share, np.float32) for share in (1, 0, 1)))
+        way = replace(way, moving=(np.hypot(*moved.T) >= STILL).astype(np.float32), end=moved)
+    else:
+        way = expected_way(prediction)
+    ends = rescale_points(tracks.points[0] + way.end, tracks.size, size)
+    colours = direction_colour(way.end)
+    width = max(1, round(min(size) / 300))
+    level = np.round(way.moving * _LEVELS).astype(int)
+    for opacity in np.unique(level[way.moving >= PERHAPS]):
+        layer = canvas.copy()
+        for index in np.flatnonzero((level == opacity) & (way.moving >= PERHAPS)):
+            if way.has_direction[index]:
+                colour = colours[index].tolist()
+                cv2.arrowedLine(
+                    layer,
+                    _pixel(starts[index]),
+                    _pixel(ends[index]),
+                    colour,
+                    width,
+                    cv2.LINE_AA,
+                    tipLength=0.3,
+                )
+            else:
+                cv2.circle(layer, _pixel(starts[index]), 3 * width, _UNTOLD, width, cv2.LINE_AA)
+        share = opacity / _LEVELS
+        canvas = np.asarray(cv2.addWeighted(layer, share, canvas, 1 - share, 0), np.uint8)
     return canvas
-
-
-def _ellipses(
-    canvas: NDArray[np.uint8], interval: NDArray[np.float32], colours: Sequence[Sequence[int]]
-) -> NDArray[np.uint8]:
-    """Lay the intervals `[2, N, 2]` over the picture, faintly."""
-    layer = canvas.copy()
-    middle, reach = interval.mean(axis=0), (interval[1] - interval[0]) / 2
-    for centre, radii, colour in zip(middle, reach, colours, strict=True):
-        axes = (max(1, int(radii[0])), max(1, int(radii[1])))
-        cv2.ellipse(layer, _pixel(centre), axes, 0, 0, 360, colour, 1, cv2.LINE_AA)
-    return np.asarray(cv2.addWeighted(layer, 0.35, canvas, 0.65, 0), np.uint8)
 
 
 def class_colours(count: int) -> NDArray[np.uint8]:

@@ -11,6 +11,14 @@ from model.prediction.mixture import Mixture
 PIXELS = 8.0
 """Pixels of the network's image for an answer of 1: about what things move by."""
 
+STAY_SCALES = tuple(0.03 * 1000 ** (step / 10) for step in range(11))
+LENGTHS = (4.0, 8.0, 16.0, 32.0)
+DIRECTIONS = 12
+"""Of `BinsOutput`: scales and lengths in pixels of the network's image."""
+RING_SCALE = 0.3
+"""Of a length: the Laplace scale of what moves by it, half of the way to the next length or direction."""
+
+_ROUNDS, _LEAST = 100, 1e-3
 _SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE = -3.5, 5.0  # of Laplace scales in pixels: 0.03 to 150
 
 
@@ -94,3 +102,54 @@ class MixtureOutput:
             log_scale.clamp(_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE),
             weights.log_softmax(dim=2),
         ), direction
+
+
+class BinsOutput:
+    """Weights of fixed displacements: it stays, or it moves in one of 12 directions by one of 5 lengths.
+
+    What stays is told by several zero-centred scales, since no track is exact. Only the weights are learned,
+    so the worst that a picture can do is to choose wrongly among what points in general do. Paths are
+    straight and steady; the first direction is to the right.
+    The learned tensor `[K]` is added to the logarithms of the weights.
+    """
+
+    parameter = "log_prior"
+
+    def __init__(self, steps: int, modes: int) -> None:
+        del modes
+        self.steps = steps
+        angles = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
+        ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        ends = np.concatenate([np.zeros((len(STAY_SCALES), 2)), *(length * ring for length in LENGTHS)])
+        scales = [*STAY_SCALES, *np.repeat([RING_SCALE * length for length in LENGTHS], DIRECTIONS)]
+        pace = np.arange(1, steps + 1)[:, None] / steps
+        self._displacement = torch.from_numpy(ends[:, None] * pace).float()
+        self._log_scale = torch.from_numpy(np.log(np.outer(scales, pace[:, 0]))).float()
+        self.hypotheses = self.numbers = len(ends)
+
+    def initial(self) -> Tensor:
+        """See `Output`."""
+        return torch.zeros(self.hypotheses)
+
+    def fitted(self, truth: Tensor, counts: Tensor) -> Tensor:
+        """Return the parameter that fits displacements best without a picture, by expectation maximisation.
+
+        truth: `[P, T, 2]`, pixels. counts: `[P, T]`, the weight of each position.
+        """
+        even = Mixture(self._displacement, self._log_scale, torch.zeros(self.hypotheses))
+        likelihood = even.each_log_likelihood(truth[None], counts[None])[0]
+        importance = counts.mean(dim=1, keepdim=True)
+        log_weight = torch.zeros(self.hypotheses)
+        for _ in range(_ROUNDS):
+            share = (likelihood + log_weight).softmax(dim=1)
+            log_weight = (share * importance).sum(dim=0).clamp(min=_LEAST).log().log_softmax(dim=0)
+        return log_weight
+
+    def read(self, raw: Tensor, parameter: Tensor) -> tuple[Mixture, None]:
+        """See `Output`."""
+        shape = (*raw.shape[:2], self.hypotheses, self.steps)
+        return Mixture(
+            self._displacement.to(raw).expand(*shape, 2),
+            self._log_scale.to(raw).expand(shape),
+            (raw + parameter).log_softmax(dim=2),
+        ), None

@@ -1,5 +1,6 @@
 """`Predictor`: an image in, the expected motion of a grid of points out, with how sure it is."""
 
+import math
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +17,11 @@ from model.core.devices import find_device
 from model.core.errors import BadInput
 from model.core.parallel import map_pieces
 from model.motion.grid import query_grid, rescale_points
-from model.motion.prediction import INTERVAL, Prediction
+from model.motion.prediction import INTERVAL, MOVES, Prediction
 from model.motion.tracks import Method, Tracks
 from model.prediction.mixture import Mixture
 from model.prediction.network import MotionPredictor, load_strictly, normalise
+from model.prediction.outputs import DIRECTIONS
 from model.prediction.release import (
     PredictorRelease,
     PredictorUse,
@@ -28,6 +30,11 @@ from model.prediction.release import (
 )
 from model.weights.checkpoints import as_float32, read_state_dict
 from model.weights.registry import file_sha256
+
+_MOST_HYPOTHESES = 16
+"""So many are told one by one, more by direction."""
+_BLANK = 3.0
+"""Of 255: the standard deviation of each colour in an image that shows nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +45,13 @@ class Expectation:
     working: (height, width) of the working image.
     informativeness: 0 to 1, see `informativeness`; of a grid of points all over the image, so that it does
         not depend on which points were asked for.
+    is_blank: whether the image is all one colour, nearly: then there is nothing that could move.
     """
 
     mixture: Mixture
     working: tuple[int, int]
     informativeness: float
+    is_blank: bool = False
 
     def answer(self, use: PredictorUse) -> Tensor:
         """Return the single answer, `[1, P, T, 2]`, in pixels of the working image."""
@@ -51,7 +60,7 @@ class Expectation:
 
     def is_withheld(self, use: PredictorUse) -> bool:
         """Whether the image is too uninformative for an answer other than that nothing moves."""
-        return self.informativeness < use.abstain_below
+        return self.is_blank or self.informativeness < use.abstain_below
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +99,8 @@ class Predictor:
     ) -> "Predictor":
         """Use a network that is in memory."""
         settings: dict[str, Any] = {**release.config.to_json(), **vars(release.use)}
+        if release.config.scene_motion:
+            settings["camera"] = "removed"  # see `Tracks.is_scene_motion`
         ready = network.requires_grad_(False).eval()
         return cls(
             ready if device is None else ready.to(device), release.use, Method("fcn", sha256, settings)
@@ -109,7 +120,8 @@ class Predictor:
     ) -> Prediction:
         """Say where a grid of points will go, in all that is expected; see `predict`.
 
-        frame, fps: where the image stands in a clip, for the tracks' `frames` and `fps`.
+        frame, fps: where the image stands in a clip, for the tracks' `frames` and `fps`; without a frame
+        rate, those of a still are as far apart as in the training.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise BadInput(
@@ -140,7 +152,10 @@ class Predictor:
         mixture = self._of_image(image, points, working)
         of_grid = mixture.of_points(0, len(everywhere))
         (told,) = map_pieces(informativeness, [of_grid], mixture.displacement.device)
-        return Expectation(mixture.of_points(len(points) - len(queries), len(points)), working, told)
+        of_queries = mixture.of_points(len(points) - len(queries), len(points))
+        if image.std(axis=(0, 1)).max() < _BLANK:
+            return Expectation(_stays(of_queries), working, 0.0, is_blank=True)
+        return Expectation(of_queries, working, told)
 
     def _of_image(
         self, image: NDArray[np.uint8], queries: NDArray[np.float32], working: tuple[int, int]
@@ -179,10 +194,12 @@ class Predictor:
             moved = F.pad(paths.float(), (0, 0, 1, 0)).transpose(-3, -2).cpu().numpy()
             return np.asarray(queries + moved * scale, np.float32)
 
-        order = mixture.log_weight[0].argsort(dim=1, descending=True)  # [N, K]
-        steps = mixture.displacement.shape[3]
-        chosen = mixture.displacement[0].gather(1, order[..., None, None].expand(-1, -1, steps, 2))
-        weights = mixture.weight[0].gather(1, order).T.cpu().numpy()
+        is_many = mixture.log_weight.shape[2] > _MOST_HYPOTHESES
+        told = mixture.by_direction(DIRECTIONS) if is_many else mixture
+        order = told.log_weight[0].argsort(dim=1, descending=True)  # [N, K]
+        steps = told.displacement.shape[3]
+        chosen = told.displacement[0].gather(1, order[..., None, None].expand(-1, -1, steps, 2))
+        weights = told.weight[0].gather(1, order).T.cpu().numpy()
         points = positions(expected.answer(self.use)[0])
         low, high = (mixture.quantile(share)[0] for share in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
         hypotheses = positions(chosen.transpose(0, 1))
@@ -190,14 +207,14 @@ class Predictor:
             (hypotheses >= -0.5) & (hypotheses <= np.array([size[1] - 0.5, size[0] - 0.5], np.float32))
         ).all(axis=3)
         visibility = (inside * weights[:, None]).sum(axis=0).clip(0, 1).astype(np.float32)
-        horizon = self.network.config.horizon
-        later = np.arange(1, horizon) if self.network.config.trajectory else np.array([horizon - 1])
+        config = self.network.config
+        still_fps = 0.0 if config.interval is None else 1 / config.interval
         tracks = Tracks(
             points=points,
             visibility=visibility,
-            frames=(frame + np.concatenate([[0], later])).astype(np.int32),
+            frames=(frame + np.concatenate([[0], config.later_frames(fps)])).astype(np.int32),
             size=size,
-            fps=fps,
+            fps=fps or still_fps,
             grid=(grid, grid),
             method=self.method,
         )
@@ -208,7 +225,18 @@ class Predictor:
             np.stack([positions(low), positions(high)]),
             expected.informativeness,
             expected.is_withheld(self.use),
+            mixture.moving(MOVES * working[0] / 256)[0].cpu().numpy().clip(0, 1).astype(np.float32),
         )
+
+
+def _stays(mixture: Mixture) -> Mixture:
+    """Return for the same points the one hypothesis that they stay."""
+    only = Mixture(*(part[:, :, :1] for part in mixture))
+    return Mixture(
+        torch.zeros_like(only.displacement),
+        torch.full_like(only.log_scale, math.log(0.1)),
+        torch.zeros_like(only.log_weight),
+    )
 
 
 def informativeness(mixture: Mixture) -> float:

@@ -10,11 +10,111 @@ from numpy.typing import NDArray
 from model.core.devices import has_fast_bfloat16
 from model.core.progress import Progress, ReportProgress
 from model.datasets.loader import MotionDataset
+from model.evaluation.beliefs import Belief
 from model.evaluation.predictors.samples import HEIGHT, Judged
 from model.motion.grid import rescale_points
+from model.motion.prediction import MOVES
 from model.prediction.network import MotionPredictor, normalise
 from model.prediction.predictor import resized
 from model.prediction.release import PredictorUse
+
+SCALES: NDArray[np.float64] = np.geomspace(0.05, 100, 12)
+"""Of the zero-centred Laplace distributions that baselines mix, in pixels of a 256-high image."""
+
+_LEAST_WEIGHT = 1e-6
+_ROUNDS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class StillMixture:
+    """Zero-centred Laplace distributions mixed: all that is known of motion without looking at the picture.
+
+    weights: float64 `[..., len(SCALES)]`.
+    """
+
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, motion: NDArray[np.float64]) -> "StillMixture":
+        """Fit the weights to displacements `[P, 2]` by expectation maximisation."""
+        weights = np.full(len(SCALES), 1 / len(SCALES))
+        density = np.exp(_log_densities(motion))
+        for _ in range(_ROUNDS if len(motion) else 0):
+            share = density * weights
+            weights = (share / share.sum(axis=1, keepdims=True)).mean(axis=0).clip(_LEAST_WEIGHT)
+            weights /= weights.sum()
+        return cls(weights)
+
+    def log_density(self, motion: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the log density per square pixel at displacements `[P, 2]`: `[P]`."""
+        each = _log_densities(motion) + np.log(self.weights)
+        return np.asarray(np.logaddexp.reduce(each, axis=-1))
+
+
+def _log_densities(motion: NDArray[np.float64]) -> NDArray[np.float64]:
+    away = np.abs(motion).sum(axis=-1, keepdims=True) / SCALES
+    return np.asarray(-away - 2 * np.log(2 * SCALES))
+
+
+@dataclass(frozen=True, eq=False)
+class CellPrior:
+    """What is known of a point by where in the picture it lies, and of points in general.
+
+    Arrays are `[rows, columns, ...]`, one entry for each cell of the grid, from known samples.
+    moving: the share of points that move by more than `MOVES`. direction: `[..., 2]`, the mean unit vector.
+    mixture: its weights `[..., len(SCALES)]`. anywhere: `moving` and the mixture of all cells together.
+    """
+
+    moving: NDArray[np.float64]
+    direction: NDArray[np.float64]
+    mixture: StillMixture
+    anywhere: tuple[float, StillMixture]
+
+    @classmethod
+    def of(cls, known: Sequence[MotionDataset], steps: int, grid: int) -> "CellPrior":
+        """Learn from known samples of that grid."""
+        motion, seen = [np.zeros((0, grid**2, 2))], [np.zeros((0, grid**2), bool)]
+        for part in known:
+            for sample in (part[number] for number in range(len(part))):
+                if sample.facts.grid == grid and len(sample.displacement) > steps:
+                    unit = sample.picture.shape[1] / HEIGHT
+                    motion.append(sample.displacement[steps].numpy()[None].astype(np.float64) / unit)
+                    seen.append(sample.visibility[steps].numpy()[None] > 0.5)
+        moved, is_seen = np.concatenate(motion), np.concatenate(seen)
+        cells = [moved[is_seen[:, cell], cell] for cell in range(grid**2)]
+        length = [np.linalg.norm(cell, axis=1) for cell in cells]
+        far = [cell[size > MOVES] for cell, size in zip(cells, length, strict=True)]
+        unit_sums = [(each / np.linalg.norm(each, axis=1, keepdims=True)).sum(axis=0) for each in far]
+        counts = np.array([max(1, len(cell)) for cell in cells])
+        moving = np.array([len(each) for each in far]) / counts
+        return cls(
+            moving.reshape(grid, grid),
+            (np.stack(unit_sums) / counts[:, None]).reshape(grid, grid, 2),
+            StillMixture(np.stack([StillMixture.of(cell).weights for cell in cells]).reshape(grid, grid, -1)),
+            (float((moving * counts).sum() / counts.sum()), StillMixture.of(np.concatenate(cells))),
+        )
+
+    def of_place(self, sample: Judged) -> Belief:
+        """Believe of each measured point what is known of its cell."""
+        y, x = _cells(sample, self.moving.shape)
+        chosen, truth = sample.chosen, sample.final
+        local = StillMixture(self.mixture.weights[y, x][chosen])
+        return Belief(
+            truth, self.moving[y, x][chosen], self.direction[y, x][chosen], local.log_density(truth)
+        )
+
+    def of_any(self, sample: Judged) -> Belief:
+        """Believe of each measured point what is known of points in general."""
+        truth = sample.final
+        moving, mixture = self.anywhere
+        return Belief(truth, np.full(len(truth), moving), np.zeros_like(truth), mixture.log_density(truth))
+
+
+def _cells(sample: Judged, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the row and column of the cell that holds each point, whatever the grid of the sample."""
+    size = (sample.picture.shape[0], sample.picture.shape[1])
+    places = rescale_points(sample.queries, size, (shape[0], shape[1])).round().astype(np.intp)
+    return places[:, 1].clip(0, shape[0] - 1), places[:, 0].clip(0, shape[1] - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +151,7 @@ class CellMeans:
 
     def answer(self, sample: Judged) -> NDArray[np.float32]:
         """Predict `[N, T, 2]`, pixels of the sample's picture."""
-        size = (sample.picture.shape[0], sample.picture.shape[1])
-        rows, columns = self.motion.shape[:2]
-        # The cell that holds each point, whatever the grid of the sample.
-        places = rescale_points(sample.queries, size, (rows, columns)).round().astype(int)
-        x, y = places[:, 0].clip(0, columns - 1), places[:, 1].clip(0, rows - 1)
-        return np.asarray(self.motion[y, x] * sample.unit, np.float32)
+        return np.asarray(self.motion[_cells(sample, self.motion.shape)] * sample.unit, np.float32)
 
 
 @dataclass(frozen=True, eq=False)

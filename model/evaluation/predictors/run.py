@@ -10,10 +10,12 @@ from torch import Tensor
 
 from model.core.errors import BadInput
 from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.evaluation.beliefs import Belief, BeliefMetrics, belief_metrics
 from model.evaluation.prediction_metrics import Outcome, PredictionMetrics, prediction_metrics
-from model.evaluation.predictors.baselines import CellMeans, Neighbours
-from model.evaluation.predictors.samples import Domain, Judged, spaced
-from model.motion.prediction import INTERVAL
+from model.evaluation.predictors.baselines import CellMeans, CellPrior, Neighbours
+from model.evaluation.predictors.samples import HEIGHT, Domain, Judged, spaced
+from model.motion.prediction import INTERVAL, MOVES
+from model.prediction.mixture import Mixture
 from model.prediction.predictor import Predictor
 
 BASELINES = ("zero", "cell mean", "nearest neighbour")
@@ -25,13 +27,15 @@ LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 class Judgement:
     """One method on one sample.
 
-    outcome: of the measured points. errors: float64 `[N]`, final errors of the points, NaN if not measured.
+    outcome, belief: of the measured points. errors: float64 `[N]`, final errors of the points, NaN if not
+    measured.
     answer: float32 `[N, T, 2]`, pixels of the picture. within: bool `[P, 2, levels]`, whether the final
     coordinates lie in the intervals of `LEVELS`; None without uncertainty. withheld: whether the picture told
     too little for an answer other than that nothing moves.
     """
 
     outcome: Outcome
+    belief: Belief
     errors: NDArray[np.float64]
     answer: NDArray[np.float32]
     within: NDArray[np.bool_] | None
@@ -43,14 +47,16 @@ class MethodOutcome:
     """One method on all samples of a domain.
 
     name: of the method; runs with other seeds have the same one. seed: tells them apart.
-    metrics: of all points together. groups: by cue or video. by_source: the mean over videos of each video's
-    metrics, for the main figures. errors: float64 `[rows, columns]`, mean final error over the grid.
+    metrics: of all points together. belief: of whether, whither and how likely. groups: by cue or video.
+    by_source: the mean over videos of each video's metrics, for the main figures.
+    errors: float64 `[rows, columns]`, mean final error over the grid.
     calibration: observed shares for `LEVELS`, or None. judgements: one for each sample.
     """
 
     name: str
     seed: str
     metrics: PredictionMetrics
+    belief: BeliefMetrics
     groups: Mapping[str, PredictionMetrics]
     by_source: Mapping[str, float]
     errors: NDArray[np.float64]
@@ -91,10 +97,15 @@ def evaluate_predictors(
     if len(horizons) > 1:
         raise BadInput(f"All predictors must have one horizon, but they have {sorted(horizons)} frames.")
     steps = horizons.pop() - 1
-    domains = [Domain.open(folder, split, steps) for folder in folders]
+    kinds = {predictor.network.config.scene_motion for predictor in predictors.values()}
+    if len(kinds) > 1:
+        raise BadInput("All predictors must predict the same, motion as filmed or scene motion.")
+    scene_motion = kinds.pop()
+    domains = [Domain.open(folder, split, steps, scene_motion) for folder in folders]
     grid = domains[0].judged[0].facts.grid
     known = [domain.known for domain in domains if domain.known is not None]
     means = CellMeans.of(known, steps, grid, progress=progress)
+    prior = CellPrior.of(known, steps, grid)
     lookup = None
     if neighbours and known:
         first = next(iter(predictors.values()))
@@ -102,7 +113,7 @@ def evaluate_predictors(
         some = [everything[number] for number in spaced(len(everything), neighbours)]
         lookup = Neighbours.of(first.network, first.use, some, steps, grid, progress=progress)
     return [
-        _evaluate_domain(domain, split, predictors, means, lookup, most, progress, should_stop)
+        _evaluate_domain(domain, split, predictors, means, prior, lookup, most, progress, should_stop)
         for domain in domains
     ]
 
@@ -112,6 +123,7 @@ def _evaluate_domain(
     split: str,
     predictors: Mapping[tuple[str, str], Predictor],
     means: CellMeans,
+    prior: CellPrior,
     lookup: Neighbours | None,
     most: int | None,
     progress: ReportProgress,
@@ -127,10 +139,11 @@ def _evaluate_domain(
         sample = domain.judged_at(number)
         judged.append(sample)
         still = np.zeros_like(sample.truth)
-        results["zero", ""].append(_plain(sample, still))
-        results["cell mean", ""].append(_plain(sample, means.answer(sample)))
+        results["zero", ""].append(_plain(sample, still, prior.of_any(sample)))
+        results["cell mean", ""].append(_plain(sample, means.answer(sample), prior.of_place(sample)))
         if lookup is not None:
-            results["nearest neighbour", ""].append(_plain(sample, lookup.answer(sample)))
+            answer = lookup.answer(sample)
+            results["nearest neighbour", ""].append(_plain(sample, answer, _as_belief(sample, answer)))
         for name, predictor in predictors.items():
             results[name].append(_predicted(sample, predictor))
         progress(Progress(f"evaluating {domain.name}", done + 1, len(numbers)))
@@ -144,11 +157,18 @@ def _evaluate_domain(
     )
 
 
-def _plain(sample: Judged, answer: NDArray[np.float32]) -> Judgement:
+def _as_belief(sample: Judged, answer: NDArray[np.float32]) -> Belief:
+    """Take an answer without uncertainty, `[N, T, 2]` in pixels of the picture, for a belief."""
+    final = answer[sample.chosen, -1].astype(np.float64) / sample.unit
+    length = np.linalg.norm(final, axis=1)
+    return Belief(sample.final, length, final / np.maximum(length, 1e-9)[:, None])
+
+
+def _plain(sample: Judged, answer: NDArray[np.float32], belief: Belief) -> Judgement:
     """Judge an answer without uncertainty, `[N, T, 2]` in pixels of the picture."""
     chosen = sample.chosen
     outcome = Outcome.of_answer(sample.truth[chosen] / sample.unit, answer[chosen] / sample.unit)
-    return Judgement(outcome, _errors(sample, answer), answer, None)
+    return Judgement(outcome, belief, _errors(sample, answer), answer, None)
 
 
 def _predicted(sample: Judged, predictor: Predictor) -> Judgement:
@@ -173,7 +193,25 @@ def _predicted(sample: Judged, predictor: Predictor) -> Judgement:
     below = mixture.cumulative(truth.to(mixture.displacement)[None, :, None].expand(-1, -1, frames, -1))
     rank = below[0, :, -1].cpu().numpy()[chosen]
     within = np.stack([np.abs(rank - 0.5) <= level / 2 for level in LEVELS], axis=2)
-    return Judgement(outcome, _errors(sample, answer), answer, within, expected.is_withheld(predictor.use))
+    return Judgement(
+        outcome,
+        _belief(sample, mixture, working),
+        _errors(sample, answer),
+        answer,
+        within,
+        expected.is_withheld(predictor.use),
+    )
+
+
+def _belief(sample: Judged, mixture: Mixture, working: tuple[int, int]) -> Belief:
+    unit = working[0] / HEIGHT  # pixels of the working image for one of a 256-high one
+    truth = (torch.from_numpy(sample.truth[:, -1:]) / _scale(sample, working)).to(mixture.displacement)
+    last = Mixture(mixture.displacement[..., -1:, :], mixture.log_scale[..., -1:], mixture.log_weight)
+    log_density = last.log_likelihood(truth[None], torch.ones_like(truth[None, ..., 0]))[0]
+    values = (mixture.moving(MOVES * unit)[0], mixture.direction()[0], log_density)
+    chosen = (each.cpu().double().numpy()[sample.chosen] for each in values)
+    moving, direction, density = chosen
+    return Belief(sample.final, moving, direction, density + 2 * np.log(unit))
 
 
 def in_picture(values: Tensor, sample: Judged, working: tuple[int, int]) -> NDArray[np.float32]:
@@ -221,6 +259,7 @@ def _summed_up(name: tuple[str, str], judged: list[Judged], judgements: list[Jud
     return MethodOutcome(
         *name,
         prediction_metrics(Outcome.together([each.outcome for each in judgements])),
+        belief_metrics([each.belief for each in judgements]),
         of([sample.group for sample in judged]),
         averaged,
         mean.reshape(grid, grid),

@@ -39,6 +39,11 @@ class Judged:
         """Pixels of the picture for one of a 256-high one."""
         return float(self.picture.shape[0] / HEIGHT)
 
+    @property
+    def final(self) -> NDArray[np.float64]:
+        """The true displacements of the measured points: float64 `[P, 2]`, pixels of a 256-high image."""
+        return np.asarray(self.truth[self.chosen, -1] / self.unit, np.float64)
+
     @classmethod
     def of(cls, sample: MotionSample, domain: str, steps: int) -> "Judged":
         """Take a sample of a training set; steps: frames after the query."""
@@ -73,11 +78,12 @@ class Domain:
     steps: int
 
     @classmethod
-    def open(cls, folder: str, split: str, steps: int) -> "Domain":
+    def open(cls, folder: str, split: str, steps: int, scene_motion: bool = False) -> "Domain":
         """Open a set. Raises BadInput when it has no samples of the split, or a shorter horizon."""
-        judged = open_dataset(folder, split)
+        judged = open_dataset(folder, split, scene_motion=scene_motion)
         everything = judged.index.summary
-        known = open_dataset(folder, "train") if everything.samples("train") else None
+        has_known = everything.samples("train") > 0
+        known = open_dataset(folder, "train", scene_motion=scene_motion) if has_known else None
         horizon = judged[0].facts.horizon
         if horizon < steps + 1:
             raise BadInput(f"{folder} has a horizon of {horizon} frames; {steps + 1} are predicted.")

@@ -9,23 +9,28 @@ from typing import Any
 import numpy as np
 
 from model.core import files
+from model.evaluation.metrics import metrics_to_json
 from model.evaluation.prediction_metrics import THRESHOLDS
 from model.evaluation.predictors.run import DomainResult, MethodOutcome
 from model.evaluation.text import cell, lay_out
 
 FORMAT_VERSION = 1
 COLUMNS: tuple[tuple[str, str, int], ...] = (
+    ("AP moving", "average_precision", 3),
+    ("moving", "moving_share", 3),
+    ("its calib. error", "calibration_error", 3),
+    ("log lik.", "log_likelihood", 3),
+    ("cosine", "direction", 3),
+    ("surest tenth", "surest_direction", 3),
     ("EPE moving", "epe_moving", 2),
     ("EPE", "epe", 2),
     ("ADE", "ade", 2),
-    ("cosine", "cosine", 3),
-    ("|cosine|", "orientation", 3),
     ("best-mode ADE", "best_ade", 2),
     ("minADE@K", "min_ade", 2),
     ("K", "hypotheses", 0),
     ("cover 90 %", "coverage", 3),
 )
-"""Heads of the table, names in `PredictionMetrics`, and digits."""
+"""Heads of the table, names in `PredictionMetrics` or `BeliefMetrics`, and digits."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ def rows(result: DomainResult, group: str | None = None) -> list[Row]:
     found: dict[str, list[Mapping[str, float]]] = {}
     for method in result.methods:
         metrics = method.metrics if group is None else method.groups[group]
-        values = {name: float(getattr(metrics, name)) for _, name, _ in COLUMNS}
+        found_of = {**vars(method.belief), **vars(metrics)} if group is None else vars(metrics)
+        values = {name: float(found_of.get(name, math.nan)) for _, name, _ in COLUMNS}
         values |= {f"within {t}": s for t, s in zip(THRESHOLDS, metrics.within, strict=True)}
         values |= {f"{name} by source": value for name, value in method.by_source.items()}
         values["answered"] = answered(result, method, group)
@@ -123,6 +129,7 @@ def _as_json(method: MethodOutcome) -> dict[str, Any]:
         "name": method.name,
         "seed": method.seed,
         "metrics": method.metrics.to_json(),
+        "belief": metrics_to_json(method.belief, ()),
         "by_source": dict(method.by_source),
         "groups": {name: metrics.to_json() for name, metrics in method.groups.items()},
         "calibration": method.calibration,

@@ -63,7 +63,7 @@ def calibrate_predictor(
     predictor = replace(Predictor.load(weights, device), use=use)
     chosen = list(splits) * len(folders) if len(splits) == 1 else splits
     domains = [
-        Domain.open(folder, split, release.config.horizon - 1)
+        Domain.open(folder, split, release.config.horizon - 1, release.config.scene_motion)
         for folder, split in zip(folders, chosen, strict=True)
     ]
     errors = np.stack(

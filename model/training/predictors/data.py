@@ -1,14 +1,21 @@
 """Training sets for predictors: samples of several sets, their views, and which come when."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.core.errors import BadInput
+from model.datasets.folder import DataFolder
 from model.datasets.loader import MotionDataset, open_dataset
+from model.datasets.summary import DatasetSummary
 from model.prediction.config import PredictorConfig
 from model.training.predictors.examples import Example, as_example, plain_view, random_view
+
+LARGEST_SHARE = 0.2
+_CAPPING_ROUNDS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +25,7 @@ class PredictorSet:
     Each sample has as many views as its set says, so a set with more views counts more. They are numbered
     set by set and sample by sample.
     size: (height, width) of the pictures. views: for each set, of each of its samples; the first is plain.
-    seed: of the others.
+    seed: of the others. weights: for each set, float32 of each of its samples, see `source_weights`.
     """
 
     parts: tuple[MotionDataset, ...]
@@ -26,6 +33,7 @@ class PredictorSet:
     size: tuple[int, int]
     views: tuple[int, ...]
     seed: int
+    weights: tuple[NDArray[np.float32], ...]
 
     @classmethod
     def open(
@@ -50,13 +58,14 @@ class PredictorSet:
         for folder, count in zip(folders, each, strict=True):
             everything = open_dataset(folder)
             if everything.index.summary.samples(split):
-                parts.append(open_dataset(folder, split))
+                parts.append(open_dataset(folder, split, scene_motion=config.scene_motion))
                 counts.append(count)
         if not parts:
             raise BadInput(f"None of the training sets {', '.join(folders)} has samples for {split}.")
         total = sum(len(part) for part in parts)
         share = 1.0 if most is None else min(1.0, most / total)
-        return cls(tuple(_thinned(part, share) for part in parts), config, size, tuple(counts), seed)
+        thinned = tuple(_thinned(part, share) for part in parts)
+        return cls(thinned, config, size, tuple(counts), seed, tuple(map(_weights, thinned)))
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -70,7 +79,7 @@ class PredictorSet:
         """Make a view of which the features may be kept."""
         part, place = self.place(number)
         sample, view = divmod(place, self.views[part])
-        example = as_example(self.parts[part][sample], self.config)
+        example = self._example(part, sample)
         if view == 0:
             return plain_view(example, self.size)
         return random_view(example, self.size, np.random.default_rng((self.seed, place)))
@@ -78,8 +87,12 @@ class PredictorSet:
     def fresh_view(self, number: int, step: int) -> Example:
         """Make a random view of a view's sample that depends on the training's step."""
         part, place = self.place(number)
-        example = as_example(self.parts[part][place // self.views[part]], self.config)
+        example = self._example(part, place // self.views[part])
         return random_view(example, self.size, np.random.default_rng((self.seed, number, step)))
+
+    def _example(self, part: int, sample: int) -> Example:
+        example = as_example(self.parts[part][sample], self.config)
+        return example._replace(counts=example.counts * float(self.weights[part][sample]))
 
     def keys(self, part: int) -> list[str]:
         """List the keys of a set's samples."""
@@ -100,11 +113,49 @@ class PredictorSet:
         raise IndexError(number)
 
 
+def common_interval(folders: Sequence[str]) -> float | None:
+    """Return the seconds from one frame to the next in sets; None where they go by frames.
+
+    Raises BadInput when they differ, since a horizon would then be several times, and for what is no set.
+    """
+    found = {
+        folder: DatasetSummary.load(DataFolder.open(folder)).settings.get("interval") for folder in folders
+    }
+    if len(set(found.values())) > 1:
+        told = ", ".join(f"{folder}: {interval or 'by frames'}" for folder, interval in found.items())
+        raise BadInput(f"The sets have different intervals ({told}); convert them with one --interval.")
+    return next(iter(found.values()))
+
+
 def _thinned(part: MotionDataset, share: float) -> MotionDataset:
     """Keep a share of a set's samples, at least one, evenly spread."""
     count = max(1, int(share * len(part)))
     kept = np.arange(count) * len(part) // count
-    return MotionDataset(part.index, part.numbers[kept], part.image_size)
+    return MotionDataset(part.index, part.numbers[kept], part.image_size, part.scene_motion)
+
+
+def _weights(part: MotionDataset) -> NDArray[np.float32]:
+    sources = part.index.rows["source"][part.numbers]
+    return source_weights([part.index.groups[source] for source in sources])
+
+
+def source_weights(groups: Sequence[str]) -> NDArray[np.float32]:
+    """Say how much each sample counts, 1 on average, by the source that it is from.
+
+    Pieces of one source are much alike: n of them count as much as sqrt(n). Sources in one folder are
+    somewhat alike: a folder counts at most as `LARGEST_SHARE` of all.
+    """
+    each = Counter(groups)
+    weights = np.array([each[group] ** -0.5 for group in groups])
+    folders = np.array([group.rpartition("/")[0] for group in groups])
+    largest = max(LARGEST_SHARE, 1 / len(set(folders)))
+    for _ in range(_CAPPING_ROUNDS):  # what is taken from one folder raises the shares of the others
+        for folder in set(folders):
+            own = folders == folder
+            share = weights[own].sum() / weights.sum()
+            if share > largest:
+                weights[own] *= largest * (1 - share) / (share * (1 - largest)) if share < 1 else 1
+    return np.asarray(weights * (len(weights) / weights.sum()), np.float32)
 
 
 def batch_indices(step: int, batch: int, count: int, seed: int, rank: int = 0, ranks: int = 1) -> list[int]:

@@ -13,6 +13,7 @@ from model.prediction.network import MotionPredictor
 from model.prediction.pretrained import initial_weights
 from model.training.log import write_rows
 from model.training.loop import CHECKPOINT, TrainingLoop, launch_fabric, open_checkpoint
+from model.training.predictors.data import common_interval
 from model.training.predictors.settings import PredictorTraining
 from model.training.predictors.task import PredictorTask
 from model.training.predictors.validation import PredictorScore
@@ -50,6 +51,9 @@ def fit_predictor(
     state = open_checkpoint(out, settings, place, resume=resume)
     if state is not None:
         settings = from_json(PredictorTraining, state["settings"], f"the settings in {out / CHECKPOINT}")
+    else:
+        interval = common_interval(settings.data)
+        settings = replace(settings, config=replace(settings.config, interval=interval))
     fabric = launch_fabric(place)
     report = progress if fabric.is_global_zero else ignore_progress
     initial = initial_weights(settings.start_from, settings.config.backbone, progress=report)

@@ -28,8 +28,9 @@ class PredictorTraining(TrainingSettings):
     views: tuple[int, ...] = setting(
         (2,), "Of each sample whose features are kept; once, or once for each --data: more views count more."
     )
+    mirror: bool = setting(False, "The weights are to look at the mirrored picture, too.")
     backbone_rate: float = 0.05
-    weight_decay: float = 0.02
+    weight_decay: float = 0.05
     average_warm_up: bool = True
     validation: int = 400
     nearest: float = 0.1

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from model.core.devices import autocast
 from model.core.progress import ReportProgress, ShouldStop
 from model.prediction.network import MotionPredictor, normalise
+from model.prediction.outputs import BinsOutput
 from model.prediction.pretrained import Initial, begin_with
 from model.prediction.release import PredictorRelease, PredictorUse
 from model.training.loop import Task
@@ -22,6 +23,8 @@ from model.training.predictors.losses import predictor_losses
 from model.training.predictors.settings import PredictorTraining
 from model.training.predictors.validation import PredictorScore, score_cached
 from model.weights.checkpoints import as_float16, write_state_dict
+
+_PRIOR_SAMPLES = 400
 
 Batch = tuple[Example, tuple[Tensor, ...] | None]
 """Examples, and their features where those are kept."""
@@ -104,6 +107,17 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
         self._held_features = keep(unseen) if settings.frozen == 1 else None
         self._is_frozen = False
         self._targets: dict[int, Example] = {}
+        if isinstance(network.output, BinsOutput):
+            self._begin_with_prior(network, network.output)
+
+    def _begin_with_prior(self, network: MotionPredictor, output: BinsOutput) -> None:
+        """Let the network begin with what points in general do."""
+        every = max(1, len(self._train) // _PRIOR_SAMPLES)
+        targets = [self._train.view(number) for number in range(0, len(self._train), every)]
+        motion, counts = (torch.cat([each[part] for each in targets]) for part in (2, 3))
+        is_known = counts.sum(dim=1) > 0
+        with torch.no_grad():
+            network.get_parameter(output.parameter).copy_(output.fitted(motion[is_known], counts[is_known]))
 
     def begin_phase(self, phase: int) -> list[dict[str, Any]]:
         """See `Task`."""
@@ -144,7 +158,7 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
     def write_weights(self, path: Path, network: MotionPredictor, score: PredictorScore) -> None:
         """Export as float16, with the calibrated use."""
         settings = self.training
-        use = PredictorUse(settings.height, settings.width, scale_factor=score.scale_factor)
+        use = PredictorUse(settings.height, settings.width, score.scale_factor, mirror=settings.mirror)
         write_state_dict(path, as_float16(network), PredictorRelease(settings.config, use).to_metadata())
 
     def _on_device(self, examples: list[Example]) -> Example:

@@ -5,7 +5,7 @@ import os
 import resource
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -127,8 +127,8 @@ def while_reading(monkeypatch: pytest.MonkeyPatch, position: int, act: Callable[
     decoded = _Reader._decoded
     done: list[Path] = []
 
-    def disturbed(self: _Reader, path: Path, first: int) -> Iterator[np.ndarray]:
-        for number, frame in enumerate(decoded(self, path, first)):
+    def disturbed(self: _Reader, path: Path, sampled: Sequence[int], first: int) -> Iterator[np.ndarray]:
+        for number, frame in enumerate(decoded(self, path, sampled, first)):
             if number == position and path.name.startswith("victim") and path not in done:
                 done.append(path)
                 act(path)

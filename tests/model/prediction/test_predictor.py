@@ -110,10 +110,22 @@ def test_images_of_all_sizes_are_predicted(predictor, size):
     assert tracks.points.shape == (8, 25, 2)
     assert np.array_equal(tracks.points[0], query_grid(5, size))
     assert tracks.frames.tolist() == list(range(7, 15))
-    assert prediction.hypotheses.shape == (6, 8, 25, 2)
+    is_blank = size == (1, 1)  # one colour: nothing is there that could move
+    assert prediction.withheld is is_blank
+    assert prediction.hypotheses.shape == (1 if is_blank else 6, 8, 25, 2)
     assert np.allclose(prediction.weights.sum(axis=0), 1, atol=1e-5)
     assert (np.diff(prediction.weights, axis=0) <= 0).all()
     assert (prediction.interval[0] <= prediction.interval[1]).all()
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (128, 128, 128), (250, 240, 10)])
+def test_of_one_colour_nothing_is_expected(predictor, colour):
+    noise = np.random.default_rng(0).integers(-1, 2, (90, 120, 3))
+    prediction = predictor.predict_all(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8), 8)
+    assert prediction.withheld
+    assert prediction.moving.max() < 0.01
+    assert np.ptp(prediction.tracks.points, axis=0).max() == 0
+    assert np.abs(prediction.interval - prediction.tracks.points[0]).max() < 2
 
 
 def test_twice_the_image_moves_twice_as_far(predictor):
