@@ -40,7 +40,7 @@ class Inspection:
 
     url: where it is. samples: how many there are; `motion.samples` tells how many were read for the
     statistics of points. histograms: over all samples. videos: most samples first. sheet: samples of as many
-    videos as possible. worst: those of the lowest quality. failures: {source, reason} of videos that could
+    videos as possible. worst: those of the lowest quality. failures: {file, reason} of videos that could
     not be used, at most `MOST_FAILURES`.
     """
 

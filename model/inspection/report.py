@@ -288,7 +288,7 @@ def describe_facts(facts: SampleFacts) -> tuple[str, str]:
 
 def _failures(inspection: Inspection) -> str:
     rows = "".join(
-        f"<tr><td>{escape(str(failure['source']))}</td><td>{escape(str(failure['reason']))}</td></tr>"
+        f"<tr><td>{escape(str(failure['file']))}</td><td>{escape(str(failure['reason']))}</td></tr>"
         for failure in inspection.failures
     )
     hint = f"{inspection.summary.failures:,} in all; errors.jsonl of the set has the list."

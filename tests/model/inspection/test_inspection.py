@@ -273,7 +273,7 @@ def test_names_from_outside_cannot_break_the_page(tmp_path: Path) -> None:
     for path in (tmp_path / "set" / "shards").glob("*.json"):
         path.write_text(path.read_text().replace("video-00.mp4", json.dumps(evil)[1:-1]))
     (tmp_path / "set" / "errors.jsonl").write_text(
-        json.dumps({"source": evil, "reason": "<b>cut short", "traceback": "0"}) + "\n"
+        json.dumps({"file": evil, "reason": "<b>cut short", "traceback": "0"}) + "\n"
     )
     assert main(["inspect", str(tmp_path / "set"), "--out", str(tmp_path / "report.html")]) == 0
     reader = Reader()
