@@ -81,7 +81,7 @@ export async function startLike(run) {
  */
 export function upload(files, progress) {
   const form = new FormData();
-  for (const file of files) form.append("file", file, file.name);
+  for (const file of files) form.append("file", file, file.webkitRelativePath || file.name);
   const sender = new XMLHttpRequest(); // fetch cannot report how much was sent
   const done = new Promise((resolve, reject) => {
     sender.upload.addEventListener("progress", (event) => progress(event.loaded, event.total));

@@ -77,7 +77,7 @@ function whyNot(files, total) {
 }
 
 /** @param {File} file */
-const isImage = (file) => file.type.startsWith("image/") || /\.(tiff?|bmp|webp|jpe?g|png)$/i.test(file.name);
+const isImage = (file) => file.type.startsWith("image/") || /\.(tiff?|bmp|webp|jpe?g|png|hei[cf]|hif|avif)$/i.test(file.name);
 
 /** @param {number} sent @param {number} total */
 function progress(sent, total) {
@@ -113,14 +113,18 @@ async function droppedFiles(transfer) {
   const entries = [...transfer.items].flatMap((item) => item.webkitGetAsEntry() ?? []);
   if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
   const found = (await Promise.all(entries.map(filesIn))).flat();
-  return found.filter((file) => !file.name.startsWith(".")); // what systems leave in folders
+  const ofSystems = /(^|\/)(\.|__MACOSX\/|@eaDir\/|Thumbs\.db$|desktop\.ini$)/i;
+  return found.filter((file) => !ofSystems.test(file.webkitRelativePath));
 }
 
 /** @param {FileSystemEntry} entry @returns {Promise<File[]>} */
 async function filesIn(entry) {
   if (entry.isFile) {
     const { file } = /** @type {FileSystemFileEntry} */ (entry);
-    return [await new Promise((resolve, reject) => file.call(entry, resolve, reject))];
+    /** @type {File} */
+    const found = await new Promise((resolve, reject) => file.call(entry, resolve, reject));
+    // As for a chosen folder: its folders tell which images belong together.
+    return [Object.defineProperty(found, "webkitRelativePath", { value: entry.fullPath.slice(1) })];
   }
   const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
   const inside = [];

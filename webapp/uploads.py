@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import IO, cast
 
 from flask import Request, current_app
-from natsort import natsorted
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from werkzeug.exceptions import UnprocessableEntity
 
+from model.clips.images import KINDS
 from model.clips.limits import Limits
+from model.clips.selection import is_system_file, select_sequence
 from model.clips.video import probe
 from model.core.errors import BadInput
 from webapp.backend import EXTENSION, Backend
@@ -36,7 +38,8 @@ class HashedFile:
     """A temporary file that is hashed while it is written; Werkzeug's parser writes an upload into it."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        """Make the file in a folder; name: what its owner calls it."""
+        """Make the file in a folder; name: what its owner calls it, perhaps with folders before it."""
+        self.full_name = unicodedata.normalize("NFC", name)
         self.name = readable_name(name)
         handle, path = tempfile.mkstemp(dir=folder, prefix="upload-")
         self.path = Path(path)
@@ -83,6 +86,10 @@ class StreamingRequest(Request):
         filename: str | None = None,
         content_length: int | None = None,
     ) -> IO[bytes]:
+        if len(self.received) == LIMITS.max_images:
+            raise UnprocessableEntity(
+                f"The upload holds more than {LIMITS.max_images:,} files; send fewer, or a video of them."
+            )
         backend: Backend = current_app.extensions[EXTENSION]
         file = HashedFile(backend.settings.temporary_folder, filename or "")
         self.received.append(file)
@@ -99,10 +106,11 @@ def uploaded_files(request: Request, largest: int) -> list[HashedFile]:
     """Read a request's body and return the files of its fields `file`.
 
     largest: bytes that the whole body may have, whether it says its length or comes in chunks.
-    Raises werkzeug's RequestEntityTooLarge beyond it, and BadInput when there is no complete file.
+    Raises werkzeug's RequestEntityTooLarge beyond it, UnprocessableEntity for too many files, and BadInput
+    when there is no complete file.
     """
     request.max_content_length = largest
-    request.max_form_parts = LIMITS.max_images + 1
+    request.max_form_parts = LIMITS.max_images + 100  # more files are refused in words
     files = [cast(HashedFile, part.stream) for part in request.files.getlist("file")]
     if not files:
         raise BadInput("The upload holds no complete file; send one as multipart/form-data, field “file”.")
@@ -123,7 +131,9 @@ def store_clip(backend: Backend, files: Sequence[HashedFile]) -> tuple[Clip, boo
     """
     if len(files) == 1:
         return _store(backend, files[0], _suffix(files[0].name))
-    ordered = natsorted(files, key=lambda file: file.name)
+    ordered = _sequence_of(files)
+    if len(ordered) == 1:
+        return _store(backend, ordered[0], _suffix(ordered[0].name))
     name = f"{len(ordered)} images: {ordered[0].name} to {ordered[-1].name}"
     packed = HashedFile(backend.settings.temporary_folder, name)
     try:
@@ -139,11 +149,19 @@ def _suffix(name: str) -> str:
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
 
 
-def _pack(images: Sequence[HashedFile], target: HashedFile) -> None:
-    """Write images into one zip, uncompressed, numbered in their order; the same images give the same zip."""
+def _sequence_of(files: Sequence[HashedFile]) -> list[HashedFile]:
+    """Return the images among several files that form a clip, in order; see `model.clips.selection`."""
+    images = [file for file in files if not is_system_file(file.full_name)]
     for image in images:
         if probe(image.path, LIMITS).kind != "image":
             raise BadInput(f"{image.name} is not an image; send images together, and a video alone.")
+    if not images:
+        raise BadInput(f"The upload holds no images; {KINDS} are read.")
+    return select_sequence(images, lambda file: file.full_name, "The upload")
+
+
+def _pack(images: Sequence[HashedFile], target: HashedFile) -> None:
+    """Write images into one zip, uncompressed, numbered in their order; the same images give the same zip."""
     # zipfile never seeks in what has no tell().
     with zipfile.ZipFile(cast(IO[bytes], target), "w", zipfile.ZIP_STORED) as archive:
         for index, image in enumerate(images):

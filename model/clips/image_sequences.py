@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 import numpy as np
-from natsort import natsorted
 from numpy.typing import NDArray
 
 from model.clips.images import KINDS, SUFFIXES, image_size, looks_like_image, read_image
 from model.clips.limits import Limits
+from model.clips.selection import is_system_file, path_parts, select_sequence
 from model.core.errors import BadInput
 
 _CHUNK = 1 << 20
@@ -112,26 +112,36 @@ def check_same_size(
 
 @contextmanager
 def open_folder(path: Path, limits: Limits) -> Iterator[ImageSequence]:
-    """Open a folder of images; files of other kinds and hidden files are left aside.
+    """Open the images of a folder that form a clip (see `selection`); files of other kinds are left aside.
 
-    Raises BadInput when it holds no image or too many.
+    Raises BadInput when it holds no image or too many, or it is not clear which are meant.
     """
     try:
         with os.scandir(path) as entries:
-            names = [entry.name for entry in entries if entry.is_file() and not _is_system_file(entry.name)]
+            names = [entry.name for entry in entries if entry.is_file() and not is_system_file(entry.name)]
+        found = [name for name in names if _is_image_file(path / name)] or list(_images_below(path))
     except OSError as error:
         raise BadInput(f"The folder {path.name} cannot be opened ({error.strerror}).") from error
-    found = [path / name for name in names if _is_image_file(path / name)]
     if len(found) > limits.max_images:
         raise BadInput(f"The folder holds {len(found):,} images; at most {limits.max_images:,} are accepted.")
     if not found:
         raise BadInput(f"The folder holds no images; {KINDS} are read.")
-    yield _Folder(natsorted(found, key=lambda file: file.name), limits)
+    chosen = select_sequence(found, str, "The folder")
+    yield _Folder([path / name for name in chosen], limits)
+
+
+def _images_below(path: Path) -> Iterator[str]:
+    """Yield the images in the folders below, by their endings, each with its path from `path`."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            relative = os.path.relpath(os.path.join(folder, name), path)
+            if _has_image_suffix(name) and not is_system_file(relative):
+                yield relative
 
 
 @contextmanager
 def open_zip(path: Path, limits: Limits) -> Iterator[ImageSequence]:
-    """Open a zip of images; entries of other kinds and the ones that macOS adds are left aside.
+    """Open the images of a zip that form a clip (see `selection`); files of other kinds are left aside.
 
     Raises BadInput when it is damaged, encrypted, too large, holds no image, another zip, or a name that
     leads out of the folder it would be unpacked in (which also marks a zip that was made to harm).
@@ -181,18 +191,18 @@ def _image_members(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.Zip
             f"The zip would unpack to {unpacked / 1e9:.1f} GB; at most "
             f"{limits.max_unpacked_bytes / 1e9:.1f} GB are accepted."
         )
-    files = [entry for entry in entries if not entry.is_dir() and not _is_system_file(entry.filename)]
+    files = [entry for entry in entries if not entry.is_dir() and not is_system_file(entry.filename)]
     if any(entry.flag_bits & 0x1 for entry in files):
         raise BadInput("The zip is protected with a password; make it without one.")
     images = [entry for entry in files if _is_image_member(archive, entry)]
     if not images:
         raise BadInput(f"The zip holds no images; {KINDS} are read.")
-    return natsorted(images, key=lambda entry: entry.filename)
+    return select_sequence(images, lambda entry: entry.filename, "The zip")
 
 
 def _check_name(name: str) -> None:
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or name[1:2] == ":":
+    parts = path_parts(name)
+    if parts[:1] in (("/",), ("//",)) or ".." in parts or name[1:2] == ":":
         raise BadInput(
             f"The zip holds a file with the unsafe name {name[:60]!r}; names must be plain and relative."
         )
@@ -217,12 +227,6 @@ def _is_image_file(path: Path) -> bool:
 
 def _has_image_suffix(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in SUFFIXES
-
-
-def _is_system_file(name: str) -> bool:
-    """Whether the system, not a person, made the entry: __MACOSX/, .DS_Store and other hidden names."""
-    parts = PurePosixPath(name).parts
-    return "__MACOSX" in parts or any(part.startswith(".") for part in parts) or parts[-1:] == ("Thumbs.db",)
 
 
 def _read_at_most(file: IO[bytes], most: int, what: str) -> bytes:

@@ -18,6 +18,7 @@ from fsspec import Callback
 from natsort import natsorted
 
 from model.clips.images import SUFFIXES as IMAGE_SUFFIXES
+from model.clips.selection import is_system_file, natural_order
 from model.core.errors import BadInput
 from model.core.processes import is_abandoned
 from model.core.progress import ShouldStop, never_stop, raise_if_stopped
@@ -223,7 +224,7 @@ def _search(folder: Path, seen: set[str]) -> Iterator[tuple[Path, bool]]:
         return
     seen.add(real)
     with os.scandir(folder) as entries:
-        content = [entry for entry in entries if not entry.name.startswith(".")]
+        content = [entry for entry in entries if not is_system_file(entry.name)]
     folders = [Path(entry.path) for entry in content if entry.is_dir()]
     videos = [Path(entry.path) for entry in content if Path(entry.name).suffix.lower() in VIDEO_SUFFIXES]
     clips = [(path, False) for path in videos if path not in folders]
@@ -237,11 +238,11 @@ def _search(folder: Path, seen: set[str]) -> Iterator[tuple[Path, bool]]:
 def _images_in(folder: Path) -> list[Path]:
     """Return a folder's images by their endings, in natural order."""
     paths = [path for path in folder.iterdir() if _is_image(path.name) and path.is_file()]
-    return natsorted(paths, key=lambda path: path.name)
+    return natural_order(paths, lambda path: path.name)
 
 
 def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not is_system_file(name)
 
 
 def _remote_places(url: str) -> list[Place]:

@@ -101,6 +101,26 @@ def test_several_images_become_one_clip_in_natural_order(client: FlaskClient) ->
     assert post(client, *files).status_code == 200
 
 
+def test_a_dropped_folder_is_the_clip_that_its_zip_is(client: FlaskClient, settings: Settings) -> None:
+    """The names come with their folders, as browsers send them."""
+    images = [encoded(frame) for frame in moving_frames(4)]
+    given = [("f/10.png", images[1]), ("f/9.png", images[0]), ("f/masks/9.png", images[2])]
+    answer = post(client, *given, ("f/@eaDir/9.png", images[3]), ("f/.DS_Store", b"no image"))
+    assert answer.status_code == 201
+    assert (answer.json["frames"], answer.json["name"]) == (2, "2 images: 9.png to 10.png")
+    client.delete(answer.headers["Location"])
+    two = [("rig/cam1/1.png", images[0]), ("rig/cam2/1.png", images[1])]
+    assert "several folders (rig/cam1, rig/cam2)" in check_refused(client, settings, post(client, *two), 422)
+    flat = [("1.png", images[0]), ("1.png", images[1])]
+    assert "two images named 1.png" in check_refused(client, settings, post(client, *flat), 422)
+
+
+@pytest.mark.slow
+def test_too_many_files_are_refused_as_that(client: FlaskClient, settings: Settings) -> None:
+    files = [(f"{index}.png", b"") for index in range(10_050)]
+    assert "more than 10,000 files" in check_refused(client, settings, post(client, *files), 422)
+
+
 def _difference(first: bytes, second: bytes) -> float:
     import numpy as np
     from PIL import Image
