@@ -95,7 +95,8 @@ function showFound(clip) {
   byId("found-mark").textContent = clip.isNew ? "Uploaded" : "Already here, so it was not stored twice";
   byId("found-open").href = `${ROOT}/clips/${clip.id}`;
   byId("found-open").textContent = `Choose points and ${isVideo ? "track" : "predict"}`;
-  say("found-note", isVideo ? "" : "One picture cannot be tracked, but where its points will go can be predicted.");
+  const onePicture = isVideo ? "" : "One picture cannot be tracked, but where its points will go can be predicted.";
+  say("found-note", [clip.remark, onePicture].filter(Boolean).join(" "));
   const facts = clipFacts(clip);
   showFacts("found-facts", facts);
   show("found");

@@ -79,7 +79,7 @@ function showEnding(run) {
 /** @param {Run} run */
 function ending(run) {
   if (run.state === "failed") return ["This run failed", run.error ?? ""];
-  if (run.state === "done") return ["The clip could not be read in full", run.error ?? ""];
+  if (run.state === "done") return ["Of this clip", run.error ?? ""];
   if (!run.links.tracks) return ["This run was cancelled", "Nothing had been tracked yet, so nothing was kept."];
   const title = `Cancelled after ${whole(run.tracked_frames ?? 0)} of ${count(run.frames, "frame")}`;
   return [title, "What was tracked until then is below; the downloads hold the same frames."];

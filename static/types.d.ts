@@ -43,6 +43,7 @@ interface Clip {
   frames: number;
   fps: number;
   bytes: number;
+  remark: string;
   created_at: string;
 }
 

@@ -93,6 +93,7 @@ class Clip(Base):
     frames: Mapped[int]
     fps: Mapped[float] = mapped_column(Float)
     bytes: Mapped[int] = mapped_column(BigInteger)
+    remark: Mapped[str] = mapped_column(Text, default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
     runs: Mapped[list["Run"]] = relationship(back_populates="clip", cascade="all, delete-orphan")
 
@@ -104,7 +105,7 @@ class Clip(Base):
     @property
     def info(self) -> ClipInfo:
         """What `probe` found when it was uploaded."""
-        return ClipInfo(cast(Kind, self.kind), self.width, self.height, self.frames, self.fps)
+        return ClipInfo(cast(Kind, self.kind), self.width, self.height, self.frames, self.fps, self.remark)
 
     @property
     def duration(self) -> float:

@@ -13,12 +13,14 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from model.clips.images import KINDS, SUFFIXES, image_size, looks_like_image, read_image
+from model.clips.deep_pixels import Levels, common_levels
+from model.clips.images import KINDS, SUFFIXES, image_range, image_size, looks_like_image, read_image
 from model.clips.limits import Limits
 from model.clips.selection import is_system_file, path_parts, select_sequence
 from model.core.errors import BadInput
 
 _CHUNK = 1 << 20
+_LOOKED_AT = 8  # images that tell which values a 16-bit clip has
 _LONGEST_READ = 16 << 20  # also bounds a zip's directory: 16 MiB are some 200,000 entries with usual names
 _ARCHIVE_HEAD = b"PK\x03\x04"
 _DEFLATED_OR_STORED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -34,8 +36,11 @@ class ImageSequence(Protocol):
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of one image, from its header."""
 
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """One image as uint8 `[H, W, 3]` RGB."""
+    def range(self, index: int) -> tuple[int, int] | None:
+        """The least and the largest value of one image, if it has 16 bits."""
+
+    def read(self, index: int, levels: Levels | None = None) -> NDArray[np.uint8]:
+        """One image as uint8 `[H, W, 3]` RGB; levels: see `read_image`."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,13 @@ class _Folder:
         with _open_file(self.paths[index]) as file:
             return image_size(file, self.limits, self._what(index))
 
-    def read(self, index: int) -> NDArray[np.uint8]:
+    def range(self, index: int) -> tuple[int, int] | None:
         with _open_file(self.paths[index]) as file:
-            return read_image(file, self.limits, self._what(index))
+            return image_range(file, self.limits, self._what(index))
+
+    def read(self, index: int, levels: Levels | None = None) -> NDArray[np.uint8]:
+        with _open_file(self.paths[index]) as file:
+            return read_image(file, self.limits, self._what(index), levels)
 
     def _what(self, index: int) -> str:
         return f"The image {self.paths[index].name}"
@@ -73,11 +82,16 @@ class _Archive:
         with _damage_named(self._what(index)), self.archive.open(self.members[index]) as file:
             return image_size(file, self.limits, self._what(index))
 
-    def read(self, index: int) -> NDArray[np.uint8]:
+    def range(self, index: int) -> tuple[int, int] | None:
+        return image_range(self._content(index), self.limits, self._what(index))
+
+    def read(self, index: int, levels: Levels | None = None) -> NDArray[np.uint8]:
+        return read_image(self._content(index), self.limits, self._what(index), levels)
+
+    def _content(self, index: int) -> IO[bytes]:
         with _damage_named(self._what(index)), self.archive.open(self.members[index]) as file:
             # More than any image of the allowed size needs: 16-bit RGBA, uncompressed.
-            content = _read_at_most(file, 8 * self.limits.max_pixels + _CHUNK, self._what(index))
-        return read_image(io.BytesIO(content), self.limits, self._what(index))
+            return io.BytesIO(_read_at_most(file, 8 * self.limits.max_pixels + _CHUNK, self._what(index)))
 
     def _what(self, index: int) -> str:
         return f"The image {self.members[index].filename} in the zip"
@@ -97,6 +111,14 @@ def common_size(sequence: ImageSequence) -> tuple[int, int]:
     for index in range(1, len(sequence.names)):
         check_same_size(sequence, index, sequence.size(index), first)
     return first
+
+
+def sequence_levels(sequence: ImageSequence) -> Levels | None:
+    """Return the levels that all images of a clip are shown at, by some from all over it; None for 8 bits."""
+    if sequence.range(0) is None:
+        return None
+    chosen = sorted(set(np.linspace(0, len(sequence.names) - 1, _LOOKED_AT).round().astype(int).tolist()))
+    return common_levels([found for index in chosen if (found := sequence.range(index)) is not None])
 
 
 def check_same_size(

@@ -2,11 +2,13 @@
 
 from typing import IO
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
+from model.clips.deep_pixels import Levels, as_8_bit, common_levels, deep_pixels, is_deep, value_range
 from model.clips.limits import Limits
 from model.core.errors import BadInput
 
@@ -62,28 +64,53 @@ def image_size(file: IO[bytes], limits: Limits, what: str = "The image") -> tupl
     return height, width
 
 
-def read_image(file: IO[bytes], limits: Limits, what: str = "The image") -> NDArray[np.uint8]:
+def read_image(
+    file: IO[bytes], limits: Limits, what: str = "The image", levels: Levels | None = None
+) -> NDArray[np.uint8]:
     """Decode one image to uint8 `[H, W, 3]` RGB.
 
-    The EXIF orientation is applied (in a PNG, where it stands before the pixels). 16-bit values are scaled
-    to 8 bits (v / 257, rounded, for greyscale; Pillow keeps the upper 8 bits of colour), never clipped.
-    Alpha is composited over white, which is what a browser or a document shows behind a transparent
-    picture, so points are tracked on what people see.
+    The EXIF orientation is applied (in a PNG, where it stands before the pixels). 16-bit values are scaled to
+    8 bits (v / 257, rounded), never clipped; those that fill a small part of their range are stretched.
+    Alpha is composited over white, which is what a browser or a document shows behind a transparent picture,
+    so points are tracked on what people see.
 
     file: an open, seekable file; it stays open.
     what: names the image at the start of an error's sentence.
+    levels: of the clip that a 16-bit image belongs to; None: its own.
     Raises BadInput when it cannot be read or is too small or too large.
     """
     image, orientation = _open(file, limits, what)
     with image:
         try:
-            image.load()
+            if is_deep(image):
+                pixels = _deep(image, file, what)
+                upright = as_8_bit(pixels, levels or common_levels([value_range(pixels)]))
+            else:
+                image.load()
+                upright = image
             if orientation != 1:
-                image.getexif()[ExifTags.Base.Orientation] = orientation
-                ImageOps.exif_transpose(image, in_place=True)
+                upright.getexif()[ExifTags.Base.Orientation] = orientation
+                ImageOps.exif_transpose(upright, in_place=True)
         except _DAMAGE as error:
             raise _damaged(what) from error
-        return _to_rgb(image, what)
+        return _to_rgb(upright, what)
+
+
+def image_range(file: IO[bytes], limits: Limits, what: str = "The image") -> tuple[int, int] | None:
+    """Return the least and the largest value of a 16-bit image; None for others. Raises as `read_image`."""
+    image, _ = _open(file, limits, what)
+    with image:
+        return value_range(_deep(image, file, what)) if is_deep(image) else None
+
+
+def _deep(image: ImageFile.ImageFile, file: IO[bytes], what: str) -> NDArray[np.uint16]:
+    try:
+        pixels = deep_pixels(image, file)
+    except (*_DAMAGE, cv2.error) as error:
+        raise _damaged(what) from error
+    if pixels is None:
+        raise _damaged(what)
+    return pixels
 
 
 def composite_over_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -138,9 +165,6 @@ def _upright_size(image: Image.Image, orientation: int) -> tuple[int, int]:
 
 
 def _to_rgb(image: Image.Image, what: str) -> NDArray[np.uint8]:
-    if image.mode.startswith("I;16"):
-        grey = (np.asarray(image).astype(np.uint32) + 128) // 257
-        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
     if image.mode in ("I", "F"):
         raise BadInput(
             f"{what} has 32 bits a channel, whose range is not defined; save it with 8 or 16 bits."

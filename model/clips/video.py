@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model.clips.deep_pixels import common_levels
 from model.clips.image_sequences import (
     ImageSequence,
     check_same_size,
@@ -18,8 +19,9 @@ from model.clips.image_sequences import (
     looks_like_zip,
     open_folder,
     open_zip,
+    sequence_levels,
 )
-from model.clips.images import looks_like_image, read_image
+from model.clips.images import image_range, looks_like_image, read_image
 from model.clips.limits import Limits
 from model.clips.video_files import header_frames, probe_video, read_video, video_times
 from model.core.errors import BadInput
@@ -41,6 +43,7 @@ class ClipInfo:
     width, height: of a frame as displayed (after rotation), pixels.
     frames: how many.
     fps: frames per second, on average where it varies; 0 for images.
+    remark: a sentence for people on how its pictures are shown, if they are not as they are stored; or "".
     """
 
     kind: Kind
@@ -48,6 +51,7 @@ class ClipInfo:
     height: int
     frames: int
     fps: float
+    remark: str = ""
 
     @property
     def duration(self) -> float:
@@ -72,12 +76,17 @@ def probe(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> ClipInfo:
         height, width, frames, fps = probe_video(clip, limits)
         return ClipInfo(kind, width, height, frames, fps)
     if kind == "image":
-        height, width = _read_single(clip, limits).shape[:2]
-        return ClipInfo(kind, width, height, frames=1, fps=0.0)
+        with clip.open("rb") as file:
+            found = image_range(file, limits)
+            height, width = read_image(file, limits).shape[:2]
+        remark = common_levels([found]).remark if found else ""
+        return ClipInfo(kind, width, height, frames=1, fps=0.0, remark=remark)
     with _open_sequence(clip, limits) as sequence:
         height, width = common_size(sequence)
-        sequence.read(0)
-        return ClipInfo(kind, width, height, frames=len(sequence.names), fps=0.0)
+        levels = sequence_levels(sequence)
+        sequence.read(0, levels)
+        remark = levels.remark if levels else ""
+        return ClipInfo(kind, width, height, frames=len(sequence.names), fps=0.0, remark=remark)
 
 
 def quick_probe(path: ClipPath) -> tuple[int, float]:
@@ -120,7 +129,8 @@ def read_frames(
     end before the last of the frames that `probe` counts.
 
     say: told once of pictures that cannot be decoded.
-    Yields uint8 `[H, W, 3]`, RGB, upright, alpha composited over white, 16 bits scaled to 8.
+    Yields uint8 `[H, W, 3]`, RGB, upright, alpha composited over white, 16 bits scaled to 8 (the range that
+    the clip fills, where that is small).
     Raises BadInput as `probe`, when the read reaches the fault; ValueError for a negative start or count,
     or a step below 1.
     """
@@ -166,6 +176,14 @@ def _kind(path: Path) -> Kind:
         raise BadInput("The file is empty; choose a video, an image or a zip of images.")
     if looks_like_zip(head):
         return "images"
+    if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
+        raise BadInput(
+            "The file is a Python pickle, as TAP-Vid's data sets are, and is not read, since that could run "
+            "code; in Python, save each clip's `video` as images and its `points` and `occluded` with "
+            "numpy.savez as tracks.npz beside them, which `evaluate tracker` takes (docs/evaluation.md)."
+        )
+    if head.startswith(b"\x93NUMPY"):
+        raise BadInput("The file is a NumPy array; save its pictures as images or as a video.")
     return "image" if looks_like_image(head) else "video"
 
 
@@ -181,7 +199,8 @@ def _open_sequence(path: Path, limits: Limits) -> AbstractContextManager[ImageSe
 def _read_sequence(path: Path, start: int, step: int, limits: Limits) -> Iterator[NDArray[np.uint8]]:
     with _open_sequence(path, limits) as sequence:
         size = sequence.size(0)
+        levels = sequence_levels(sequence)
         for index in range(start, len(sequence.names), step):
-            image = sequence.read(index)
+            image = sequence.read(index, levels)
             check_same_size(sequence, index, (image.shape[0], image.shape[1]), size)
             yield image

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from model.clips.video import probe
 from model.commands.options import PATH, check_output, device_option
 from model.core.errors import BadInput
 
@@ -43,6 +44,8 @@ def command(
     from model.overlay.html import write_html
     from model.prediction.predictor import Predictor, predict_file
 
+    if remark := probe(image).remark:
+        click.echo(remark, err=True)
     prediction, picture = predict_file(image, Predictor.load(weights, device), grid)
     tracks = prediction.tracks
     if out is not None:

@@ -109,14 +109,15 @@ def command(
     check_method(method, weights)
     points = None if points_file is None else read_points(points_file)
     request = TrackRequest(grid, start, frames or None, frame_step, points, direction)
-    indices = frame_indices(request, probe(clip))
+    info = probe(clip)
+    indices = frame_indices(request, info)
     wanted = 2 * frames - 1 if direction == "both" else frames
     if wanted > len(indices):
         click.echo(
             f"The clip has only {len(indices)} of the {wanted} frames asked for; tracking those.", err=True
         )
     tracker = Tracker.load(tracker_name(method, weights), device, precision)
-    remarks: list[str] = []
+    remarks = [info.remark] if info.remark else []
     with progress_bar("frames") as report:
         tracks = _track(clip, tracker, request, out, Watch(report, say=remarks.append))
         if out is not None:

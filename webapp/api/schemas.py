@@ -108,6 +108,7 @@ class ClipSchema(Schema):
     duration = number("seconds; 0 for images")
     bytes = integer()
     sha256 = text()
+    remark = text("how its pictures are shown, if not as they are stored; else empty")
     created_at = shown(fields.DateTime)
 
 

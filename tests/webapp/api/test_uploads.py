@@ -78,6 +78,7 @@ def test_a_video_is_kept_under_its_hash(client: FlaskClient, settings: Settings,
         "fps": 25.0,
         "duration": 0.64,
         "bytes": len(content),
+        "remark": "",
     }
     assert kept_files(settings) == [f"{digest}.mp4"]
     again = post(client, ("other-name.mov", content))
