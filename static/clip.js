@@ -334,7 +334,7 @@ byId("form").addEventListener("submit", async (event) => {
 byId("delete").addEventListener("click", () => byId("confirm").showModal());
 byId("confirm").addEventListener("close", async () => {
   if (byId("confirm").returnValue !== "delete") return;
-  await request(`/clips/${clip.id}`, { method: "DELETE" }).then(() => location.assign(`${ROOT}/`), sayIn("form-error"));
+  await request(`/clips/${clip.id}`, { method: "PATCH", body: { deleted: true } }).then(() => location.assign(`${ROOT}/`), sayIn("form-error"));
 });
 // A page that the browser brings back from its memory still has the button switched off.
 window.addEventListener("pageshow", describe);

@@ -4,6 +4,9 @@
 /** @param {string} id @returns {PageElement} */
 export const byId = (id) => /** @type {PageElement} */ (document.getElementById(id));
 
+/** @param {string} id */
+export const formOf = (id) => /** @type {HTMLFormElement} */ (document.getElementById(id));
+
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag @param {Partial<HTMLElementTagNameMap[Tag]>} [properties] @param {(Node | string)[]} content

@@ -64,7 +64,7 @@ export function settingsOf(run) {
 /** What a run follows, in a few words. @param {Run} run */
 export const pointsOf = ({ grid, point_count }) => (grid === null ? `${whole(point_count)} of your own` : `${grid} × ${grid}`);
 
-/** What was found in a clip. @param {Omit<Clip, "name" | "created_at" | "remark">} clip @returns {[string, string][]} */
+/** What was found in a clip. @param {Omit<Clip, "name" | "created_at" | "remark" | "tags">} clip @returns {[string, string][]} */
 export const clipFacts = (clip) => [
   ["Frames", whole(clip.frames)],
   .../** @type {[string, string][]} */ (clip.fps > 0

@@ -10,7 +10,8 @@ const area = /** @type {HTMLElement} */ (document.querySelector(".upload"));
 const drop = byId("drop");
 const input = byId("files");
 const largest = Number(area.dataset.maxBytes);
-const loadClips = clipList();
+const loadRuns = showRuns({ empty: "No runs yet. Upload a clip, choose a grid of points, and track it." });
+const loadClips = clipList(loadRuns);
 /** @type {ReturnType<typeof upload> | null} */
 let sending = null;
 
@@ -186,4 +187,3 @@ showSamples().catch((error) => {
   sayIn("samples-error")(error);
 });
 loadClips();
-showRuns({ empty: "No runs yet. Upload a clip, choose a grid of points, and track it." });

@@ -2,50 +2,101 @@
 // Lists of clips and runs, refreshed while something in them still moves.
 
 import { API, ROOT, hasEnded, request } from "./api.js";
-import { byId, element, pause, sentenceOf } from "./dom.js";
+import { chooser } from "./choosing.js";
+import { byId, element, formOf, pause, sentenceOf } from "./dom.js";
 import { ago, clipFacts, count, frameSpan, percent, whole } from "./format.js";
 
 const PAGE = 12;
 const STATES = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
 
-/** The list of clips; returns what loads it. */
-export const clipList = () =>
-  listOf("clips", async (limit) => {
-    const { items, total } = await request(`/clips?limit=${limit}`);
-    fill("clips", total, items.map(clipCard), "No clips yet. The ones you upload stay here.");
+/** The list of clips; returns what loads it. @param {() => Promise<void>} [others] loads what shows clips, too */
+export function clipList(others = async () => {}) {
+  const load = listOf("clips", async (wish) => {
+    const { items, total } = await request(`/clips?${wish}`);
+    const cards = items.map((/** @type {Clip} */ clip) => clipCard(clip, choosing.box(clip, clip.name)));
+    fill("clips", total, cards, isNarrowed("clips") ? "No clips like that." : "No clips yet. The ones you upload stay here.");
   });
+  const choosing = chooser("clips", async () => {
+    await Promise.all([load(), others()]);
+  });
+  onFinding("clips", choosing.none, load);
+  return load;
+}
 
 /**
- * List the runs, of one clip or of all, as long as the page is open.
+ * List the runs, of one clip or of all, as long as the page is open; returns what loads them at once.
  * @param {{ clip?: Pick<Clip, "id" | "name" | "frames">, empty: string }} options what to say when there are none
  */
-export async function showRuns({ clip, empty }) {
-  const clips = new Map(clip ? [[clip.id, clip]] : []);
+export function showRuns({ clip, empty }) {
+  /** @type {Map<string, Pick<Clip, "id" | "name" | "frames">>} */
+  const clips = new Map();
   let isMoving = false;
-  const load = listOf("runs", async (limit) => {
+  const load = listOf("runs", async (wish) => {
+    if (clip) wish.set("clip", clip.id);
     /** @type {{ items: Run[], total: number }} */
-    const { items, total } = await request(`/runs?limit=${limit}${clip ? `&clip=${clip.id}` : ""}`);
-    const unknown = new Set(items.map((run) => run.clip).filter((id) => !clips.has(id)));
+    const { items, total } = await request(`/runs?${wish}`);
+    const unknown = new Set(items.map((run) => run.clip).filter((id) => !clips.has(id) && id !== clip?.id));
     await Promise.all([...unknown].map(async (id) => clips.set(id, await request(`/clips/${id}`))));
-    fill("runs", total, items.map((run) => runCard(run, clips.get(run.clip), !clip)), empty);
+    const cards = items.map((run) => {
+      const its = clip ?? clips.get(run.clip);
+      const title = run.name || (clip ? `${run.method_title}, ${count(run.point_count, "point")}` : (its?.name ?? ""));
+      return runCard(run, its, title, choosing.box(run, title));
+    });
+    fill("runs", total, cards, isNarrowed("runs") ? "No runs like that." : empty);
     isMoving = !items.every(hasEnded);
   });
-  for (;;) {
+  const reload = async () => {
+    clips.clear(); // their names may be others now
     await load();
-    await pause(isMoving ? 1500 : 15000);
-    while (document.hidden) await pause(500);
-  }
+  };
+  const choosing = chooser("runs", reload);
+  onFinding("runs", choosing.none, load);
+  (async () => {
+    for (;;) {
+      await load();
+      await pause(isMoving ? 1500 : 15000);
+      while (document.hidden) await pause(500);
+    }
+  })();
+  return reload;
+}
+
+/** @param {string} name */
+const finder = (name) => formOf(`${name}-finder`);
+
+/** What a list's finder asks for, as the API takes it. @param {string} name */
+function wishOf(name) {
+  const filled = [...new FormData(finder(name))].filter(([, value]) => value !== "");
+  return new URLSearchParams(/** @type {[string, string][]} */ (filled));
+}
+
+/** Whether a list shows a part only. @param {string} name */
+const isNarrowed = (name) => [...wishOf(name).keys()].some((key) => key !== "sort");
+
+/** @param {string} name @param {() => void} forget what is chosen @param {() => Promise<void>} load */
+function onFinding(name, forget, load) {
+  let typed = 0;
+  finder(name).addEventListener("submit", (event) => event.preventDefault());
+  finder(name).addEventListener("input", async () => {
+    const mine = ++typed;
+    await pause(200);
+    if (mine !== typed) return;
+    forget();
+    await load();
+  });
 }
 
 /**
  * A list that can show more; returns what loads it, which says itself what goes wrong.
- * @param {string} name @param {(limit: number) => Promise<void>} load
+ * @param {string} name @param {(wish: URLSearchParams) => Promise<void>} load
  */
 function listOf(name, load) {
   let limit = PAGE;
   const refresh = async () => {
+    const wish = wishOf(name);
+    wish.set("limit", `${limit}`);
     try {
-      await load(limit);
+      await load(wish);
     } catch (error) {
       const list = byId(`${name}-list`);
       list.setAttribute("aria-busy", "false");
@@ -62,10 +113,14 @@ function listOf(name, load) {
 /** @param {string} name @param {number} total @param {HTMLElement[]} cards @param {string} empty */
 function fill(name, total, cards, empty) {
   const list = byId(`${name}-list`);
-  const focused = document.activeElement?.closest(`#${name}-list a`)?.getAttribute("href");
+  const focus = document.activeElement?.closest(`#${name}-list li`);
+  const focused = focus?.querySelector("a")?.getAttribute("href");
+  const isBox = document.activeElement?.matches(".choose");
   list.replaceChildren(...(cards.length ? cards : [element("li", { className: "empty" }, empty)]));
   /** @type {HTMLElement | null} */
-  const again = focused ? list.querySelector(`a[href="${focused}"]`) : null;
+  const link = focused ? list.querySelector(`a[href="${focused}"]`) : null;
+  /** @type {HTMLElement | null | undefined} */
+  const again = isBox ? link?.closest("li")?.querySelector(".choose") : link;
   again?.focus({ preventScroll: true });
   list.setAttribute("aria-busy", "false");
   byId(`${name}-count`).textContent = total ? whole(total) : "";
@@ -87,35 +142,48 @@ export function card(href, picture, title, ...lines) {
 /** @param {string} kind @param {(Node | string)[]} content */
 export const line = (kind, ...content) => element("span", { className: `card-line ${kind}`.trim() }, ...content);
 
-/** @param {Clip} clip */
-function clipCard(clip) {
+/** A card with the box that chooses it. @param {HTMLLIElement} made @param {HTMLInputElement} box */
+function choosable(made, box) {
+  made.classList.add("choosable");
+  made.append(box);
+  return made;
+}
+
+/** @param {string[]} tags */
+const tagChips = (tags) => tags.map((tag) => element("span", { className: "tag" }, tag));
+
+/** @param {Clip} clip @param {HTMLInputElement} box */
+function clipCard(clip, box) {
   const [, length] = clipFacts(clip);
   const size = `${clip.width} × ${clip.height}`;
   const facts = [count(clip.frames, "frame"), ...(clip.fps > 0 ? [length[1]] : []), size];
-  return card(
+  const made = card(
     `${ROOT}/clips/${clip.id}`,
     `${API}/clips/${clip.id}/frames/0.jpg`,
     clip.name,
     line("", facts.join(" · ")),
-    line("faint", ago(clip.created_at)),
+    line("", ...tagChips(clip.tags), element("span", { className: "faint" }, ago(clip.created_at))),
   );
+  return choosable(made, box);
 }
 
-/** @param {Run} run @param {Pick<Clip, "name" | "frames"> | undefined} clip @param {boolean} isNamed whether it says of which clip the run is */
-function runCard(run, clip, isNamed) {
+/** @param {Run} run @param {Pick<Clip, "name" | "frames"> | undefined} clip @param {string} title @param {HTMLInputElement} box */
+function runCard(run, clip, title, box) {
   const points = count(run.point_count, "point");
   const span = frameSpan(run, clip?.frames ?? 0);
   const state = run.state === "running" ? `${Math.floor(100 * run.progress)} %` : STATES[run.state];
   const kept = run.state === "cancelled" && run.links.tracks ? `${count(run.tracked_frames ?? 0, "frame")} kept · ` : "";
-  return card(
+  const made = card(
     `${ROOT}/runs/${run.id}`,
     `${API}/clips/${run.clip}/frames/${run.start}.jpg`,
-    isNamed ? (clip?.name ?? "") : `${run.method_title}, ${points}`,
-    line("", isNamed ? `${run.method_title} · ${points} · ${span}` : span),
+    title,
+    line("", `${run.method_title} · ${points} · ${span}`),
     line(
       "",
       element("span", { className: `badge ${run.state}` }, state),
+      ...tagChips(run.tags),
       element("span", { className: "faint" }, kept + ago(run.finished_at ?? run.created_at)),
     ),
   );
+  return choosable(made, box);
 }

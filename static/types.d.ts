@@ -45,11 +45,15 @@ interface Clip {
   bytes: number;
   remark: string;
   created_at: string;
+  tags: string[];
 }
 
 interface Run {
   id: string;
   clip: string;
+  name: string;
+  tags: string[];
+  deleted_at: string | null;
   method: string;
   method_title: string;
   is_prediction: boolean;

@@ -66,6 +66,21 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
+class Tags(TypeDecorator[list[str]]):
+    """Lines, as one text with a line end before, between and after them, in which one can be looked for."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: list[str] | None, dialect: sqlalchemy.Dialect) -> str:
+        """Join them."""
+        return "".join(f"\n{tag}" for tag in value) + "\n" if value else ""
+
+    def process_result_value(self, value: str | None, dialect: sqlalchemy.Dialect) -> list[str]:
+        """Split them."""
+        return (value or "").split("\n")[1:-1]
+
+
 def now() -> datetime:
     """Return this moment in UTC."""
     return datetime.now(UTC)
@@ -95,6 +110,8 @@ class Clip(Base):
     bytes: Mapped[int] = mapped_column(BigInteger)
     remark: Mapped[str] = mapped_column(Text, default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+    tags: Mapped[list[str]] = mapped_column(Tags, default=list, server_default="")
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     runs: Mapped[list["Run"]] = relationship(back_populates="clip", cascade="all, delete-orphan")
 
     @property
@@ -142,6 +159,9 @@ class Run(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    name: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    tags: Mapped[list[str]] = mapped_column(Tags, default=list, server_default="")
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     clip: Mapped[Clip] = relationship(back_populates="runs", lazy="joined")
 
     @property
@@ -220,13 +240,18 @@ class Database:
             return session.get(kind, identifier)
 
     def page(
-        self, kind: type[Listed], limit: int, offset: int, *conditions: ColumnElement[bool]
+        self,
+        kind: type[Listed],
+        limit: int,
+        offset: int,
+        conditions: Sequence[ColumnElement[bool]],
+        order: Sequence[ColumnElement[Any]],
     ) -> tuple[Sequence[Listed], int]:
-        """Return some rows of a kind, newest first, and how many rows meet the conditions in all."""
-        newest_first = select(kind).where(*conditions).order_by(kind.created_at.desc(), kind.id)
+        """Return some rows of a kind in an order, and how many rows meet the conditions in all."""
+        found = select(kind).where(*conditions).order_by(*order)
         with self.session() as session:
             total = session.scalar(select(func.count()).select_from(kind).where(*conditions))
-            return session.scalars(newest_first.limit(limit).offset(offset)).all(), total or 0
+            return session.scalars(found.limit(limit).offset(offset)).all(), total or 0
 
     def close(self) -> None:
         """Close all connections; needed before a fork."""

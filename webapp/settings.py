@@ -57,6 +57,7 @@ class Settings:
     job_timeout: int = _setting("STILLMOTION_JOB_TIMEOUT", 6 * 3600)
     hosts: str | None = _setting("STILLMOTION_HOSTS", None)
     token: str | None = _setting("STILLMOTION_TOKEN", None)
+    bin_days: int = _setting("STILLMOTION_BIN_DAYS", 30)
     is_open: int = _setting("STILLMOTION_OPEN", 0)
     proxies: int = _setting("STILLMOTION_PROXIES", 0)
 
@@ -69,6 +70,7 @@ class Settings:
             ("workers", 0, 256),
             ("web_threads", 1, 256),
             ("job_timeout", 1, math.inf),
+            ("bin_days", 0, 36500),
             ("is_open", 0, 1),
             ("proxies", 0, 8),
         ):

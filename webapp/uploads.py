@@ -23,6 +23,7 @@ from model.clips.selection import is_system_file, select_sequence
 from model.clips.video import probe
 from model.core.errors import BadInput
 from webapp.backend import EXTENSION, Backend
+from webapp.history import change
 from webapp.records import Clip
 
 LONGEST_NAME = 255
@@ -173,6 +174,9 @@ def _pack(images: Sequence[HashedFile], target: HashedFile) -> None:
 
 def _store(backend: Backend, file: HashedFile, suffix: str) -> tuple[Clip, bool]:
     existing = _find(backend, file.sha256)
+    if existing is not None and existing.deleted_at is not None:
+        change(backend.queue, existing, {"deleted": False})
+        existing.deleted_at = None
     if existing is not None and backend.storage.exists(existing.key):
         return existing, False
     info = probe(file.path, LIMITS)

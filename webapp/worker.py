@@ -11,11 +11,15 @@ from model.core.errors import BadInput
 from model.tracking.methods import METHODS, MethodEntry
 from webapp.conversion import queue as conversions
 from webapp.conversion import task
+from webapp.history import empty_bin
 from webapp.jobs import base, tasks
 from webapp.jobs.queue import QUEUE, RunQueue, record_killed
 from webapp.jobs.reaper import Reaper
 from webapp.records import migrate
 from webapp.settings import Settings, masked
+
+LOOKS_BETWEEN_BINS = 60
+"""The bin is looked through every few minutes, by a worker that has nothing to do."""
 
 __all__ = ["run_conversion_worker", "run_worker", "task", "tasks"]
 
@@ -35,8 +39,11 @@ def run_worker(settings: Settings) -> None:
 
     def look_for_lost_runs() -> None:
         reaper.reconcile()
+        look = next(looks)
+        if look % LOOKS_BETWEEN_BINS == 1:
+            empty_bin(runs, settings)
         runs.database.close()  # a forked job must not share its connections
-        if next(looks) == 1:  # a few seconds after the start: the worker need not be ready later for it
+        if look == 1:  # a few seconds after the start: the worker need not be ready later for it
             _preload(METHODS[1:], settings)
 
     base.run(settings.redis, [QUEUE, conversions.QUEUE], look_for_lost_runs, record_killed)

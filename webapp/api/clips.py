@@ -6,15 +6,15 @@ from typing import Any
 
 from flask import Response, abort, request, send_file, url_for
 from flask_smorest import Blueprint
-from sqlalchemy import select
 
 from webapp.api.answers import kept
 from webapp.api.problems import can_fail
-from webapp.api.schemas import ClipListSchema, ClipSchema, ListQuery, SampleListSchema
+from webapp.api.schemas import ClipChange, ClipListQuery, ClipListSchema, ClipSchema, SampleListSchema
 from webapp.backend import app_backend
+from webapp.history import change, order, remove, wanted
 from webapp.lookups import find, find_sample
 from webapp.pictures import clip_picture
-from webapp.records import Clip, Run
+from webapp.records import Clip
 from webapp.samples import list_samples, store_sample
 from webapp.uploads import store_clip, uploaded_files
 
@@ -62,11 +62,13 @@ def upload() -> tuple[Clip, int, dict[str, str]]:
 
 
 @clips.route("", methods=["GET"])
-@clips.arguments(ListQuery, location="query")
+@clips.arguments(ClipListQuery, location="query")
 @clips.response(200, ClipListSchema)
-def list_clips(query: Mapping[str, int]) -> Json:
-    """List the clips, newest first."""
-    found, total = app_backend().database.page(Clip, **query)
+def list_clips(query: Mapping[str, Any]) -> Json:
+    """List clips, those in the bin apart."""
+    found, total = app_backend().database.page(
+        Clip, query["limit"], query["offset"], wanted(Clip, query), order(Clip, query["sort"])
+    )
     return {"items": found, "total": total}
 
 
@@ -78,22 +80,22 @@ def clip(clip_id: str) -> Clip:
     return find(Clip, clip_id)
 
 
+@clips.route("/<clip_id>", methods=["PATCH"])
+@clips.arguments(ClipChange)
+@clips.response(200, ClipSchema)
+@can_fail(404)
+def change_clip(values: Mapping[str, Any], clip_id: str) -> Clip:
+    """Rename or tag a clip, put it into the bin with its runs, or take it back; it is there for some days."""
+    change(app_backend().queue, find(Clip, clip_id), values)
+    return find(Clip, clip_id)
+
+
 @clips.route("/<clip_id>", methods=["DELETE"])
 @clips.response(204)
 @can_fail(404)
 def delete_clip(clip_id: str) -> None:
-    """Remove a clip with its runs and their results; unfinished runs are cancelled."""
-    backend = app_backend()
-    found = find(Clip, clip_id)
-    with backend.database.session() as session:
-        its_runs = session.scalars(select(Run.id).where(Run.clip_id == clip_id)).all()
-    for run_id in its_runs:
-        backend.queue.cancel(run_id)
-    with backend.database.session() as session:
-        session.delete(session.merge(found))
-    for run_id in its_runs:
-        backend.queue.discard(run_id)
-    backend.storage.delete(found.key)
+    """Remove a clip for good, with its runs and their results; unfinished runs are cancelled."""
+    remove(app_backend().queue, find(Clip, clip_id))
 
 
 @clips.route("/<clip_id>/frames/<int:index>.jpg", methods=["GET"])

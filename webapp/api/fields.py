@@ -72,6 +72,29 @@ def asked_text(name: str, about: str = "", **options: Any) -> fields.String:
     return fields.String(error_messages=messages, metadata=_described(about), **options)
 
 
+def asked_boolean(name: str, about: str = "", **options: Any) -> fields.Boolean:
+    """Ask for true or false."""
+    sentence = f"The value of “{name}” must be true or false."
+    messages: Messages = {"invalid": sentence, "null": sentence}
+    return fields.Boolean(error_messages=messages, metadata=_described(about), **options)
+
+
+class Line(fields.String):
+    """A line for people, without space around it."""
+
+    def _deserialize(self, value: Any, *others: Any, **options: Any) -> str:
+        """Take off the space around it."""
+        return str(super()._deserialize(value, *others, **options)).strip()
+
+
+def asked_line(name: str, most: int, least: int = 1, **options: Any) -> Line:
+    """Ask for a text of one line that people read."""
+    length = validate.Length(least, most, error=f"The {name} must have {least} to {most} characters.")
+    readable = validate.Predicate("isprintable", error=f"The {name} must be one line of readable characters.")
+    messages: Messages = {"invalid": f"The {name} must be a text.", "null": f"The {name} must not be null."}
+    return Line(validate=[length, readable], error_messages=messages, **options)
+
+
 def asked_choice(name: str, values: Sequence[str], **options: Any) -> fields.String:
     """Ask for one of some texts."""
     sentence = f"The {name} must be one of {', '.join(values)}, not “{{input}}”."

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Response, abort, stream_with_context, url_for
 from flask_smorest import Blueprint
 
+from model.core.errors import BadInput
 from model.overlay.figure import figure_json as figure_as_json
 from model.overlay.numbers import shown_first
 from model.overlay.truth import true_motion
@@ -19,6 +20,7 @@ from webapp.api.schemas import (
     EstimateSchema,
     PointsSchema,
     RunBody,
+    RunChange,
     RunFigureQuery,
     RunListQuery,
     RunListSchema,
@@ -27,6 +29,7 @@ from webapp.api.schemas import (
 )
 from webapp.backend import app_backend
 from webapp.exports import tracks_csv, tracks_json
+from webapp.history import change, order, wanted
 from webapp.jobs.estimates import estimate_run
 from webapp.lookups import find
 from webapp.overlays import stored_overlay
@@ -62,17 +65,21 @@ def estimate(body: Mapping[str, Any]) -> Estimate:
 
 
 def _prepared(body: Mapping[str, Any]) -> Run:
-    return prepare_run(RunRequest(**{**body, "clip": find(Clip, body["clip"])}), app_backend().settings)
+    clip = find(Clip, body["clip"])
+    if clip.deleted_at is not None:
+        raise BadInput("The clip is in the bin; take it back to track it.")
+    return prepare_run(RunRequest(**{**body, "clip": clip}), app_backend().settings)
 
 
 @runs.route("", methods=["GET"])
 @runs.arguments(RunListQuery, location="query")
 @runs.response(200, RunListSchema)
 def list_runs(query: Mapping[str, Any]) -> Json:
-    """List the runs, newest first."""
+    """List runs, those in the bin apart."""
     backend = app_backend()
-    wanted = () if query["clip"] is None else (Run.clip_id == query["clip"],)
-    found, total = backend.database.page(Run, query["limit"], query["offset"], *wanted)
+    found, total = backend.database.page(
+        Run, query["limit"], query["offset"], wanted(Run, query), order(Run, query["sort"])
+    )
     return {"items": [run_json(backend, run) for run in found], "total": total}
 
 
@@ -81,6 +88,16 @@ def list_runs(query: Mapping[str, Any]) -> Json:
 @can_fail(404)
 def run(run_id: str) -> Json:
     """Show where a run is."""
+    return run_json(app_backend(), find(Run, run_id))
+
+
+@runs.route("/<run_id>", methods=["PATCH"])
+@runs.arguments(RunChange)
+@runs.response(200, RunSchema)
+@can_fail(404)
+def change_run(values: Mapping[str, Any], run_id: str) -> Json:
+    """Name or tag a run, put it into the bin, which cancels it, or take it back, for some days."""
+    change(app_backend().queue, find(Run, run_id), values)
     return run_json(app_backend(), find(Run, run_id))
 
 

@@ -12,8 +12,10 @@ from model.tracking.methods import DEFAULT_METHOD, is_prediction, method_title
 from webapp.api.fields import (
     MOST_LISTED,
     QuerySchema,
+    asked_boolean,
     asked_choice,
     asked_integer,
+    asked_line,
     asked_points,
     asked_text,
     integer,
@@ -23,21 +25,57 @@ from webapp.api.fields import (
     text,
 )
 from webapp.backend import Backend
+from webapp.history import ORDERS
 from webapp.jobs.estimates import estimate_run
 from webapp.records import Run, RunState
 
+CLIP_KINDS = ("video", "image", "images")
+
 
 class ListQuery(QuerySchema):
-    """How much of a list is wanted."""
+    """How much of a list is wanted, which part of it, and in what order."""
 
     limit = asked_integer("limit", 1, largest=MOST_LISTED, load_default=100)
     offset = asked_integer("offset", 0, load_default=0)
+    text = asked_text("text", "words in names and tags, of a run's clip too", load_default=None)
+    tag = asked_text("tag", "only what has this tag", load_default=None)
+    days = asked_integer("days", 0, "only what is at most so old", largest=36500, load_default=None)
+    sort = asked_choice("sort", ORDERS, load_default=ORDERS[0])
+    deleted = fields.Boolean(
+        load_default=False, metadata={"description": "what is in the bin, and only that"}
+    )
+
+
+class ClipListQuery(ListQuery):
+    """Which clips are wanted."""
+
+    kind = asked_choice("kind", CLIP_KINDS, load_default=None)
 
 
 class RunListQuery(ListQuery):
     """Which runs are wanted."""
 
-    clip = asked_text("clip", "only runs of this clip", load_default=None)
+    clip_id = asked_text("clip", "only runs of this clip", load_default=None, data_key="clip")
+    method = asked_text("method", "only runs of this method", load_default=None)
+    state = asked_choice("state", list(RunState), load_default=None)
+
+
+class ClipChange(Schema):
+    """What is to be another way; what is left out stays."""
+
+    name = asked_line("name", 255)
+    tags = fields.List(
+        asked_line("tag", 40),
+        validate=validate.Length(max=20, error="The tags must be at most 20."),
+        error_messages={"invalid": "The tags must be a list of texts.", "null": "The tags must not be null."},
+    )
+    deleted = asked_boolean("deleted", "true: into the bin; false: back from it")
+
+
+class RunChange(ClipChange):
+    """What is to be another way; what is left out stays."""
+
+    name = asked_line("name", 255, least=0)
 
 
 class CameraQuery(QuerySchema):
@@ -100,7 +138,7 @@ class ClipSchema(Schema):
 
     id = text()
     name = text()
-    kind = text(validate=validate.OneOf(["video", "image", "images"]))
+    kind = text(validate=validate.OneOf(CLIP_KINDS))
     width = integer()
     height = integer()
     frames = integer()
@@ -110,9 +148,11 @@ class ClipSchema(Schema):
     sha256 = text()
     remark = text("how its pictures are shown, if not as they are stored; else empty")
     created_at = shown(fields.DateTime)
+    tags = fields.List(fields.String())
+    deleted_at = shown(fields.DateTime, "since when it is in the bin", null=True)
 
 
-ClipListSchema = list_of(ClipSchema, "Clips, newest first.")
+ClipListSchema = list_of(ClipSchema, "Clips.")
 
 
 class SampleSchema(Schema):
@@ -153,6 +193,9 @@ class RunSchema(Schema):
 
     id = text()
     clip = text()
+    name = text("given by a person; may be empty")
+    tags = fields.List(fields.String())
+    deleted_at = shown(fields.DateTime, "since when it is in the bin", null=True)
     method = text()
     method_title = text("the method's name for people")
     is_prediction = shown(fields.Boolean, "the method looked at the first frame alone")
@@ -179,7 +222,7 @@ class RunSchema(Schema):
     links = fields.Nested(LinksSchema)
 
 
-RunListSchema = list_of(RunSchema, "Runs, newest first.")
+RunListSchema = list_of(RunSchema, "Runs.")
 
 
 class PointsSchema(Schema):

@@ -5,6 +5,7 @@ from flask import Blueprint, Response, abort, render_template, request, send_fro
 from model.datasets.summary import SPLITS
 from model.motion.grid import LARGEST_GRID, query_grid
 from model.overlay.html import VIEWER_FOLDER
+from model.tracking.methods import available_methods
 from webapp.backend import app_backend
 from webapp.lookups import find
 from webapp.records import Clip, Run
@@ -17,7 +18,13 @@ blueprint = Blueprint("pages", __name__)
 @blueprint.get("/")
 def home() -> str:
     """Upload a clip; see the clips and runs that are there."""
-    return render_template("home.html", max_upload_bytes=app_backend().settings.max_upload_bytes)
+    settings = app_backend().settings
+    return render_template(
+        "home.html",
+        max_upload_bytes=settings.max_upload_bytes,
+        methods=available_methods(settings.weights),
+        largest_grid=LARGEST_GRID,
+    )
 
 
 @blueprint.get("/clips/<clip_id>")
@@ -29,6 +36,8 @@ def clip(clip_id: str) -> str:
     return render_template(
         "clip.html",
         clip=found,
+        bin_days=app_backend().settings.bin_days,
+        methods=available_methods(app_backend().settings.weights),
         first=corners[0],
         last=corners[-1],
         smallest_grid=SMALLEST_GRID_OFFERED,
