@@ -88,7 +88,8 @@ def test_a_new_head_is_one_entry(data, tmp_path, monkeypatch, output):
     monkeypatch.setitem(HEADS, "nearest", HeadKind(NearestHead, output))
     fit(tmp_path / "run", small(data, "nearest", frozen=0.5))
     predictor = Predictor.load(tmp_path / "run" / "weights.safetensors", "cpu")
-    prediction = predictor.predict_all(np.zeros((64, 96, 3), np.uint8))
+    picture = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    prediction = predictor.predict_all(picture)
     assert len(prediction.hypotheses) == (3 if output is MixtureOutput else 1)
     assert with_head(small(data), "nearest").config.head == "nearest"
 
