@@ -71,6 +71,10 @@ class Mixture(NamedTuple):
         """Return the mixture with all scales multiplied; factor: a number, or `[T]`."""
         return self._replace(log_scale=self.log_scale + torch.as_tensor(factor).log().to(self.log_scale))
 
+    def tempered(self, temperature: float) -> "Mixture":
+        """Return the mixture with the logarithms of its weights divided; above 1 it is less sure."""
+        return self._replace(log_weight=(self.log_weight / temperature).log_softmax(dim=2))
+
     def mixed(self, other: "Mixture", share: float) -> "Mixture":
         """Return all hypotheses of two mixtures, of which the other one's get `share` of the weight.
 

@@ -174,7 +174,8 @@ class Predictor:
 
     def _mixture(self, images: Tensor, points: Tensor, size: tuple[int, int]) -> Mixture:
         network = self.network
-        return network.answer(network.features(normalise(images)), points, size).mixture
+        answer = network.answer(network.features(normalise(images)), points, size).mixture
+        return answer if self.use.temperature == 1 else answer.tempered(self.use.temperature)
 
     def _as_prediction(
         self,

@@ -28,6 +28,7 @@ class PredictorUse:
     height, width: pixels of the images in training. An image is brought to as many pixels (height · width),
         keeping its shape, so that things are as large as they were there.
     scale_factor: multiplies the Laplace scales, so that 90 % intervals cover 90 % of validation samples.
+    temperature: divides the logarithms of the weights of bins, for the same reason; their scales are fixed.
     mirror: average with the prediction of the mirrored image, which makes predictions symmetric.
     stay_prior: in [0, 1), the weight of an added hypothesis "it stays"; the network's own are scaled by
         1 - stay_prior. A point then moves only where enough hypotheses agree.
@@ -43,8 +44,11 @@ class PredictorUse:
     mirror: bool = False
     stay_prior: float = 0.0
     abstain_below: float = 0.0
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be above 0, not {self.temperature}")
         if not 0 <= self.stay_prior < 1:
             raise ValueError(f"stay_prior must be at least 0 and below 1, not {self.stay_prior}")
         if not 0 <= self.abstain_below <= 1:

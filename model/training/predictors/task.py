@@ -158,7 +158,13 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
     def write_weights(self, path: Path, network: MotionPredictor, score: PredictorScore) -> None:
         """Export as float16, with the calibrated use."""
         settings = self.training
-        use = PredictorUse(settings.height, settings.width, score.scale_factor, mirror=settings.mirror)
+        use = PredictorUse(
+            settings.height,
+            settings.width,
+            score.scale_factor,
+            mirror=settings.mirror,
+            temperature=score.temperature,
+        )
         write_state_dict(path, as_float16(network), PredictorRelease(settings.config, use).to_metadata())
 
     def _on_device(self, examples: list[Example]) -> Example:

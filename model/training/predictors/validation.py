@@ -1,6 +1,6 @@
 """How good a predictor in training is on examples that it never learns from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +9,10 @@ from torch import Tensor
 
 from model.core.devices import autocast
 from model.evaluation.prediction_metrics import Outcome, prediction_metrics
+from model.motion.prediction import INTERVAL
 from model.prediction.mixture import Mixture
 from model.prediction.network import MotionPredictor, normalise
+from model.prediction.outputs import BinsOutput
 from model.prediction.predictor import point_answer
 from model.prediction.release import PredictorUse
 from model.training.predictors.examples import Example, stack
@@ -18,6 +20,7 @@ from model.training.predictors.feature_cache import FeatureCache
 
 _BATCH = 8
 _NARROWEST, _WIDEST, _HALVINGS = 0.02, 50.0, 20
+_TEMPERATURES = (0.25, 4.0)
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,9 @@ class PredictorScore:
     epe: distance of the answer from the truth. epe_moving, still: that, and of zero motion, for points that
     move by more than 1 px. best_epe_moving: of the likeliest hypothesis. nearest_epe: of the hypothesis that
     is nearest to the truth, for moving points. cosine: of the directions, for moving points.
-    coverage: share of the coordinates in the 90 % interval, with the scales times `scale_factor`, which makes
-    it 0.9. held_out_likelihood: mean log likelihood.
+    coverage: share of the coordinates in the 90 % interval, with the scales times `scale_factor` (bins: the
+    logarithms of the weights divided by `temperature`), which makes it 0.9. held_out_likelihood: mean log
+    likelihood before that.
     """
 
     epe: float
@@ -42,6 +46,7 @@ class PredictorScore:
     coverage: float
     scale_factor: float
     held_out_likelihood: float
+    temperature: float = 1.0
 
     @classmethod
     def unknown(cls) -> "PredictorScore":
@@ -77,14 +82,23 @@ def score_cached(
         answers.append(Mixture(*(part[seen].cpu() for part in last)))
         truths.append(batch.motion[..., -1, :][seen].cpu())
     together = Mixture(*(torch.cat(parts)[None] for parts in zip(*answers, strict=True)))
-    return _score(together, torch.cat(truths), torch.cat(likelihoods), size[0] / 256)
+    is_fixed = isinstance(network.output, BinsOutput)
+    return _score(together, torch.cat(truths), torch.cat(likelihoods), size[0] / 256, is_fixed)
 
 
-def _score(mixture: Mixture, truth: Tensor, likelihood: Tensor, unit: float) -> PredictorScore:
+def _score(
+    mixture: Mixture, truth: Tensor, likelihood: Tensor, unit: float, is_fixed: bool
+) -> PredictorScore:
     """mixture: of P points and one frame, `[1, P, K, 1, 2]`. truth: `[P, 2]`. unit: pixels for one of 256."""
     if len(truth) == 0:
         return PredictorScore.unknown()
-    scale_factor = fit_scale_factor(mixture, truth)
+    scale_factor, temperature = 1.0, 1.0
+    if is_fixed:
+        temperature = _fit(lambda value: coverage(mixture.tempered(value), truth), *_TEMPERATURES)
+        calibrated = mixture.tempered(temperature)
+    else:
+        scale_factor = fit_scale_factor(mixture, truth)
+        calibrated = mixture.widened(scale_factor)
     answer = point_answer(mixture, PredictorUse())[0]
     goal = truth[:, None].numpy() / unit
     found = prediction_metrics(
@@ -99,9 +113,10 @@ def _score(mixture: Mixture, truth: Tensor, likelihood: Tensor, unit: float) -> 
         best_epe_moving=found.best_epe_moving,
         nearest_epe=found.min_epe_moving,
         cosine=found.cosine,
-        coverage=coverage(mixture.widened(scale_factor), truth),
+        coverage=coverage(calibrated, truth),
         scale_factor=scale_factor,
         held_out_likelihood=float(likelihood.mean()) if len(likelihood) else float("nan"),
+        temperature=temperature,
     )
 
 
@@ -113,10 +128,14 @@ def coverage(mixture: Mixture, truth: Tensor, share: float = 0.9) -> float:
 
 def fit_scale_factor(mixture: Mixture, truth: Tensor, share: float = 0.9) -> float:
     """Return what the scales must be multiplied by for intervals to cover what they say."""
-    low, high = _NARROWEST, _WIDEST
+    return _fit(lambda value: coverage(mixture.widened(value), truth, share), _NARROWEST, _WIDEST, share)
+
+
+def _fit(covered: Callable[[float], float], low: float, high: float, share: float = INTERVAL) -> float:
+    """Return the value between two at which what is covered, which grows with it, is that share."""
     for _ in range(_HALVINGS):
         middle = (low * high) ** 0.5
-        if coverage(mixture.widened(middle), truth, share) < share:
+        if covered(middle) < share:
             low = middle
         else:
             high = middle
