@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 from model.core.files import write_whole
 from model.motion.prediction import Prediction
 from model.motion.tracks import Tracks
+from model.overlay.expectation import prediction_summary
 from model.overlay.figure import figure_json, jpeg_url
 from model.overlay.motion import summary
 from model.overlay.numbers import shown_first
@@ -67,7 +68,7 @@ def write_html(
     pictures = [jpeg_url(frame) for frame in frames]
     page = PAGE.format(
         title=escape(_title(tracks)),
-        summary=escape(summary(tracks)),
+        summary=escape(summary(tracks) if prediction is None else prediction_summary(prediction)),
         style=styles("theme", "viewer"),
         figure=_in_script(
             figure_json(tracks, pictures[0], position=shown_first(tracks), prediction=prediction)

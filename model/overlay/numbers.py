@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from model.motion.prediction import Prediction
 from model.motion.tracks import NO_CAMERA, Tracks
 from model.overlay.colourings import colourings
+from model.overlay.expectation import prediction_summary
 from model.overlay.motion import summary
 from model.overlay.truth import TrueMotion
 from model.tracking.methods import is_prediction
@@ -43,7 +44,7 @@ def viewer_numbers(
         "fps": tracks.fps,
         "is_prediction": is_prediction(tracks.method.name),
         "position": position,
-        "summary": summary(tracks),
+        "summary": summary(tracks) if prediction is None else prediction_summary(prediction),
         "camera": _camera_numbers(tracks),
         **_positions(tracks.points, tracks.size),
         "visibility": _coded(visibility.astype(np.uint8)),

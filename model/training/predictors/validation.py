@@ -78,7 +78,9 @@ def score_cached(
             mixture = network.answer(maps, batch.points, size).mixture
         likelihoods.append(mixture.log_likelihood(batch.motion, batch.counts)[batch.counts.sum(-1) > 0].cpu())
         last = Mixture(mixture.displacement[..., -1:, :], mixture.log_scale[..., -1:], mixture.log_weight)
-        seen = batch.counts[..., -1] > 0
+        # A point counts by its visibility times what its whole sample counts; only visible ones are measured.
+        counts = batch.counts[..., -1]
+        seen = counts > 0.5 * counts.amax(dim=1, keepdim=True)
         answers.append(Mixture(*(part[seen].cpu() for part in last)))
         truths.append(batch.motion[..., -1, :][seen].cpu())
     together = Mixture(*(torch.cat(parts)[None] for parts in zip(*answers, strict=True)))

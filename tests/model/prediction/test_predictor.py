@@ -345,7 +345,7 @@ def test_one_command_predicts_and_draws(predictor, tmp_path):
     assert Tracks.load(names[".npz"]).grid == (6, 6)
     with Image.open(names[".png"]) as drawn:
         assert drawn.size == (720, 480)
-        assert np.ptp(np.asarray(drawn)[..., 0].astype(int) - np.asarray(drawn)[..., 1]) > 60  # coloured
+        assert np.asarray(drawn).max() > 0.75 * 255  # the picture is darkened to that, the marks are brighter
     assert "Motion predicted" in names[".html"].read_text(encoding="utf-8")
     assert not list(tmp_path.glob(".*"))
 
