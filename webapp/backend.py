@@ -6,6 +6,7 @@ from typing import cast
 from flask import current_app
 
 from webapp.datasets import Datasets
+from webapp.decoding import DecodingBudget
 from webapp.jobs.queue import RunQueue
 from webapp.records import Database
 from webapp.settings import Settings
@@ -23,6 +24,7 @@ class Backend:
     storage: Storage
     queue: RunQueue
     datasets: Datasets
+    decoding: DecodingBudget
 
     @classmethod
     def open(cls, settings: Settings) -> "Backend":
@@ -34,6 +36,7 @@ class Backend:
             storage=Storage(settings.storage, settings.temporary_folder),
             queue=queue,
             datasets=Datasets(settings.datasets),
+            decoding=DecodingBudget(),
         )
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.clips.video import read_frame
+from model.clips.video import decoding_bytes, read_frame
+from webapp.decoding import DecodingBudget
 
 LONGEST_SIDE = 1280
 """Pixels; what a page shows need not be larger."""
@@ -24,6 +25,7 @@ def jpeg(frame: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def clip_picture(clip: Path, index: int) -> bytes:
+def clip_picture(clip: Path, index: int, decoding: DecodingBudget) -> bytes:
     """Return a clip's frame as such a JPEG; frames count from 0. Raises BadInput as `read_frame`."""
-    return jpeg(read_frame(clip, index))
+    with decoding.reserve(decoding_bytes(clip)):
+        return jpeg(read_frame(clip, index))

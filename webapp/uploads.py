@@ -20,7 +20,7 @@ from werkzeug.exceptions import UnprocessableEntity
 from model.clips.images import KINDS
 from model.clips.limits import Limits
 from model.clips.selection import is_system_file, select_sequence
-from model.clips.video import probe
+from model.clips.video import clip_kind, decoding_bytes, probe
 from model.core.errors import BadInput
 from webapp.backend import EXTENSION, Backend
 from webapp.history import change
@@ -154,7 +154,7 @@ def _sequence_of(files: Sequence[HashedFile]) -> list[HashedFile]:
     """Return the images among several files that form a clip, in order; see `model.clips.selection`."""
     images = [file for file in files if not is_system_file(file.full_name)]
     for image in images:
-        if probe(image.path, LIMITS).kind != "image":
+        if clip_kind(image.path) != "image":  # the sequence of them is probed
             raise BadInput(f"{image.name} is not an image; send images together, and a video alone.")
     if not images:
         raise BadInput(f"The upload holds no images; {KINDS} are read.")
@@ -179,7 +179,8 @@ def _store(backend: Backend, file: HashedFile, suffix: str) -> tuple[Clip, bool]
         existing.deleted_at = None
     if existing is not None and backend.storage.exists(existing.key):
         return existing, False
-    info = probe(file.path, LIMITS)
+    with backend.decoding.reserve(decoding_bytes(file.path, LIMITS)):
+        info = probe(file.path, LIMITS)
     clip = Clip(
         id=file.sha256[:16], sha256=file.sha256, name=file.name, suffix=suffix, bytes=file.size, **vars(info)
     )

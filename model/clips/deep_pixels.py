@@ -62,7 +62,7 @@ def deep_pixels(image: Image.Image, file: IO[bytes]) -> NDArray[np.uint16] | Non
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         return None
     order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return np.asarray(cv2.cvtColor(pixels, order), np.uint16)
+    return np.asarray(cv2.cvtColor(pixels, order, dst=pixels), np.uint16)
 
 
 def value_range(pixels: NDArray[np.uint16]) -> tuple[int, int]:

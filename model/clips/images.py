@@ -27,6 +27,7 @@ _STILL_BRANDS = frozenset(
     {b"mif1", b"mif2", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
     | {b"avif", b"avis", b"miaf"}
 )
+_BAND = 64  # rows that are converted at once
 _SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
 
 # What Pillow raises for damaged files, found by damaging many: its decoders let more than OSError through.
@@ -136,6 +137,8 @@ def _open(file: IO[bytes], limits: Limits, what: str) -> tuple[ImageFile.ImageFi
     except _DAMAGE as error:
         raise _damaged(what) from error
     limits.check_size(*_upright_size(image, orientation), what)
+    if is_deep(image) and image.mode in ("RGB", "RGBA", "LA"):  # 6 or 8 bytes a pixel, beside the 8-bit ones
+        _check_deep_colours(image, limits, what)
     # MPO is what many phones write: a JPEG that carries further pictures (a depth map) behind the photograph.
     if image.format != "MPO" and pictures > 1:
         raise BadInput(
@@ -143,6 +146,14 @@ def _open(file: IO[bytes], limits: Limits, what: str) -> tuple[ImageFile.ImageFi
             "single images."
         )
     return image, orientation
+
+
+def _check_deep_colours(image: Image.Image, limits: Limits, what: str) -> None:
+    if 2 * image.width * image.height > limits.max_pixels:
+        raise BadInput(
+            f"{what} has {image.width}×{image.height} pixels in 16-bit colour; at most "
+            f"{limits.max_pixels / 2e6:g} million are accepted, so make it smaller or save it with 8 bits."
+        )
 
 
 def _damaged(what: str) -> BadInput:
@@ -169,6 +180,10 @@ def _to_rgb(image: Image.Image, what: str) -> NDArray[np.uint8]:
         raise BadInput(
             f"{what} has 32 bits a channel, whose range is not defined; save it with 8 or 16 bits."
         )
-    if image.has_transparency_data:
-        return composite_over_white(np.asarray(image.convert("RGBA")))
-    return np.array(image.convert("RGB"))
+    has_alpha = image.has_transparency_data
+    rgb = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _BAND):  # a band at a time: the largest images must not be there twice
+        band = image.crop((0, top, image.width, min(top + _BAND, image.height)))
+        pixels = np.asarray(band.convert("RGBA" if has_alpha else "RGB"))
+        rgb[top : top + _BAND] = composite_over_white(pixels) if has_alpha else pixels
+    return rgb

@@ -21,18 +21,30 @@ from model.clips.image_sequences import (
     open_zip,
     sequence_levels,
 )
-from model.clips.images import image_range, looks_like_image, read_image
+from model.clips.images import image_range, image_size, looks_like_image, read_image
 from model.clips.limits import Limits
-from model.clips.video_files import header_frames, probe_video, read_video, video_times
+from model.clips.video_files import header_frames, probe_video, read_video, video_size, video_times
 from model.core.errors import BadInput
 from model.core.progress import Say, say_nothing
 
-__all__ = ["ClipInfo", "Limits", "frame_times", "probe", "quick_probe", "read_frame", "read_frames"]
+__all__ = [
+    "ClipInfo",
+    "Limits",
+    "clip_kind",
+    "decoding_bytes",
+    "frame_times",
+    "probe",
+    "quick_probe",
+    "read_frame",
+    "read_frames",
+]
 
 Kind = Literal["video", "image", "images"]
 ClipPath = str | os.PathLike[str]
 
 _DEFAULT_LIMITS = Limits()
+_IMAGE_BYTES = 8  # for each pixel: as it is decoded, and as uint8 RGB
+_VIDEO_BYTES = 32  # for each pixel: some frames in a decoder of several threads
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ def probe(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> ClipInfo:
     pictures, with images of different sizes, or beyond `limits`.
     """
     clip = Path(path)
-    kind = _kind(clip)
+    kind = clip_kind(clip)
     if kind == "video":
         height, width, frames, fps = probe_video(clip, limits)
         return ClipInfo(kind, width, height, frames, fps)
@@ -89,13 +101,29 @@ def probe(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> ClipInfo:
         return ClipInfo(kind, width, height, frames=len(sequence.names), fps=0.0, remark=remark)
 
 
+def decoding_bytes(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> int:
+    """Return about how much memory it takes to decode one frame of a clip, from headers alone.
+
+    Raises BadInput as `probe`, as far as headers tell.
+    """
+    clip = Path(path)
+    kind = clip_kind(clip)
+    if kind == "video":
+        return _VIDEO_BYTES * int(np.prod(video_size(clip)))
+    if kind == "image":
+        with clip.open("rb") as file:
+            return _IMAGE_BYTES * int(np.prod(image_size(file, limits)))
+    with _open_sequence(clip, limits) as sequence:
+        return _IMAGE_BYTES * int(np.prod(sequence.size(0)))
+
+
 def quick_probe(path: ClipPath) -> tuple[int, float]:
     """Return about how many frames a clip has, and how many a second, from a video's header; images have 0.
 
     It is quick, and believes the header; `probe` is exact. Raises BadInput as `probe`.
     """
     clip = Path(path)
-    told = header_frames(clip) if _kind(clip) == "video" else None
+    told = header_frames(clip) if clip_kind(clip) == "video" else None
     if told is not None:
         return told
     info = probe(clip)
@@ -108,7 +136,7 @@ def frame_times(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> NDArray[np.
     Raises BadInput as `probe`, and for images, which have no times.
     """
     clip = Path(path)
-    if _kind(clip) != "video":
+    if clip_kind(clip) != "video":
         raise BadInput("Images have no times; name the frames by number instead.")
     return video_times(clip, limits)
 
@@ -139,7 +167,7 @@ def read_frames(
     if count == 0:
         return iter(())
     clip = Path(path)
-    kind = _kind(clip)
+    kind = clip_kind(clip)
     if kind == "video":
         return read_video(clip, start, step, count, limits, say)
     if kind == "image":
@@ -162,7 +190,11 @@ def read_frame(path: ClipPath, index: int, limits: Limits = _DEFAULT_LIMITS) -> 
     )
 
 
-def _kind(path: Path) -> Kind:
+def clip_kind(path: Path) -> Kind:
+    """Return the kind of clip that a file or folder is, by its first bytes; "video" for what is unknown.
+
+    Raises BadInput when it is missing, empty, or of a kind that is known not to be read.
+    """
     try:
         if path.is_dir():
             return "images"

@@ -73,6 +73,12 @@ def probe_video(path: Path, limits: Limits) -> tuple[int, int, int, float]:
     return first.shape[0], first.shape[1], len(index.times), index.average_rate
 
 
+def video_size(path: Path) -> tuple[int, int]:
+    """Return the (height, width) of the stored frames, as the header says it. Raises as `probe_video`."""
+    with open_video(path) as video:
+        return video.stream.codec_context.height, video.stream.codec_context.width
+
+
 def video_times(path: Path, limits: Limits) -> NDArray[np.float64]:
     """Return when each frame is shown, from its time stamp: float64 `[frames]`, seconds from the first on.
 

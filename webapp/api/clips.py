@@ -107,7 +107,7 @@ def clip_frame(clip_id: str, index: int) -> Response:
     if index >= found.frames:
         abort(404, description=f"The clip has the frames 0 to {found.frames - 1}, but no frame {index}.")
     with app_backend().storage.local_copy(found.key) as path:
-        picture = clip_picture(path, index)
+        picture = clip_picture(path, index, app_backend().decoding)
     return kept(send_file(BytesIO(picture), "image/jpeg"))
 
 
@@ -142,5 +142,5 @@ def use_sample(name: str) -> tuple[Clip, int, dict[str, str]]:
 @can_fail(404)
 def sample_picture(name: str) -> Response:
     """Show a sample's first frame."""
-    picture = clip_picture(find_sample(name).path, 0)
+    picture = clip_picture(find_sample(name).path, 0, app_backend().decoding)
     return send_file(BytesIO(picture), "image/jpeg", max_age=PICTURE_SECONDS)
