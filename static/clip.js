@@ -47,7 +47,8 @@ showFacts("facts", clipFacts(clip));
 function settings() {
   const chosen = choice("method");
   const method = offers.find(({ name }) => name === chosen);
-  const wish = { clip: clip.id, method: method?.name, grid: number("grid"), start: number("start") };
+  const weights = byId("weights").value || null;
+  const wish = { clip: clip.id, method: method?.name, weights, grid: number("grid"), start: number("start") };
   if (isStill || method?.from_one_image) return { wish, method };
   const frames = byId("to-end").checked ? null : number("frames");
   const own = choice("points") === "own" ? { points: chooser.points() } : {};
@@ -143,6 +144,20 @@ function arrange({ method, span }) {
   dots.tabIndex = isOwn ? 0 : -1;
   dots.setAttribute("aria-hidden", `${!isOwn}`);
   byId("start-run").textContent = span ? "Track" : "Predict";
+  offerWeights(method);
+}
+
+/** Let a person choose the weights where there is a choice; none chosen are the usual ones. @param {Method} method */
+function offerWeights({ name, weights }) {
+  const field = byId("weights-field");
+  if (field.dataset.method === name) return;
+  field.dataset.method = name;
+  field.hidden = weights.length < 2;
+  const names = field.hidden ? [] : ["", ...weights];
+  const wanted = asked.get("weights");
+  byId("weights").replaceChildren(
+    ...names.map((value) => element("option", { value, selected: value === wanted }, value || "as installed")),
+  );
 }
 
 let estimating = new AbortController();

@@ -86,6 +86,7 @@ interface Method {
   available: boolean;
   reason: string | null;
   from_one_image: boolean;
+  weights: string[];
 }
 
 interface Dataset {

@@ -1,6 +1,7 @@
 """Starting runs: what pages and API share between a request and the queue."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from model.core.errors import BadInput
 from model.motion.grid import check_grid
@@ -95,11 +96,12 @@ def _predicted_frames(request: RunRequest, weights: str | None) -> tuple[int, in
 def _weights(request: RunRequest, settings: Settings) -> str | None:
     """Return the weights to use: registered ones by name, else what the settings say.
 
-    A path would let a stranger have the server open any file, so only the operator may give one.
+    A path would let a stranger have the server open any file, so only the operator may give one; a run shows
+    the name of that file, and one that is started again sends it.
     """
     kind = find_method(request.method).weights
     configured = settings.weights.get(kind or "")
-    if request.weights is None or request.weights == configured:
+    if request.weights in (None, configured, Path(configured or "").name):
         return configured
     if kind is None:
         raise BadInput(f"The method {request.method} takes no weights; leave them out.")

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from model.core.errors import BadInput
 from model.tracking.engine import Engine
-from model.weights.registry import WeightsEntry, file_sha256, find_weights
+from model.weights.registry import REGISTRY, WeightsEntry, file_sha256, find_weights, is_here, known_sha256
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class MethodEntry:
         found = self.find_weights(weights)
         if found is None:
             return None
-        return found.sha256 if isinstance(found, WeightsEntry) else file_sha256(found)
+        return known_sha256(found) if isinstance(found, WeightsEntry) else file_sha256(found)
 
     def load(self, weights: str | None, device: str, precision: str) -> Engine:
         """Make a tracking method ready to run; raises BadInput as `find_weights`, or for another device.
@@ -194,6 +194,7 @@ class MethodOffer:
 
     name, title, summary: of its entry. available: it can run now. reason: if not, one sentence that says how
     to get it. from_one_image: it predicts from its first frame, and looks at no other.
+    weights: names of the registered ones that are here and that it can be run with.
     """
 
     name: str
@@ -202,6 +203,7 @@ class MethodOffer:
     available: bool
     reason: str | None
     from_one_image: bool
+    weights: tuple[str, ...]
 
 
 def available_methods(weights: Mapping[str, str | None]) -> tuple[MethodOffer, ...]:
@@ -218,4 +220,7 @@ def _offer(entry: MethodEntry, weights: Mapping[str, str | None]) -> MethodOffer
         entry.find_weights(weights.get(entry.weights or ""))
     except BadInput as error:
         reason = str(error)
-    return MethodOffer(entry.name, entry.title, entry.summary, reason is None, reason, entry.from_one_image)
+    here = tuple(each.name for each in REGISTRY if each.kind == entry.weights and is_here(each))
+    return MethodOffer(
+        entry.name, entry.title, entry.summary, reason is None, reason, entry.from_one_image, here
+    )

@@ -1,6 +1,10 @@
 """What the tests of the engine share: the authors' network with reproducible weights, and a tiny one."""
 
 import json
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -29,6 +33,25 @@ def network(pseudo_state_dict: dict[str, torch.Tensor]) -> Pips:
 def bfloat16_network(pseudo_state_dict: dict[str, torch.Tensor]) -> Pips:
     """The authors' size, bfloat16."""
     return Pips.from_state_dict(pseudo_state_dict).with_precision("bfloat16")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A web server that offers the folder `tmp_path / "served"`; downloads go to a cache of their own."""
+    (tmp_path / "served").mkdir()
+    monkeypatch.setenv("STILLMOTION_CACHE", str(tmp_path / "cache"))
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "served")))
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture

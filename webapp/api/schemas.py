@@ -251,6 +251,7 @@ class MethodSchema(Schema):
     available = shown(fields.Boolean)
     reason = text("why it is not available", null=True)
     from_one_image = shown(fields.Boolean, "it predicts from its first frame; a single image is enough")
+    weights = fields.List(fields.String(), metadata={"description": "names of those it can be run with"})
 
 
 class MethodListSchema(Schema):

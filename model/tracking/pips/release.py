@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor
 
 from model.motion.grid import WORKING_SIZE
-from model.tracking.pips.network import LEVELS, PipsConfig
+from model.tracking.pips.network import LEVELS, Pips, PipsConfig
 from model.tracking.pips.refinement import RefinementSettings
 from model.weights.checkpoints import read_state_dict
 from model.weights.metadata import read_description
@@ -65,6 +65,15 @@ def read_release(path: str | os.PathLike[str]) -> PipsRelease:
     Raises BadInput when the file says what this version does not understand.
     """
     return read_description(path, METADATA_KEY, PipsRelease, _OLD_NAMES) or PipsRelease()
+
+
+def read_network(path: str | os.PathLike[str]) -> tuple[Pips, PipsUse]:
+    """Make the network of a file of weights ready for inference, and say how it is used.
+
+    Raises BadInput where the file is missing, is damaged, or holds another network.
+    """
+    release = read_release(path)
+    return Pips.from_state_dict(read_weights(path), config=release.config), release.use
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:

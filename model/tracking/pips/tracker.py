@@ -20,7 +20,7 @@ from model.motion.tracks import Method
 from model.tracking.engine import Partial, State, Trajectories
 from model.tracking.pips.chain import Chain, EncodedFrame, encode
 from model.tracking.pips.network import Pips
-from model.tracking.pips.release import PipsUse, read_release, read_weights
+from model.tracking.pips.release import PipsUse, read_network
 from model.weights.registry import file_sha256, find_weights, weights_file
 
 
@@ -43,10 +43,9 @@ class PipsEngine:
         chosen_precision = find_precision(precision, place)
         found = find_weights(name_or_path)
         path = found if isinstance(found, Path) else weights_file(found)
-        release = read_release(path)
-        network = Pips.from_state_dict(read_weights(path), config=release.config)
+        network, use = read_network(path)
         ready = network.with_precision(chosen_precision).to(place)
-        return cls(ready, file_sha256(path), release.use)
+        return cls(ready, file_sha256(path), use)
 
     @property
     def method(self) -> Method:

@@ -2,10 +2,6 @@
 
 import dataclasses
 import hashlib
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -22,25 +18,6 @@ from model.prediction.segment import CLASSES, Segmenter
 from model.weights.registry import WeightsEntry
 
 SMALL = "lraspp_mobilenet_v3_large"
-
-
-@pytest.fixture
-def mirror_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A web server on this machine that offers a folder; downloads go to a cache of their own."""
-    (tmp_path / "served").mkdir()
-    monkeypatch.setenv("STILLMOTION_CACHE", str(tmp_path / "cache"))
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "served")))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def serve(site: str, folder: Path, network: torch.nn.Module) -> WeightsEntry:
@@ -66,12 +43,12 @@ def _torchvisions_classes() -> list[str]:
     return ["background" if name == "__background__" else name for name in names]
 
 
-def test_segmentation_is_torchvisions_with_downloaded_weights(mirror_site, tmp_path):
+def test_segmentation_is_torchvisions_with_downloaded_weights(site, tmp_path):
     torch.manual_seed(3)
     theirs = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).eval()
     with torch.no_grad():
         theirs.classifier.high_classifier.bias.copy_(torch.linspace(0, 0.001, 21))
-    entry = serve(mirror_site, tmp_path / "served", theirs)
+    entry = serve(site, tmp_path / "served", theirs)
     stages = []
     segmenter = Segmenter.load(SMALL, "cpu", entry=entry, progress=lambda report: stages.append(report.stage))
     assert "downloading" in stages
@@ -86,8 +63,8 @@ def test_segmentation_is_torchvisions_with_downloaded_weights(mirror_site, tmp_p
     assert np.array_equal(again.segment(image[:64, :64]).labels.shape, (64, 64))
 
 
-def test_published_weights_that_cannot_be_had_are_one_sentence(mirror_site, tmp_path):
-    entry = serve(mirror_site, tmp_path / "served", torch.nn.Linear(2, 2))
+def test_published_weights_that_cannot_be_had_are_one_sentence(site, tmp_path):
+    entry = serve(site, tmp_path / "served", torch.nn.Linear(2, 2))
     with pytest.raises(BadInput, match="could not be downloaded"):
         Segmenter.load(SMALL, "cpu", entry=dataclasses.replace(entry, url="http://127.0.0.1:9/gone.pth"))
     with pytest.raises(BadInput, match="has the sha256"):

@@ -2,10 +2,6 @@
 
 import dataclasses
 import hashlib
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,34 +14,20 @@ from model.weights.registry import WeightsEntry, cache_folder, find_weights, wei
 CONTENT = bytes(range(256)) * 12_000
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WeightsEntry]:
+def entry(site: str, tmp_path: Path) -> WeightsEntry:
     """An entry whose file a real server on this machine offers."""
-    served = tmp_path / "served"
-    served.mkdir()
-    (served / "w.safetensors").write_bytes(CONTENT)
-    monkeypatch.setenv("STILLMOTION_CACHE", str(tmp_path / "cache"))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(served)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield WeightsEntry(
+    (tmp_path / "served" / "w.safetensors").write_bytes(CONTENT)
+    return WeightsEntry(
         name="pips-test",
         kind="pips",
         file="w.safetensors",
         sha256=hashlib.sha256(CONTENT).hexdigest(),
         licence="MIT",
         summary="For the tests.",
-        url=f"http://127.0.0.1:{server.server_port}/w.safetensors",
+        url=f"{site}/w.safetensors",
         metrics={"ATE": 2.5},
     )
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_is_downloaded_once_and_verified(entry):

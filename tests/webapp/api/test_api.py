@@ -183,6 +183,22 @@ def test_pips_without_weights_says_how_to_get_them(
     assert "PIPs needs trained weights" in check_problem(answer, 422)
 
 
+def test_weights_that_were_fetched_can_be_chosen(
+    client: FlaskClient, clip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STILLMOTION_CACHE", str(tmp_path / "cache"))
+    wish = {"clip": clip, "method": "pips", "weights": "pips-authors"}
+    answer = client.post("/api/v1/runs", json=wish)
+    assert "weights --download pips-authors" in check_problem(answer, 422)
+    folder = tmp_path / "cache" / "weights"
+    folder.mkdir(parents=True)
+    (folder / "pips-authors.pth").write_bytes(b"weights")
+    (folder / "pips-authors.pth.sha256").write_text(f"{'0' * 64}  pips-authors.pth\n")
+    offers = {offer["name"]: offer for offer in client.get("/api/v1/methods").json["items"]}
+    assert offers["pips"]["weights"] == ["pips-small", "pips-authors"]
+    assert client.post("/api/v1/runs", json=wish).json["weights"] == "pips-authors"
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
