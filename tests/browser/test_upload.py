@@ -83,7 +83,7 @@ def test_one_image_without_a_predictor_is_shown_but_not_tracked(
     page.click("#found-open")
     expect(page.locator("#one-image")).to_contain_text("no predictor is installed yet")
     expect(page.locator("#start-run")).to_be_disabled()
-    expect(page.locator("[name=method]:enabled")).to_have_count(0)
+    expect(page.locator("#methods [name=method]:enabled")).to_have_count(0)
 
 
 def test_the_same_video_again_is_not_stored_twice(page: Page, stack: Stack, clip: Path) -> None:
