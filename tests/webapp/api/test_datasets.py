@@ -165,7 +165,8 @@ def test_names_reach_nothing_but_sets(client: FlaskClient, settings: Settings, n
     shutil.copytree(settings.datasets / "small", settings.instance / "outside")
     shutil.copy(settings.datasets / "small" / "dataset.json", settings.instance / "dataset.json")
     for address in (f"{API}/{name}", f"{API}/{name}/samples", f"/datasets/{name}"):
-        assert client.get(address, follow_redirects=True).status_code == 404, address
+        refused = 400 if "%00" in name else 404  # a zero byte is no text, wherever it stands
+        assert client.get(address, follow_redirects=True).status_code == refused, address
 
 
 @pytest.mark.parametrize("key", ["none", "..", "%2e%2e%2fdataset.json", "train-000000"])
