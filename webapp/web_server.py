@@ -4,6 +4,7 @@ A thread gets a request when it is complete, and hands its answer back at once. 
 bounded by deadlines, and by how many there may be.
 """
 
+import json
 import logging
 import resource
 import signal
@@ -42,6 +43,17 @@ FILES_EACH = 3
 """A connection may need its socket and two temporary files."""
 
 
+class BodyTooLarge(RequestEntityTooLarge):  # type: ignore[misc]  # waitress has no types
+    """A refusal before the app is asked, as the app words its own (`webapp.api.problems`)."""
+
+    def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
+        """Return status, headers and body."""
+        del ident
+        problem = {"type": "about:blank", "title": self.reason, "status": self.code, "detail": self.body}
+        headers = [("Content-Type", "application/problem+json")]
+        return f"{self.code} {self.reason}", headers, json.dumps(problem).encode()
+
+
 class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
     """Keeps no body that is too large: the app answers at once, and the channel throws away what comes."""
 
@@ -61,7 +73,9 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
             self._channel.unwanted = self.content_length - (len(data) - consumed)
             return len(data)
         if self.chunked and self.body_bytes_received > self._largest:
-            self.error = RequestEntityTooLarge(f"This address takes up to {self._largest:,} bytes.")
+            self.error = BodyTooLarge(
+                f"The request's body is too large; this address takes up to {self._largest:,} bytes."
+            )
             self.completed = True
         return consumed
 

@@ -79,6 +79,8 @@ def test_a_video_is_kept_under_its_hash(client: FlaskClient, settings: Settings,
         "duration": 0.64,
         "bytes": len(content),
         "remark": "",
+        "tags": [],
+        "deleted_at": None,
     }
     assert kept_files(settings) == [f"{digest}.mp4"]
     again = post(client, ("other-name.mov", content))
@@ -315,8 +317,8 @@ def test_a_client_that_hangs_up_leaves_nothing(stack_with_limit: Stack, how: str
             connection.sendall(part)
         else:
             send_chunk(connection, part)
-        temporary = stack_with_limit.instance / "tmp"
-        wait_for(lambda: list(temporary.glob("upload-*")), 5)
+        # The server keeps what has come of a request in a file without a name, which cannot be waited for.
+        time.sleep(0.5)
     check_nothing_left(stack_with_limit)
 
 
