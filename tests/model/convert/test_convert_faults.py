@@ -35,7 +35,9 @@ def make_odd_files(folder: Path) -> None:
     cut(good, folder / "truncated.mp4", 0.6)
     content = bytearray(good.read_bytes())
     middle = content.index(b"mdat") + 4
-    content[middle + 600 : middle + 6000] = b"\xff" * 5400
+    end = middle - 8 + int.from_bytes(content[middle - 8 : middle - 4], "big")
+    # All of it: a video of which some pictures can be decoded is converted.
+    content[middle:end] = b"\xff" * (end - middle)
     (folder / "scrambled.mp4").write_bytes(content)
     good.unlink()
     write_video(folder / "one frame.mp4", [texture(64, 64)])

@@ -311,7 +311,7 @@ def test_mistakes_are_one_sentence(
     sentence = {
         "nothing": "holds no training set",
         "empty": "has no samples yet",
-        "no-folder": "cannot be written",
+        "no-folder": "make it first",
     }[method]
     assert main(["inspect", arguments, "--out", str(out)]) == 2
     said = capsys.readouterr().err
