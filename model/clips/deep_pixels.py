@@ -32,8 +32,11 @@ class Levels(NamedTuple):
     def apply(self, pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
         """Scale 16-bit values to 8 bits, rounded; those beyond the levels are clipped."""
         values = np.arange(LARGEST + 1, dtype=np.float64)
-        scaled = (values - self.low) * (255 / (self.high - self.low))
-        return np.clip(np.round(scaled), 0, 255).astype(np.uint8)[pixels]
+        scaled = np.clip(np.round((values - self.low) * (255 / (self.high - self.low))), 0, 255).astype(np.uint8)
+        result = np.empty(pixels.shape, np.uint8)
+        for row, target in zip(pixels, result, strict=True):  # of all at once, NumPy makes indices of 64 bits
+            target[...] = scaled[row]
+        return result
 
 
 def common_levels(ranges: Iterable[tuple[int, int]]) -> Levels:

@@ -43,7 +43,7 @@ Kind = Literal["video", "image", "images"]
 ClipPath = str | os.PathLike[str]
 
 _DEFAULT_LIMITS = Limits()
-_IMAGE_BYTES = 8  # for each pixel: as it is decoded, and as uint8 RGB
+_IMAGE_BYTES = 16  # for each pixel: 16-bit RGBA as it is decoded, and as 8 bits on the way to RGB
 _VIDEO_BYTES = 32  # for each pixel: some frames in a decoder of several threads
 
 
