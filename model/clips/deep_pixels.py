@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 LARGEST = 65535
+BAND = 64
+"""Rows that are converted at once: the largest images must not be in memory twice."""
+
 SMALL_SHARE = 0.25
 """Of the range: pictures that fill less of it would show few grey levels, or none."""
 
@@ -32,7 +35,9 @@ class Levels(NamedTuple):
     def apply(self, pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
         """Scale 16-bit values to 8 bits, rounded; those beyond the levels are clipped."""
         values = np.arange(LARGEST + 1, dtype=np.float64)
-        scaled = np.clip(np.round((values - self.low) * (255 / (self.high - self.low))), 0, 255).astype(np.uint8)
+        scaled = np.clip(np.round((values - self.low) * (255 / (self.high - self.low))), 0, 255).astype(
+            np.uint8
+        )
         result = np.empty(pixels.shape, np.uint8)
         for row, target in zip(pixels, result, strict=True):  # of all at once, NumPy makes indices of 64 bits
             target[...] = scaled[row]
@@ -58,7 +63,11 @@ def deep_pixels(image: Image.Image, file: IO[bytes]) -> NDArray[np.uint16] | Non
     None where they cannot be decoded.
     """
     if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16, copy=False)
+        grey = np.empty((image.height, image.width), np.uint16)
+        for top in range(0, image.height, BAND):
+            band = image.crop((0, top, image.width, min(top + BAND, image.height)))
+            grey[top : top + BAND] = np.asarray(band)
+        return grey
     file.seek(0)
     # Without turning it, which Pillow does.
     pixels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
-from model.clips.deep_pixels import Levels, as_8_bit, common_levels, deep_pixels, is_deep, value_range
+from model.clips.deep_pixels import BAND, Levels, as_8_bit, common_levels, deep_pixels, is_deep, value_range
 from model.clips.limits import Limits
 from model.core.errors import BadInput
 
@@ -27,7 +27,6 @@ _STILL_BRANDS = frozenset(
     {b"mif1", b"mif2", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
     | {b"avif", b"avis", b"miaf"}
 )
-_BAND = 64  # rows that are converted at once
 _SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
 
 # What Pillow raises for damaged files, found by damaging many: its decoders let more than OSError through.
@@ -182,8 +181,8 @@ def _to_rgb(image: Image.Image, what: str) -> NDArray[np.uint8]:
         )
     has_alpha = image.has_transparency_data
     rgb = np.empty((image.height, image.width, 3), np.uint8)
-    for top in range(0, image.height, _BAND):  # a band at a time: the largest images must not be there twice
-        band = image.crop((0, top, image.width, min(top + _BAND, image.height)))
+    for top in range(0, image.height, BAND):
+        band = image.crop((0, top, image.width, min(top + BAND, image.height)))
         pixels = np.asarray(band.convert("RGBA" if has_alpha else "RGB"))
-        rgb[top : top + _BAND] = composite_over_white(pixels) if has_alpha else pixels
+        rgb[top : top + BAND] = composite_over_white(pixels) if has_alpha else pixels
     return rgb
