@@ -42,11 +42,13 @@ class _SeekPoint:
 class FrameIndex:
     """The frames of a video.
 
+    size: (height, width) as displayed, in pixels.
     times: when each is shown, in order, in the stream's time base. unit: its seconds, 0 where unknown.
     average_rate: frames a second, 0 where unknown.
     keyframes: where decoding can begin, in order; empty where frames must be counted from the first one.
     """
 
+    size: tuple[int, int]
     times: "array[int]"
     unit: float
     average_rate: float
@@ -69,8 +71,7 @@ def probe_video(path: Path, limits: Limits) -> tuple[int, int, int, float]:
     Raises BadInput when the file is no video, is cut short or damaged, or is too small or too large.
     """
     index = frame_index(path, limits)
-    first = next(read_video(path, 0, 1, 1, limits))
-    return first.shape[0], first.shape[1], len(index.times), index.average_rate
+    return *index.size, len(index.times), index.average_rate
 
 
 def video_size(path: Path) -> tuple[int, int]:
@@ -159,12 +160,13 @@ def frame_index(path: Path, limits: Limits) -> FrameIndex:
         time_base = video.stream.time_base
         can_seek = video.is_timed
     with open_video(path) as video:
-        decoded = (time for time, _ in _shown(video, limits))
-        first = next(decoded, None)
-        if first is None:
+        decoded = _shown(video, limits)
+        first, frame = next(decoded, (0, None))
+        if frame is None:
             raise BadInput(_DAMAGED)
+        height, width = Display.of(video.stream, frame).picture(frame, limits).shape[:2]
         if not is_certain:
-            times = array("q", chain([first], decoded))
+            times = array("q", chain([first], (time for time, _ in decoded)))
         elif can_seek and is_timed:
             times = array("q", sorted(time for time in times if time >= first))
     is_distinct = all(a < b for a, b in pairwise(times))
@@ -173,6 +175,7 @@ def frame_index(path: Path, limits: Limits) -> FrameIndex:
     if not (is_certain and can_seek and is_timed and is_distinct):
         keyframes = []
     return FrameIndex(
+        (height, width),
         times,
         float(time_base or 0),
         average_rate,
