@@ -8,10 +8,9 @@ the points, by bilinear sampling of maps, so a convolutional head answers for an
 answers for its own grid, between whose points is interpolated.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +21,7 @@ from torchvision.models.segmentation.fcn import FCNHead
 from model.core.errors import BadInput
 from model.prediction.backbones import Level
 from model.prediction.config import PredictorConfig
+from model.prediction.head import Head, projection, sample, start_small, with_coordinates
 from model.prediction.outputs import BinsOutput, MixtureOutput, Output, PlainOutput
 
 ATROUS_RATES = (12, 24, 36)
@@ -31,37 +31,6 @@ LOGITS = 21
 _DEEP_STRIDE = 16
 _FINE_STRIDE = 8
 _PLACES = 16  # cells a side of the maps of where points lie
-
-
-class Head(nn.Module, ABC):
-    """What all heads have in common.
-
-    published: submodules that the weights of a segmentation network fill (`take_published`). They learn as
-        the backbone does: not while it is frozen, then at its rate.
-    reads: names what `prepare` returns; heads with the same name share features that are kept.
-    """
-
-    published: ClassVar[tuple[str, ...]] = ()
-    reads: str = "deep"
-
-    def take_published(self, classifier: nn.Module) -> None:
-        """Copy the weights of torchvision's classifier into the `published` submodules."""
-        for name in self.published:
-            self.get_submodule(name).load_state_dict(classifier.get_submodule(name).state_dict())
-
-    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Reduce normalised images and the backbone's maps, fine to deep, to what `forward` reads."""
-        del images
-        return (levels[-1],)
-
-    @abstractmethod
-    def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
-        """Answer for points.
-
-        features: from `prepare`, `[B, C, h, w]` each.
-        points: float32 `[B, P, 2]`, (x, y) as shares of the image: 0 is its left or top border.
-        Returns `[B, P, numbers]`, without a unit.
-        """
 
 
 class LastHead(Head):
@@ -74,7 +43,7 @@ class LastHead(Head):
         layers = list(cast(nn.Sequential, classifier))
         self.given = nn.Sequential(*layers[:-1])
         self.last = nn.Conv2d(cast(nn.Conv2d, layers[-1]).in_channels + 2, outputs, 1)
-        _start_small(self.last)
+        start_small(self.last)
 
     def take_published(self, classifier: nn.Module) -> None:
         """See `Head`."""
@@ -104,8 +73,8 @@ class LastLrasppHead(Head):
         low, high = cast(nn.Conv2d, classifier.low_classifier), cast(nn.Conv2d, classifier.high_classifier)
         self.low_classifier = nn.Conv2d(low.in_channels + 2, outputs, 1)
         self.high_classifier = nn.Conv2d(high.in_channels + 2, outputs, 1)
-        _start_small(self.low_classifier)
-        _start_small(self.high_classifier)
+        start_small(self.low_classifier)
+        start_small(self.high_classifier)
 
     def train(self, mode: bool = True) -> "LastLrasppHead":
         """Leave the batch statistics of the given layers as they are."""
@@ -133,7 +102,7 @@ class DeepHead(Head):
     def __init__(self, layers: nn.Sequential) -> None:
         super().__init__()
         self.layers = layers
-        _start_small(layers[-1])
+        start_small(layers[-1])
 
     def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
         """See `Head`."""
@@ -152,7 +121,7 @@ class LinearHead(Head):
         self.reads = f"pooled to {pool}"
         self.pool, self.grid, self.outputs = pool, grid, outputs
         self.linear = nn.Linear(levels[-1].channels * pool**2, grid**2 * outputs)
-        _start_small(self.linear)
+        start_small(self.linear)
 
     def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """See `Head`."""
@@ -191,19 +160,19 @@ class MixtureHead(Head):
             *_halving(64, width // 2, 3),
             _DilatedBlock(width // 2, 1),
         )
-        self.fine = _projection(fine.channels, width // 2)
-        self.middle = _projection(middle.channels, width // 2)
-        self.deep = _projection(deep.channels, width)
+        self.fine = projection(fine.channels, width // 2)
+        self.middle = projection(middle.channels, width // 2)
+        self.deep = projection(deep.channels, width)
         self.down = nn.Sequential(
             nn.Conv2d(3 * (width // 2), width, 3, stride=2, padding=1), nn.GroupNorm(8, width), nn.GELU()
         )
-        self.merge = _projection(2 * width + 2, width)
+        self.merge = projection(2 * width + 2, width)
         self.context = nn.ModuleList(_DilatedBlock(width, rate) for rate in (1, 2, 4))
         self.globally = nn.Linear(width, width)
         self.answer = nn.Sequential(
             nn.Linear(width + 3 * (width // 2) + 2, 2 * width), nn.GELU(), nn.Linear(2 * width, outputs)
         )
-        _start_small(self.answer[-1])
+        start_small(self.answer[-1])
 
     def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """See `Head`."""
@@ -243,7 +212,7 @@ class BinsHead(Head):
         _, middle, deep = levels
         self.pools = (_DEEP_STRIDE // middle.stride, _DEEP_STRIDE // deep.stride)
         self.merge = nn.Sequential(
-            nn.Dropout2d(dropout), *_projection(middle.channels + deep.channels + 2, width)
+            nn.Dropout2d(dropout), *projection(middle.channels + deep.channels + 2, width)
         )
         self.around = nn.ModuleList(
             nn.Sequential(
@@ -257,7 +226,7 @@ class BinsHead(Head):
         self.globally = nn.Linear(width, width)
         self.answer = nn.Conv2d(width, outputs, 1)
         self.places = nn.Parameter(torch.zeros(outputs, _PLACES, _PLACES))
-        _start_small(self.answer)
+        start_small(self.answer)
 
     def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """See `Head`."""
@@ -303,34 +272,6 @@ def _halving(channels: int, width: int, side: int) -> tuple[nn.Module, ...]:
         nn.GroupNorm(8, width),
         nn.GELU(),
     )
-
-
-def _projection(channels: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, width, 1), nn.GroupNorm(8, width), nn.GELU())
-
-
-def _start_small(layer: nn.Module) -> None:
-    """Begin with answers near zero motion."""
-    weight, bias = cast(Tensor, layer.weight), cast(Tensor, layer.bias)
-    with torch.no_grad():
-        weight.mul_(0.1)
-        bias.zero_()
-
-
-def with_coordinates(maps: Tensor) -> Tensor:
-    """Append x and y, -1 to 1 over the image, as two channels (CoordConv, Liu et al. 2018)."""
-    height, width = maps.shape[-2:]
-    y = (torch.arange(height, device=maps.device, dtype=maps.dtype) + 0.5) * (2 / height) - 1
-    x = (torch.arange(width, device=maps.device, dtype=maps.dtype) + 0.5) * (2 / width) - 1
-    both = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
-    return torch.cat([maps, both.expand(len(maps), -1, -1, -1)], dim=1)
-
-
-def sample(maps: Tensor, points: Tensor) -> Tensor:
-    """Read maps `[B, C, h, w]` bilinearly at points `[B, P, 2]`, shares of the image: `[B, P, C]`."""
-    places = (2 * points - 1)[:, None].to(maps.dtype)
-    read = F.grid_sample(maps, places, padding_mode="border", align_corners=False)
-    return read[:, :, 0].transpose(1, 2)
 
 
 @dataclass(frozen=True)

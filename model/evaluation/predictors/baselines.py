@@ -57,30 +57,57 @@ def _log_densities(motion: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, eq=False)
+class CellMeans:
+    """The mean motion of each cell of the grid in known samples.
+
+    motion: float32 `[rows, columns, T, 2]`, pixels of a 256-high image.
+    """
+
+    motion: NDArray[np.float32]
+
+    def answer(self, sample: Judged) -> NDArray[np.float32]:
+        """Predict `[N, T, 2]`, pixels of the sample's picture."""
+        return np.asarray(self.motion[_cells(sample, self.motion.shape)] * sample.unit, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
 class CellPrior:
     """What is known of a point by where in the picture it lies, and of points in general.
 
     Arrays are `[rows, columns, ...]`, one entry for each cell of the grid, from known samples.
     moving: the share of points that move by more than `MOVES`. direction: `[..., 2]`, the mean unit vector.
     mixture: its weights `[..., len(SCALES)]`. anywhere: `moving` and the mixture of all cells together.
+    means: the mean motion, frame by frame.
     """
 
     moving: NDArray[np.float64]
     direction: NDArray[np.float64]
     mixture: StillMixture
     anywhere: tuple[float, StillMixture]
+    means: CellMeans
 
     @classmethod
-    def of(cls, known: Sequence[MotionDataset], steps: int, grid: int) -> "CellPrior":
-        """Learn from known samples of that grid."""
-        motion, seen = [np.zeros((0, grid**2, 2))], [np.zeros((0, grid**2), bool)]
-        for part in known:
-            for sample in (part[number] for number in range(len(part))):
-                if sample.facts.grid == grid and len(sample.displacement) > steps:
-                    unit = sample.picture.shape[1] / HEIGHT
-                    motion.append(sample.displacement[steps].numpy()[None].astype(np.float64) / unit)
-                    seen.append(sample.visibility[steps].numpy()[None] > 0.5)
-        moved, is_seen = np.concatenate(motion), np.concatenate(seen)
+    def of(
+        cls, known: Sequence[MotionDataset], steps: int, grid: int, *, progress: ReportProgress
+    ) -> "CellPrior":
+        """Learn from the points of known samples that are visible; samples of another grid are left out."""
+        total, counted = np.zeros((grid**2, steps, 2)), np.zeros((grid**2, steps, 1))
+        finals, seen = [np.zeros((0, grid**2, 2))], [np.zeros((0, grid**2), bool)]
+        samples = [(part, number) for part in known for number in range(len(part))]
+        for done, (part, number) in enumerate(samples, start=1):
+            sample = part[number]
+            progress(Progress("reading known samples", done, len(samples)))
+            if sample.facts.grid != grid or len(sample.displacement) <= steps:
+                continue
+            unit = sample.picture.shape[1] / HEIGHT
+            motion = sample.displacement[1 : steps + 1].numpy().transpose(1, 0, 2).astype(np.float64) / unit
+            is_visible = sample.visibility[1 : steps + 1].numpy().T > 0.5
+            total += motion * is_visible[..., None]
+            counted += is_visible[..., None]
+            finals.append(motion[None, :, -1])
+            seen.append(is_visible[None, :, -1])
+        means = (total / np.maximum(counted, 1)).reshape(grid, grid, steps, 2)
+        moved, is_seen = np.concatenate(finals), np.concatenate(seen)
         cells = [moved[is_seen[:, cell], cell] for cell in range(grid**2)]
         length = [np.linalg.norm(cell, axis=1) for cell in cells]
         far = [cell[size > MOVES] for cell, size in zip(cells, length, strict=True)]
@@ -92,6 +119,7 @@ class CellPrior:
             (np.stack(unit_sums) / counts[:, None]).reshape(grid, grid, 2),
             StillMixture(np.stack([StillMixture.of(cell).weights for cell in cells]).reshape(grid, grid, -1)),
             (float((moving * counts).sum() / counts.sum()), StillMixture.of(np.concatenate(cells))),
+            CellMeans(means.astype(np.float32)),
         )
 
     def of_place(self, sample: Judged) -> Belief:
@@ -108,50 +136,6 @@ class CellPrior:
         truth = sample.final
         moving, mixture = self.anywhere
         return Belief(truth, np.full(len(truth), moving), np.zeros_like(truth), mixture.log_density(truth))
-
-
-def _cells(sample: Judged, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the row and column of the cell that holds each point, whatever the grid of the sample."""
-    size = (sample.picture.shape[0], sample.picture.shape[1])
-    places = rescale_points(sample.queries, size, (shape[0], shape[1])).round().astype(np.intp)
-    return places[:, 1].clip(0, shape[0] - 1), places[:, 0].clip(0, shape[1] - 1)
-
-
-@dataclass(frozen=True, eq=False)
-class CellMeans:
-    """The mean motion of each cell of the grid in known samples.
-
-    motion: float32 `[rows, columns, T, 2]`, pixels of a 256-high image.
-    """
-
-    motion: NDArray[np.float32]
-
-    @classmethod
-    def of(
-        cls, known: Sequence[MotionDataset], steps: int, grid: int, *, progress: ReportProgress
-    ) -> "CellMeans":
-        """Average over the points that are visible, frame by frame; samples of another grid are left out."""
-        total = np.zeros((grid, grid, steps, 2))
-        counts = np.zeros((grid, grid, steps, 1))
-        samples = sum(len(part) for part in known)
-        done = 0
-        for part in known:
-            for number in range(len(part)):
-                sample = part[number]
-                done += 1
-                progress(Progress("averaging", done, samples))
-                if sample.facts.grid != grid or len(sample.displacement) <= steps:
-                    continue
-                unit = sample.picture.shape[1] / HEIGHT
-                motion = sample.displacement[1 : steps + 1].numpy().transpose(1, 0, 2) / unit
-                seen = sample.visibility[1 : steps + 1].numpy().T[..., None] > 0.5
-                total += (motion * seen).reshape(total.shape)
-                counts += seen.reshape(counts.shape)
-        return cls((total / np.maximum(counts, 1)).astype(np.float32))
-
-    def answer(self, sample: Judged) -> NDArray[np.float32]:
-        """Predict `[N, T, 2]`, pixels of the sample's picture."""
-        return np.asarray(self.motion[_cells(sample, self.motion.shape)] * sample.unit, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,3 +192,10 @@ def _pooled(network: MotionPredictor, use: PredictorUse, picture: NDArray[np.uin
         deep = network.backbone(normalise(small))[-1]
     mean = deep.float().mean(dim=(2, 3))[0]
     return np.asarray((mean / mean.norm().clamp(min=1e-30)).cpu().numpy(), np.float32)
+
+
+def _cells(sample: Judged, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the row and column of the cell that holds each point, whatever the grid of the sample."""
+    size = (sample.picture.shape[0], sample.picture.shape[1])
+    places = rescale_points(sample.queries, size, (shape[0], shape[1])).round().astype(np.intp)
+    return places[:, 1].clip(0, shape[0] - 1), places[:, 0].clip(0, shape[1] - 1)

@@ -12,7 +12,7 @@ from model.core.errors import BadInput
 from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 from model.evaluation.beliefs import Belief, BeliefMetrics, belief_metrics
 from model.evaluation.prediction_metrics import Outcome, PredictionMetrics, prediction_metrics
-from model.evaluation.predictors.baselines import CellMeans, CellPrior, Neighbours
+from model.evaluation.predictors.baselines import CellPrior, Neighbours
 from model.evaluation.predictors.samples import HEIGHT, Domain, Judged, spaced
 from model.motion.prediction import INTERVAL, MOVES
 from model.prediction.mixture import Mixture
@@ -104,8 +104,7 @@ def evaluate_predictors(
     domains = [Domain.open(folder, split, steps, scene_motion) for folder in folders]
     grid = domains[0].judged[0].facts.grid
     known = [domain.known for domain in domains if domain.known is not None]
-    means = CellMeans.of(known, steps, grid, progress=progress)
-    prior = CellPrior.of(known, steps, grid)
+    prior = CellPrior.of(known, steps, grid, progress=progress)
     lookup = None
     if neighbours and known:
         first = next(iter(predictors.values()))
@@ -113,7 +112,7 @@ def evaluate_predictors(
         some = [everything[number] for number in spaced(len(everything), neighbours)]
         lookup = Neighbours.of(first.network, first.use, some, steps, grid, progress=progress)
     return [
-        _evaluate_domain(domain, split, predictors, means, prior, lookup, most, progress, should_stop)
+        _evaluate_domain(domain, split, predictors, prior, lookup, most, progress, should_stop)
         for domain in domains
     ]
 
@@ -122,7 +121,6 @@ def _evaluate_domain(
     domain: Domain,
     split: str,
     predictors: Mapping[tuple[str, str], Predictor],
-    means: CellMeans,
     prior: CellPrior,
     lookup: Neighbours | None,
     most: int | None,
@@ -140,7 +138,7 @@ def _evaluate_domain(
         judged.append(sample)
         still = np.zeros_like(sample.truth)
         results["zero", ""].append(_plain(sample, still, prior.of_any(sample)))
-        results["cell mean", ""].append(_plain(sample, means.answer(sample), prior.of_place(sample)))
+        results["cell mean", ""].append(_plain(sample, prior.means.answer(sample), prior.of_place(sample)))
         if lookup is not None:
             answer = lookup.answer(sample)
             results["nearest neighbour", ""].append(_plain(sample, answer, _as_belief(sample, answer)))

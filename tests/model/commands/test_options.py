@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from model.commands.options import options_of, settings_from
+from model.commands.options import SECONDS, options_of, settings_from
 from model.core.settings import setting
 
 
@@ -53,3 +53,16 @@ def test_help_says_what_the_settings_say():
     _, said = run("--help")
     assert "How wide.  [default: 6]" in " ".join(said.split(" ")).replace("   ", "  ")
     assert said.index("--share") < said.index("--names") < said.index("--head-width")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1/15s", 1 / 15), ("1/15", 1 / 15), ("0.5s", 0.5), (" 2 s", 2.0), ("0.1", 0.1)]
+)
+def test_a_time_is_seconds_or_a_fraction_of_them(text, seconds):
+    assert SECONDS.convert(text, None, None) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "s", "1/0s", "fast", "1m", "1/15/2"])
+def test_what_is_no_time_is_one_sentence(text):
+    with pytest.raises(click.BadParameter, match="is no time; write seconds"):
+        SECONDS.convert(text, None, None)

@@ -16,7 +16,7 @@ from model.commands.evaluate import command
 from model.core.errors import BadInput, Stopped
 from model.core.progress import ignore_progress, never_stop
 from model.evaluation.prediction_metrics import Outcome, prediction_metrics
-from model.evaluation.predictors.baselines import CellMeans, Neighbours
+from model.evaluation.predictors.baselines import CellPrior, Neighbours
 from model.evaluation.predictors.run import LEVELS, evaluate_predictors
 from model.evaluation.predictors.samples import Domain, spaced
 from model.prediction.network import build_predictor
@@ -139,12 +139,17 @@ def predictor() -> Predictor:
 def test_the_baselines_are_what_their_names_say(data, predictor):
     domain = Domain.open(str(data), "validation", FRAMES - 1)
     known = [domain.known]
-    means = CellMeans.of(known, FRAMES - 1, GRID, progress=ignore_progress)
+    prior = CellPrior.of(known, FRAMES - 1, GRID, progress=ignore_progress)
+    means = prior.means
     # The training videos 0, 1, 3 and 4 move by 2 px a frame in the mean, in frames 90 high; the last point is
     # hidden in the last frame.
     expected = 2 * np.arange(1, FRAMES) * 256 / SIZE[0]
     assert means.motion[0, 0, :, 0] == pytest.approx(expected, rel=0.01)
     assert means.motion[-1, -1, -1, 0] == 0
+    # Of the four videos three move, all to the right and up; the last point is never seen at the end.
+    assert prior.moving[0, 0] == pytest.approx(3 / 4)
+    assert prior.moving[-1, -1] == 0
+    assert prior.direction[0, 0] == pytest.approx(np.array([1, -0.5]) / 1.25**0.5 * 3 / 4, abs=0.01)
     sample = domain.judged_at(0)
     assert sample.picture.shape == (72, 128, 3)
     assert not sample.chosen[-1]

@@ -114,3 +114,14 @@ def test_without_an_interval_the_horizon_is_frames() -> None:
     assert PredictorConfig(trajectory=True).later_frames(30).tolist() == list(range(1, 8))
     with pytest.raises(BadInput, match="dropout"):
         PredictorConfig(dropout=1.0)
+
+
+def test_a_temperature_makes_surer_or_less_sure_and_keeps_the_order() -> None:
+    torch.manual_seed(1)
+    mixture = mixture_of(torch.randn(1, 3, BinsOutput(1, 1).hypotheses))
+    assert torch.allclose(mixture.tempered(1.0).log_weight, mixture.log_weight, atol=1e-6)
+    cool, hot = mixture.tempered(0.5), mixture.tempered(4.0)
+    assert (cool.weight.amax(dim=2) > mixture.weight.amax(dim=2)).all()
+    assert (hot.weight.amax(dim=2) < mixture.weight.amax(dim=2)).all()
+    assert torch.allclose(cool.weight, mixture.weight**2 / (mixture.weight**2).sum(dim=2, keepdim=True))
+    assert torch.equal(hot.log_weight.argsort(dim=2), mixture.log_weight.argsort(dim=2))

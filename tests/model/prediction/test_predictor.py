@@ -20,7 +20,8 @@ from model.motion.prediction import Prediction
 from model.motion.tracks import Tracks
 from model.prediction import pretrained as published
 from model.prediction.backbones import BACKBONES
-from model.prediction.heads import HEADS, sample, unpooled_weights, with_coordinates
+from model.prediction.head import sample, with_coordinates
+from model.prediction.heads import HEADS, unpooled_weights
 from model.prediction.network import MotionPredictor, build_predictor, normalise
 from model.prediction.predictor import Predictor, predict_file
 from model.prediction.pretrained import begin_with, initial_weights

@@ -17,7 +17,8 @@ from model.commands.train_predictor import command
 from model.core.errors import BadInput
 from model.core.progress import ignore_progress, never_stop
 from model.prediction.config import PredictorConfig
-from model.prediction.heads import HEADS, Head, HeadKind, HeadParts, sample
+from model.prediction.head import Head, sample
+from model.prediction.heads import HEADS, HeadKind, HeadParts
 from model.prediction.network import MotionPredictor
 from model.prediction.outputs import MixtureOutput, PlainOutput
 from model.prediction.predictor import Predictor
