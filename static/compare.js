@@ -4,8 +4,9 @@
 // The address names both: /compare?candidate=RUN&reference=RUN, and &camera=removed.
 
 import { ROOT, follow, hasEnded, request } from "./api.js";
-import { drawHistogram, drawMap, drawTracks, linkZoom } from "./compare_plots.js";
-import { scoreRows, verdict } from "./compare_scores.js";
+import { drawHistogram, drawMap } from "./compare_plots.js";
+import { scoreRows, verdict, worstPoints } from "./compare_scores.js";
+import { showStages } from "./compare_stages.js";
 import { announce, byId, element, say, sayIn, scriptsLoaded, setBar, showFacts, wasStopped } from "./dom.js";
 import { ago, count, frameSpan, lastFrame, runFacts, whole } from "./format.js";
 
@@ -155,7 +156,7 @@ async function show(candidate, reference) {
     const [other, ours, theirs] = await Promise.all([
       request(`/runs/${reference}`, { signal }),
       ...[id, reference].map((run) =>
-        request(`/runs/${run}/figure.json?until=${found.frames.at(-1)}${wish}`, { signal })),
+        request(`/runs/${run}/figure.json?until=${found.frames.at(-1)}`, { signal })),
       scriptsLoaded(),
     ]);
     signal.throwIfAborted();
@@ -163,8 +164,8 @@ async function show(candidate, reference) {
     say("compare-error", "");
     byId("comparison").hidden = false;
     describe(found, candidate, other);
-    const plots = await Promise.all([drawTracks("candidate-plot", ours), drawTracks("reference-plot", theirs)]);
-    linkZoom(...plots);
+    const pin = await showStages({ candidate: ours, reference: theirs }, { candidate, reference: other }, found.frames, isRemoved, signal);
+    byId("worst").replaceChildren(...worstPoints(found, pin));
     await drawMap(found, ours.layout);
     await drawHistogram(found);
     byId("compare").dataset.shown = reference;

@@ -1,11 +1,11 @@
 // @ts-check
-// The comparison's pictures: the paths of both runs, where the errors are, and how large.
+// The comparison's pictures of the errors: where they are, and how large.
 
 import { px } from "./compare_scores.js";
 import { byId } from "./dom.js";
-import { MODEBAR, PLOT_OPTIONS, arrowTraces } from "./viewer/drawing.js";
-import { readNumbers } from "./viewer/numbers.js";
 
+const PLOT_OPTIONS = { displaylogo: false, responsive: true, scrollZoom: true, modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]] };
+const MODEBAR = { bgcolor: "rgba(7, 9, 12, 0.55)", color: "#c6d0dc", activecolor: "#ffffff" };
 const CLEAR = { template: "none", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" };
 /** A colour of the theme. @param {string} name */
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -21,26 +21,6 @@ function plotArea(id, [height, width], label) {
   area.style.setProperty("--frame-width", `${width}`);
   area.setAttribute("aria-label", label);
   return area;
-}
-
-/** Draw a run's paths as arrows over its first frame. @param {string} id @param {Figure} figure */
-export function drawTracks(id, { layout }) {
-  const numbers = readNumbers(layout.meta.stillmotion);
-  const area = plotArea(id, layout.meta.stillmotion.size, `Trajectories over the first frame. ${numbers.summary}`);
-  const traces = arrowTraces(numbers, area.clientWidth);
-  return Plotly.react(area, traces, { ...layout, modebar: MODEBAR, uirevision: "keep" }, PLOT_OPTIONS);
-}
-
-/** Let two plots always show the same part of the frame. @param {PlotElement} one @param {PlotElement} other */
-export function linkZoom(one, other) {
-  for (const [plot, follower] of [[one, other], [other, one]]) {
-    plot.removeAllListeners("plotly_relayout");
-    plot.on("plotly_relayout", () => {
-      const [wanted, there] = [plot, follower].map(({ layout }) => [layout.xaxis.range, layout.yaxis.range]);
-      if (wanted.flat().every((value, k) => Math.abs(value - there.flat()[k]) < 1e-6)) return; // or it would never end
-      Plotly.relayout(follower, { "xaxis.range": [...wanted[0]], "yaxis.range": [...wanted[1]] });
-    });
-  }
 }
 
 /** Draw each point's error over the first frame. @param {Comparison} found @param {Layout} layout of a figure of the run */
@@ -68,7 +48,7 @@ export async function drawMap(found, { images, xaxis, yaxis }) {
   const rings = { symbol: "circle-open", size: 6, color: "rgba(230, 236, 242, 0.75)" };
   /** @param {number[]} points @param {string} role @param {object} marker @param {string} hovertemplate */
   const trace = (points, role, marker, hovertemplate) => ({
-    type: "scattergl",
+    type: "scatter",
     mode: "markers",
     showlegend: false,
     x: points.map((point) => found.starts[point][0]),

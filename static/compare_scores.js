@@ -54,3 +54,14 @@ export function scoreRows({ pixels, zero_pixels: zero, metrics, zero_metrics: st
     element("td", { className: "meaning" }, meaning),
   ));
 }
+
+/** Buttons for the ten points that are farthest off; each shows its point. @param {Comparison} found @param {(pins: number[]) => void} pin */
+export function worstPoints({ final_error: errors }, pin) {
+  const worst = [...errors.keys()].filter((point) => errors[point] !== null)
+    .sort((a, b) => (errors[b] ?? 0) - (errors[a] ?? 0)).slice(0, 10);
+  return worst.map((point) => {
+    const button = element("button", { type: "button", className: "viewer-tool" }, `${point}: ${px(errors[point])}`);
+    button.addEventListener("click", () => pin([point]));
+    return button;
+  });
+}

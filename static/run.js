@@ -7,9 +7,6 @@ import { count, runFacts, seconds, settingsOf, whole } from "./format.js";
 import { showViewer } from "./viewer/viewer.js";
 
 const { run: id = "", clip, fps, frames, name } = byId("run").dataset;
-let viewing = new AbortController();
-/** @type {Promise<unknown>} */
-let showing = Promise.resolve();
 const waitingStage = /** @type {HTMLElement} */ (document.querySelector(".waiting-stage"));
 for (const side of ["width", "height"]) {
   waitingStage.style.setProperty(`--frame-${side}`, byId("waiting-picture").getAttribute(side));
@@ -89,43 +86,26 @@ function ending(run) {
 async function showTracks(run) {
   byId("get-npz").href = run.links.tracks;
   for (const form of ["csv", "json"]) byId(`get-${form}`).href = run.links[form];
+  linkOverlays(run, "filmed");
   byId("downloads").hidden = false;
-  const isRemoved = new URLSearchParams(location.search).get("camera") === "removed" && !run.is_prediction;
-  if (!(await showViewerOf(run, isRemoved)) && isRemoved) await showViewerOf(run, false);
-}
-
-/** Show the tracks, with the camera removed or as filmed. @param {Run} run @param {boolean} isRemoved */
-async function showViewerOf(run, isRemoved) {
-  const { links, state, is_prediction } = run;
-  const wish = isRemoved ? "?camera=removed" : "";
   try {
     /** @type {[Figure, void]} */
-    const [figure] = await Promise.all([request(`${links.figure}${wish}`), scriptsLoaded()]);
-    const hadFocus = document.activeElement?.matches("[name=viewer-camera]");
-    viewing.abort();
-    viewing = new AbortController();
-    history.replaceState(null, "", `${location.pathname}${wish}${location.hash}`);
-    for (const form of ["mp4", "gif"]) byId(`get-${form}`).href = `${links[form]}${wish}`;
-    const switchCamera = (/** @type {boolean} */ removed) => {
-      showing = showing.then(() => showViewerOf(run, removed)); // one after the other
-    };
-    // Scene motion is in pixels of the first frame.
+    const [figure] = await Promise.all([request(run.links.figure), scriptsLoaded()]);
     // A cancelled run that was followed backwards lacks frames at its start.
-    const lacking = is_prediction ? 0 : (figure.layout.meta.stillmotion.frames[0] - run.start) / run.frame_step;
-    const frameUrl = (/** @type {number} */ position) =>
-      links.frames.replace("{position}", `${isRemoved ? 0 : position + lacking}`);
-    await showViewer(byId("viewer"), figure, frameUrl, {
-      signal: viewing.signal,
-      switchCamera: is_prediction ? undefined : switchCamera,
-    });
-    if (hadFocus) /** @type {PageElement} */ (document.querySelector("[name=viewer-camera]:checked")).focus();
-    const { summary } = figure.layout.meta.stillmotion;
-    if (state === "done") announce(`Done. ${summary}`);
-    return true;
+    const [first] = figure.layout.meta.stillmotion.frames;
+    const lacking = run.is_prediction ? 0 : (first - run.start) / run.frame_step;
+    const frameUrl = (/** @type {number} */ row) => run.links.frames.replace("{position}", `${row + lacking}`);
+    await showViewer(byId("viewer"), figure, frameUrl, { changed: ({ camera }) => linkOverlays(run, camera) });
+    if (run.state === "done") announce(`Done. ${figure.layout.meta.stillmotion.summary}`);
   } catch (error) {
     say("run-error", `The tracks cannot be shown: ${sentenceOf(error)}`);
-    return false;
   }
+}
+
+/** Let MP4 and GIF show the camera as it is shown here. @param {Run} run @param {string} camera */
+function linkOverlays({ links }, camera) {
+  const wish = camera === "removed" ? "?camera=removed" : "";
+  for (const form of ["mp4", "gif"]) byId(`get-${form}`).href = `${links[form]}${wish}`;
 }
 
 /** @param {Run} run */

@@ -12,15 +12,30 @@ interface Figure {
   layout: Layout;
 }
 
+/** An axis as it is drawn: its range, and where it lies in the plot's element. */
+interface DrawnAxis {
+  range: number[];
+  _offset: number;
+  _length: number;
+}
+
+/** What a hit of a click, a hover or a selection tells. */
+interface PlotEvent {
+  points: { pointIndex: number; x: number; data: { meta: { role: string } } }[];
+}
+
 interface PlotElement extends HTMLElement {
   layout: Layout;
-  on(event: string, hear: () => void): void;
+  _fullLayout: { xaxis: DrawnAxis; yaxis: DrawnAxis };
+  _context: object;
+  on(event: string, hear: (event: PlotEvent) => void): void;
   removeAllListeners(event: string): void;
 }
 
 type Traces = Record<string, any>[];
 
 declare const Plotly: {
+  Icons: Record<string, object>;
   newPlot(element: HTMLElement, data: Traces, layout: object, options: object): Promise<PlotElement>;
   react(element: HTMLElement, data: Traces, layout: object, options: object): Promise<PlotElement>;
   update(element: HTMLElement, data: object, layout: object, traces: number[]): Promise<void>;

@@ -23,7 +23,22 @@ from model.tracking.methods import is_prediction
 VIEWER_FOLDER = Path(__file__).parent / "viewer"
 """Holds the viewer's modules and styles, which the web serves as well."""
 
-MODULES = ("numbers", "settings", "drawing", "playback", "controls", "viewer")
+MODULES = (
+    *(
+        "numbers",
+        "variants",
+        "colours",
+        "settings",
+        "address",
+        "paths",
+        "dots",
+        "picture",
+        "field",
+        "painter",
+        "stage",
+    ),
+    *("frames", "clock", "controls", "transport", "points", "selection", "keys", "viewer"),
+)
 """The viewer's modules, each after those that it imports from."""
 
 PAGE = """<!doctype html>

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from model.motion.prediction import Prediction
 from model.motion.tracks import NO_CAMERA, Tracks
-from model.overlay.colourings import colourings
 from model.overlay.expectation import prediction_summary
 from model.overlay.motion import summary
+from model.overlay.moving import moving_probability
+from model.overlay.palettes import palettes
 from model.overlay.truth import TrueMotion
 from model.tracking.methods import is_prediction
 
@@ -50,22 +51,30 @@ def viewer_numbers(
         "visibility": _coded(visibility.astype(np.uint8)),
         # Where points were handed on: frame's row times number of points, plus the point.
         "handovers": _coded(seams.astype(np.int32)),
-        "colourings": {
-            name: {"bins": _coded(way.bins), "colours": way.colours, "top": way.top}
-            for name, way in colourings(tracks).items()
-        },
+        "palettes": palettes(),
+        "grid": tracks.grid,
         **_truth_numbers(truth, tracks.size),
         **_prediction_numbers(prediction, tracks.size),
     }
 
 
 def _camera_numbers(tracks: Tracks) -> dict[str, Any]:
-    """Whether the camera is taken out, and if not: how many points follow it, or why it cannot be."""
+    """How the camera moves, so that the viewer can take it out, or why it cannot.
+
+    homographies: as in `Camera`, row by row; NaN for frames whose camera is not known.
+    summary: what the tracks do without it.
+    """
     if tracks.camera is None:
         is_removed = tracks.is_scene_motion
         return {"is_removed": is_removed, "share": None, "reason": None if is_removed else NO_CAMERA}
     share = tracks.camera.share[1:]
-    return {"is_removed": False, "share": round(float(share[share > 0].mean()), 4), "reason": None}
+    return {
+        "is_removed": False,
+        "share": round(float(share[share > 0].mean()), 4),
+        "reason": None,
+        "homographies": _coded(tracks.camera.homographies),
+        "summary": summary(tracks.scene_motion()),
+    }
 
 
 def _truth_numbers(truth: TrueMotion | None, size: tuple[int, int]) -> dict[str, Any]:
@@ -88,6 +97,7 @@ def _prediction_numbers(prediction: Prediction | None, size: tuple[int, int]) ->
     numbers: dict[str, Any] = {
         "withheld": prediction.withheld,
         "interval": {"low": low, "high": high},
+        "moving": _coded(np.round(moving_probability(prediction) * 255).astype(np.uint8)),
     }
     if len(prediction.hypotheses) > 1:
         # All frames of the likeliest, then all of the next, and so on.

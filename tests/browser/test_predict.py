@@ -6,34 +6,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from playwright.sync_api import BrowserContext, Page, expect
 
 from model.motion.prediction import Prediction
+from model.overlay.colours import direction_colour
 from model.overlay.html import write_html
 from tests.browser.conftest import watch
-from tests.browser.viewing import SIZE, VELOCITY, go_to, heads, line_vertices, on_screen
+from tests.browser.viewing import (
+    SIZE,
+    colours_at,
+    drawn,
+    extent,
+    go_to,
+    heads,
+    ink,
+    on_screen,
+    show_only_lines,
+)
 from tests.media import texture, write_image
 from tests.predictors import HORIZON
 from tests.webapp.stack import Stack
-
-
-def rectangles(page: Page) -> list[list[float]]:
-    """The intervals that are drawn, as [left, right, top, bottom]."""
-    corners: list[list[float | None]] = page.evaluate(
-        """() => {
-            const {data} = document.querySelector('.viewer-plot');
-            const {x, y} = data.find((trace) => trace.meta.role === 'interval');
-            return Array.from(x, (value, k) => Number.isNaN(value) ? [null, null] : [value, y[k]]);
-        }"""
-    )
-    found = []
-    for k in range(0, len(corners), 6):
-        assert corners[k + 5] == [None, None]
-        assert corners[k] == corners[k + 4]  # closed
-        (left, top), (right, bottom) = corners[k], corners[k + 2]
-        found.append([left, right, top, bottom])
-    return found
 
 
 def prediction_of(stack: Stack, run: str, folder: Path) -> Prediction:
@@ -68,68 +60,49 @@ def test_an_image_is_uploaded_and_its_motion_predicted(page: Page, stack: Stack,
     prediction = prediction_of(stack, run, tmp_path)
     tracks = prediction.tracks
 
-    # It begins at the end, where the arrows point and the intervals are.
+    # It begins at the end, where the arrows point.
     np.testing.assert_allclose(heads(page), tracks.points[-1], atol=1e-3)
-    low, high = prediction.interval
-    expected = np.stack([low[..., 0], high[..., 0], low[..., 1], high[..., 1]], axis=2)
-    np.testing.assert_allclose(rectangles(page), expected[-1], atol=1e-3)
-    moved = np.linalg.norm(tracks.points[-1] - tracks.points[0], axis=1)
-    assert (
-        line_vertices(page) >= 2 * tracks.visible[-1].sum() + 3 * (tracks.visible[-1] & (moved > 0.6)).sum()
-    )
     go_to(page, 3)
     np.testing.assert_allclose(heads(page), tracks.points[3], atol=1e-3)
-    np.testing.assert_allclose(rectangles(page), expected[3], atol=1e-3)
-    go_to(page, 0)
-    assert rectangles(page) == []  # there, nothing is uncertain
-
     go_to(page, HORIZON - 1)
+    heads(page)  # they can be hovered now
     point = int(np.argmin(np.linalg.norm(tracks.points[-1] - np.array(SIZE[::-1]) / 2, axis=1)))
     x, y = tracks.points[-1, point].tolist()
     page.mouse.move(*on_screen(page, (x - 3, y - 3), SIZE))
     page.mouse.move(*on_screen(page, (x, y), SIZE))
     label = page.locator(".hoverlayer .hovertext")
     expect(label).to_contain_text(f"point {point}")
-    left, right, top, bottom = expected[-1, point]
-    expect(label).to_contain_text(f"90 %: x {left:.1f} to {right:.1f}")
-    expect(label).to_contain_text(f"90 %: y {top:.1f} to {bottom:.1f}")
+    low, high = prediction.interval[:, -1, point]
+    expect(label).to_contain_text(f"90 %: x {low[0]:.1f} to {high[0]:.1f}")
+    expect(label).to_contain_text(f"90 %: y {low[1]:.1f} to {high[1]:.1f}")
 
-    switch = page.get_by_label("90 % interval")
+    # A pinned point has the fan of its intervals: nothing else is drawn then.
+    show_only_lines(page)
+    page.select_option(".viewer-trail", "0")
+    page.mouse.move(2, 2)
+    assert ink(page) == 0
+    page.locator(".viewer-pin-number").fill(f"{point}")
+    page.keyboard.press("Enter")
+    bounds = prediction.interval[:, 1:, point]
+    expected = np.concatenate([bounds[0].min(axis=0), bounds[1].max(axis=0)])
+    ring = np.array([-6, -6, 6, 6]) + np.tile([x, y], 2)  # of the pin
+    expected = np.concatenate([np.minimum(expected, ring)[:2], np.maximum(expected, ring)[2:]])
+    visible = np.clip(expected, 0, np.array(SIZE[::-1] * 2))
+    np.testing.assert_allclose(extent(page), visible, atol=4)
+    switch = page.get_by_label("Uncertainty")
     expect(switch).to_be_checked()
+    page.locator(".viewer-play").focus()
     page.keyboard.press("u")
     expect(switch).not_to_be_checked()
-    assert rectangles(page) == []
-    page.wait_for_function("location.hash.includes('interval=0')")
+    left, _, right, _ = extent(page)
+    assert right - left < 14  # the pin's ring
+    page.wait_for_function("location.hash.includes('uncertainty=0')")
     page.reload()
     page.wait_for_selector("#viewer[data-position]")
     expect(switch).not_to_be_checked()
     page.click("#change")
     page.wait_for_selector("[name=method][value=fcn]:checked")
     expect(page.locator("#grid-value")).to_have_text("6 × 6")
-
-
-def test_a_file_shows_the_interval_without_a_server(page: Page, stack: Stack, tmp_path: Path) -> None:
-    clip = stack.upload(write_image(tmp_path / "still.png", texture(*SIZE, seed=6)))
-    run = stack.start_run(clip, method="fcn", grid=3)
-    assert stack.wait_for_end(run, 120)["state"] == "done"
-    prediction = prediction_of(stack, run, tmp_path)
-    write_html(tmp_path / "motion.html", [texture(*SIZE, seed=6)] * HORIZON, prediction.tracks, prediction)
-    page.goto((tmp_path / "motion.html").as_uri())
-    page.wait_for_selector("#viewer[data-position]")
-    assert len(rectangles(page)) == 9
-    page.uncheck(".viewer-interval")
-    assert rectangles(page) == []
-
-
-def ways(page: Page) -> list[NDArray[np.float64]]:
-    """The hypotheses that are drawn, likely ones first: for each shade the ends of its paths, `[n, 2]`."""
-    shades = page.evaluate(
-        """() => document.querySelector('.viewer-plot').data
-            .filter((trace) => trace.meta.role === 'hypotheses')
-            .map(({x, y}) => Array.from(x, (value, k) => [value, y[k]])
-                .filter((_, k) => Number.isNaN(x[k + 1])))"""
-    )
-    return [np.array(ends, dtype=np.float64).reshape(-1, 2) for ends in shades]
 
 
 @pytest.mark.parametrize("withheld", [False, True])
@@ -147,22 +120,42 @@ def test_hypotheses_are_shown_on_demand_and_where_the_answer_is_withheld(
     write_html(tmp_path / "motion.html", [texture(*SIZE, seed=6)] * HORIZON, found.tracks, prediction)
     page.goto((tmp_path / "motion.html").as_uri())
     page.wait_for_selector("#viewer[data-position]")
-    switch = page.get_by_label("Hypotheses")
-    if withheld:
-        expect(switch).to_be_checked()
-    else:
-        expect(switch).not_to_be_checked()
-        assert [len(each) for each in ways(page)] == [0, 0, 0]
-        page.keyboard.press("y")
-        expect(switch).to_be_checked()
-    likely, possible, hardly = ways(page)
-    np.testing.assert_allclose(likely, found.hypotheses[0, -1], atol=1e-3)
-    np.testing.assert_allclose(possible, found.hypotheses[1, -1], atol=1e-3)
-    assert len(hardly) == 0
-    page.wait_for_function("location.hash.includes('hypotheses=1')")
-    page.keyboard.press("y")
-    assert [len(each) for each in ways(page)] == [0, 0, 0]
-    page.wait_for_function("!location.hash.includes('hypotheses')")
+    which = page.locator(".viewer-hypothesis")
+    expect(which).to_have_value("all" if withheld else "answer")
+    show_only_lines(page)
+    page.select_option(".viewer-hypothesis", "answer")
+    of_answer = ink(page)
+    page.select_option(".viewer-hypothesis", "all")
+    assert ink(page) > of_answer
+    for way in range(3):
+        page.select_option(".viewer-hypothesis", f"{way}")
+        page.wait_for_timeout(300)
+        np.testing.assert_allclose(heads(page), found.hypotheses[way, -1], atol=1e-3)
+    page.wait_for_function("location.hash.includes('hypothesis=2')")
+
+    # A field over the whole picture; a map of what moves; the picture itself warped along its motion.
+    page.select_option(".viewer-hypothesis", "0")
+    page.locator(".viewer-play").focus()
+    page.keyboard.press("f")
+    expect(page.get_by_role("radio", name="Field")).to_be_checked()
+    # Of the largest motion, which is drawn fully.
+    moved = found.hypotheses[0, -1] - found.hypotheses[0, 0]
+    point = int(np.linalg.norm(moved, axis=1).argmax())
+    hue = direction_colour(moved[[point]] * 100)[0].astype(int)
+    assert np.abs(colours_at(page, found.hypotheses[0, :1, point])[0].astype(int) - hue).max() < 40
+    page.check(".viewer-moving")
+    assert (drawn(page)[..., 3] > 20).mean() > 0.9
+    page.uncheck(".viewer-moving")
+    page.check(".viewer-picture")
+    page.locator(".viewer-play").focus()
+    page.keyboard.press("f")
+    expect(page.get_by_role("radio", name="Animated")).to_be_checked()
+    expect(page.locator(".viewer-loop")).to_have_value("bounce")
+    go_to(page, 0)
+    resting = drawn(page)[..., :3].astype(int)
+    go_to(page, HORIZON - 1)
+    assert np.abs(drawn(page)[..., :3].astype(int) - resting).max() > 40
+    page.wait_for_function("location.hash.includes('motion=still')")
 
 
 def test_a_clips_last_frame_can_be_predicted_but_not_compared(page: Page, stack: Stack, clip: Path) -> None:
@@ -194,29 +187,37 @@ def value(page: Page, name: str) -> float:
     return float(row.locator("td").first.inner_text().split()[0])
 
 
-def tips(page: Page, plot: str) -> NDArray[np.float64]:
-    """The arrow tips of a comparison's picture: [[left end, tip, right end], ...], `[n, 3, 2]`."""
-    found = page.evaluate(
-        """(plot) => {
-            const {data} = document.getElementById(plot);
-            const heads = data.find((trace) => trace.meta.role === 'heads');
-            const ends = new Set(Array.from(heads.x, (x, k) => `${x} ${heads.y[k]}`));
-            return data.filter((trace) => trace.meta.role === 'trails').flatMap(({x, y}) => {
-                const lines = [[]];
-                x.forEach((v, k) => Number.isNaN(v) ? lines.push([]) : lines.at(-1).push([v, y[k]]));
-                return lines.filter((line) => line.length === 3 && ends.has(line[1].join(' ')));
-            });
-        }""",
-        plot,
-    )
-    return np.array(found, dtype=np.float64).reshape(-1, 3, 2)
-
-
 @pytest.fixture
 def predicted(stack: Stack, clip: Path) -> str:
     run = stack.start_run(stack.upload(clip), method="fcn", grid=5, start=1)
     assert stack.wait_for_end(run, 120)["state"] == "done"
     return run
+
+
+def look_at_both(page: Page, stack: Stack, runs: tuple[str, str], folder: Path) -> None:
+    """A comparison's two stages are on one clock."""
+    page.wait_for_selector(f"#stages[data-position='{HORIZON - 1}']")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector(f"#stages[data-position='{HORIZON - 2}']")
+    expect(page.locator(".viewer-readout")).to_contain_text("frame 7")
+    page.wait_for_timeout(400)
+    for name, result in zip(("candidate", "reference"), runs, strict=True):
+        x, y, frame = page.evaluate(
+            """(id) => {
+                const [{x, y, customdata}] = document.getElementById(id).data;
+                return [[...x], [...y], customdata[0][1]];
+            }""",
+            f"{name}-plot",
+        )
+        assert frame == 7
+        shown = stack.tracks(result, folder)
+        np.testing.assert_allclose(np.stack([x, y], axis=1), shown.points[HORIZON - 2], atol=1e-3)
+    # In one picture too, and the farthest point is one click away.
+    page.select_option("#arrangement", "over")
+    expect(page.locator("#reference-panel")).to_be_hidden()
+    page.select_option("#arrangement", "beside")
+    expect(page.locator("#worst button")).to_have_count(10)
+    page.locator("#worst button").first.click()
 
 
 def test_a_prediction_is_tracked_and_compared(
@@ -241,16 +242,16 @@ def test_a_prediction_is_tracked_and_compared(
     expect(page.locator("#counted")).to_contain_text(f"Measured on {found['metrics']['points']} of 25 points")
 
     data = page.evaluate(
-        """() => Object.fromEntries(['candidate', 'reference', 'map', 'histogram'].map((name) => [
+        """() => Object.fromEntries(['map', 'histogram'].map((name) => [
             name,
             document.getElementById(`${name}-plot`).data.map(({meta, x}) => [meta.role, x ? x.length : 0]),
         ]))"""
     )
-    assert dict(data["candidate"])["interval"] == 25 * 6
-    assert "interval" not in dict(data["reference"])
     assert dict(data["map"])["errors"] == found["metrics"]["points"]
     assert dict(data["map"])["uncounted"] == 25 - found["metrics"]["points"]
     assert dict(data["histogram"])["histogram"] == found["metrics"]["points"]
+
+    look_at_both(page, stack, (predicted, reference), tmp_path)
 
     # Zooming one shows the same part in the other.
     page.evaluate("Plotly.relayout('reference-plot', {'xaxis.range': [40, 140], 'yaxis.range': [120, 45]})")
@@ -268,11 +269,6 @@ def test_a_prediction_is_tracked_and_compared(
     page.wait_for_selector(f"#compare[data-shown='{other}']")
     expect(page.locator("#reference option")).to_have_count(2)
     expect(page.locator("#reference-title")).to_contain_text("Tracked with Lucas-Kanade")
-    arrows = tips(page, "reference-plot")
-    assert len(arrows) > 12
-    back = arrows[:, [0, 2]].mean(axis=1) - arrows[:, 1]
-    along = -(back @ VELOCITY) / np.linalg.norm(back, axis=1) / np.linalg.norm(VELOCITY)
-    assert np.median(along) > 0.98  # they point where everything moves
     page.select_option("#reference", reference)
     page.wait_for_selector(f"#compare[data-shown='{reference}']")
     assert f"reference={reference}" in page.url

@@ -9,9 +9,8 @@ from playwright.sync_api import Page, expect
 
 from model.motion.tracks import Tracks
 from model.tracking.methods import DEFAULT_METHOD
-from tests.browser.viewing import go_to, heads, line_vertices, position
+from tests.browser.viewing import go_to, heads, ink, position, show_only_lines
 from tests.webapp.sample_clips import SIZE as SAMPLE_SIZE
-from tests.webapp.sample_clips import true_motion_of_sample
 from tests.webapp.stack import Stack, wait_for
 
 
@@ -163,14 +162,17 @@ def test_a_sample_is_tracked_and_compared_with_its_true_motion(page: Page, stack
     expect(page.locator(".viewer-error")).to_have_text(
         re.compile(r"^Mean error 0\.\d\d px, .* over \d+ points")
     )
-    assert line_vertices(page, "truth") == 0
+    show_only_lines(page)
+    page.select_option(".viewer-trail", "all")
+    without = ink(page)
     page.check(".viewer-truth")
     page.wait_for_function("location.hash.includes('truth=1')")
-    truth = true_motion_of_sample()
-    assert 0 < line_vertices(page, "truth") <= truth.visible.sum()
+    assert ink(page) > without
     page.keyboard.press("t")
     expect(page.locator(".viewer-truth")).not_to_be_checked()
-    assert line_vertices(page, "truth") == 0
+    assert ink(page) == without
+    page.select_option(".viewer-colour", "error")
+    expect(page.locator(".viewer-ticks")).to_contain_text("px")
 
 
 def test_500_frames_are_stepped_through_and_played(

@@ -11,22 +11,25 @@ from playwright.sync_api import Page, expect
 
 from model.motion.grid import query_grid
 from model.motion.tracks import Method, Tracks
+from model.overlay.colours import direction_colour, speed_colour
 from model.overlay.html import write_html
 from tests.browser.viewing import (
     FRAMES,
     SIZE,
     VELOCITY,
-    colours,
+    colours_at,
     go_to,
     heads,
-    line_vertices,
+    ink,
     on_screen,
     position,
     seams,
+    show_only_lines,
     shown_range,
     wait_for_position,
 )
 from tests.media import moving_frames
+from tests.webapp.stack import Stack
 
 OpenViewer = Callable[..., Page]
 
@@ -54,6 +57,10 @@ def test_the_slider_moves_the_heads_to_where_the_points_are(
         distance = np.linalg.norm(heads(page) - truth, axis=1)[inside]
         assert np.median(distance) < 0.1
         assert distance.max() < 1.0
+        # What is painted is there too, in the colour of the direction in which all move.
+        colour = direction_colour(np.array([VELOCITY]) * 100)[0].astype(int)
+        painted = colours_at(page, truth[inside]).astype(int)
+        assert np.median(np.abs(painted - colour).max(axis=1)) < 25
         expect(page.locator(".viewer-readout")).to_contain_text(f"frame {frame}")
 
 
@@ -73,17 +80,36 @@ def test_hovering_a_head_shows_its_values(open_viewer: OpenViewer, finished_run:
     expect(label).to_contain_text("visibility 100%")
 
 
-def test_colours_by_direction_and_by_speed(open_viewer: OpenViewer, finished_run: str) -> None:
+def test_every_way_of_colouring_has_its_legend(open_viewer: OpenViewer, finished_run: str) -> None:
     page = open_viewer(finished_run)
-    by_direction = colours(page)
-    page.get_by_text("Speed", exact=True).click()
-    expect(page.locator(".viewer-legend[data-for=speed]")).to_be_visible()
-    expect(page.locator(".viewer-legend[data-for=direction]")).to_be_hidden()
-    expect(page.locator(".viewer-ticks")).to_contain_text("px/frame")
-    assert colours(page).isdisjoint(by_direction)
+    go_to(page, 6)
+    inside = well_inside(true_positions(6)) & well_inside(true_positions(0))
+    points = heads(page)[inside]
+    wheel = direction_colour(np.array([VELOCITY]) * 100)[0].astype(int)
+    for name, is_scale in (
+        ("direction", False),
+        ("direction-now", False),
+        ("speed", True),
+        ("speed-now", True),
+        ("visibility", True),
+        ("index", False),
+    ):
+        page.select_option(".viewer-colour", name)
+        expect(page.locator(".viewer-wheel-box")).to_be_visible(visible=not is_scale)
+        expect(page.locator(".viewer-scale")).to_be_visible(visible=is_scale)
+        painted = colours_at(page, points).astype(int)
+        if name.startswith("direction"):
+            assert np.median(np.abs(painted - wheel).max(axis=1)) < 25
+        if name == "visibility":  # all are seen
+            assert np.median(np.abs(painted - speed_colour(np.ones(1), 1.0)[0]).max(axis=1)) < 40
+    expect(page.locator(".viewer-colour option")).to_have_count(6)  # no error without the truth
+    page.keyboard.press("c")  # once around
+    expect(page.locator(".viewer-colour")).to_have_value(
+        "index"
+    )  # a list that is in use takes letters itself
+    page.locator(".viewer-play").focus()
     page.keyboard.press("c")
-    expect(page.locator(".viewer-legend[data-for=direction]")).to_be_visible()
-    assert colours(page) == by_direction
+    expect(page.locator(".viewer-colour")).to_have_value("direction")
 
 
 def test_stepping_keeps_the_zoom(open_viewer: OpenViewer, finished_run: str) -> None:
@@ -113,7 +139,7 @@ def test_the_keyboard_steps_and_plays(open_viewer: OpenViewer, finished_run: str
     wait_for_position(page, FRAMES - 2)
     text = page.get_attribute(".viewer-slider", "aria-valuetext")
     assert text == f"frame {FRAMES - 2}, 0.40 s, {FRAMES - 1} of {FRAMES}"
-    page.select_option(".viewer-rate", "15")
+    page.select_option(".viewer-speed", "0.5")
     page.locator(".viewer-slider").focus()
     page.keyboard.press(" ")
     expect(page.locator(".viewer-play")).to_have_attribute("aria-label", "Pause")
@@ -123,29 +149,46 @@ def test_the_keyboard_steps_and_plays(open_viewer: OpenViewer, finished_run: str
     expect(page.locator(".viewer-play")).to_have_attribute("aria-label", "Play")
     stopped = position(page)
     page.wait_for_timeout(600)
-    assert abs(position(page) - stopped) <= 1  # the step that was under way
+    assert position(page) == stopped
 
 
 def test_trails_are_cut_to_a_length(open_viewer: OpenViewer, finished_run: str) -> None:
     page = open_viewer(finished_run)
-    go_to(page, 5)
-    whole = line_vertices(page) + line_vertices(page, "hidden")
-    page.select_option(".viewer-trail", "past")
-    past = line_vertices(page) + line_vertices(page, "hidden")
-    page.select_option(".viewer-trail", "4")
-    last = line_vertices(page)
-    assert whole > past > last > 0
-    assert last <= 64 * 5
+    go_to(page, 8)
+    show_only_lines(page)
+    amounts = {}
+    for length in ("all", "past", "8", "0.25s", "4", "0"):
+        page.select_option(".viewer-trail", length)
+        amounts[length] = ink(page)
+    # 25 frames a second: a quarter of a second is 6 of them.
+    assert (
+        amounts["all"] > amounts["past"] == amounts["8"] > amounts["0.25s"] > amounts["4"] > amounts["0"] == 0
+    )
 
 
-def test_a_link_restores_the_moment(open_viewer: OpenViewer, finished_run: str) -> None:
-    page = open_viewer(finished_run, "#frame=7&colour=speed&paths=4&hidden=hide")
+def test_a_link_restores_the_view(open_viewer: OpenViewer, finished_run: str) -> None:
+    link = (
+        "#frame=7&colour=speed&paths=4&hidden=hide&speed=2&pins=3,17&zoom=40,200,30,150&grid=1"
+        "&range=2-9&loop=once"
+    )
+    page = open_viewer(finished_run, link)
     assert position(page) == 7
-    expect(page.locator("[name=viewer-colour][value=speed]")).to_be_checked()
-    expect(page.locator(".viewer-trail")).to_have_value("4")
-    expect(page.locator(".viewer-hidden")).to_have_value("hide")
+    for name, value in (
+        ("colour", "speed"),
+        ("trail", "4"),
+        ("hidden", "hide"),
+        ("speed", "2"),
+        ("loop", "once"),
+    ):
+        expect(page.locator(f".viewer-{name}")).to_have_value(value)
+    expect(page.locator(".viewer-grid")).to_be_checked()
+    expect(page.locator(".viewer-pins li b")).to_have_text(["3", "17"])
+    expect(page.locator(".viewer-whole")).to_be_visible()
+    assert shown_range(page) == pytest.approx([40, 200, 150, 30])
     go_to(page, 2)
     page.wait_for_function("location.hash.includes('frame=2')")
+    for part in link[1:].split("&")[1:]:
+        assert part in page.evaluate("location.hash")
 
 
 def test_hidden_points_are_dimmed_or_left_out_in_a_file_without_a_server(page: Page, tmp_path: Path) -> None:
@@ -162,15 +205,14 @@ def test_hidden_points_are_dimmed_or_left_out_in_a_file_without_a_server(page: P
     go_to(page, 2)
     expect(page.locator(".viewer-visible")).to_have_text("3 of 4 visible in this frame.")
     np.testing.assert_allclose(heads(page), points[2])
-    opacity = page.evaluate("Array.from(document.querySelector('.viewer-plot').data.at(-1).marker.opacity)")
-    assert opacity[:3] == [1, 1, 1]
-    assert opacity[3] < 0.5
-    assert line_vertices(page, "hidden") > 0
+    show_only_lines(page)
+    dimmed = ink(page)
+    assert dimmed > 0
     page.keyboard.press("h")
-    page.wait_for_function("document.querySelector('.viewer-hidden').value === 'hide'")
-    assert line_vertices(page, "hidden") == 0
-    assert np.isnan(heads(page)[3]).all()
+    expect(page.locator(".viewer-hidden")).to_have_value("hide")
+    assert 0 < ink(page) < dimmed
     np.testing.assert_allclose(heads(page)[:3], points[2, :3])
+    assert np.isnan(heads(page)[3]).all()
 
 
 def test_seams_are_marked_on_demand(page: Page, tmp_path: Path) -> None:
@@ -216,6 +258,89 @@ def test_without_seams_truth_or_interval_nothing_is_offered(
     open_viewer: OpenViewer, finished_run: str
 ) -> None:
     page = open_viewer(finished_run)
-    for name in ("seams", "truth", "interval", "hypotheses"):
-        expect(page.locator(f".viewer-{name}")).to_be_hidden()
-        expect(page.locator(f".viewer-key-{name}")).to_be_hidden()
+    for name in ("seams", "truth", "uncertainty", "hypothesis", "moving"):
+        expect(page.locator(f".viewer-{name}")).to_have_count(0)
+    page.keyboard.press("?")
+    expect(page.locator(".viewer-sheet")).to_be_visible()
+    expect(page.locator(".viewer-sheet")).to_contain_text("next way of colouring")
+    for text in ("true motion", "uncertainty", "camera"):
+        expect(page.locator(".viewer-sheet")).not_to_contain_text(text)
+    page.keyboard.press("Escape")
+    expect(page.locator(".viewer-sheet")).to_be_hidden()
+
+
+def test_playback_keeps_time_reverses_and_stays_in_its_range(
+    open_viewer: OpenViewer, finished_run: str
+) -> None:
+    page = open_viewer(finished_run, "#frame=2&range=2-9&loop=once&speed=0.5")
+    page.keyboard.press(" ")
+    expect(page.locator(".viewer-play")).to_have_attribute("aria-label", "Pause")
+    wait_for_position(page, 9)
+    expect(page.locator(".viewer-play")).to_have_attribute("aria-label", "Play")
+    page.keyboard.press("r")
+    expect(page.locator(".viewer-reverse")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press(" ")
+    wait_for_position(page, 2)
+    expect(page.locator(".viewer-play")).to_have_attribute("aria-label", "Play")
+    page.keyboard.press("ArrowLeft")  # a step may leave the range
+    wait_for_position(page, 1)
+    page.keyboard.press("]")
+    page.wait_for_function("location.hash.includes('range=0-1')")
+    page.click(".viewer-whole")
+    page.wait_for_function("!location.hash.includes('range')")
+
+
+def test_points_are_pinned_selected_and_saved(
+    open_viewer: OpenViewer, finished_run: str, tmp_path: Path, stack: Stack
+) -> None:
+    page = open_viewer(finished_run)
+    tracks = stack.tracks(finished_run, tmp_path)
+    go_to(page, 4)
+    point = 27
+    x, y = heads(page)[point]
+    page.mouse.move(*on_screen(page, (x - 2, y - 2), SIZE))
+    page.mouse.click(*on_screen(page, (x, y), SIZE))
+    expect(page.locator(".viewer-pins li b")).to_have_text([str(point)])
+    page.locator(".viewer-pin-number").fill("9")
+    page.keyboard.press("Enter")
+    expect(page.locator(".viewer-pins li b")).to_have_text([str(point), "9"])
+    page.wait_for_function("document.querySelector('.viewer-courses-plot').data?.length === 8")
+    courses = page.evaluate(
+        """() => document.querySelector('.viewer-courses-plot').data
+            .filter(({meta}) => meta.point === 27).map(({meta, x, y}) => [meta.role, [...x], [...y]])"""
+    )
+    by_role = {role: (frames, values) for role, frames, values in courses}
+    assert by_role["x"][0] == tracks.frames.tolist()
+    np.testing.assert_allclose(by_role["x"][1], tracks.points[:, point, 0], atol=1e-3)
+    np.testing.assert_allclose(by_role["y"][1], tracks.points[:, point, 1], atol=1e-3)
+    np.testing.assert_allclose(by_role["speed"][1], np.hypot(*VELOCITY), atol=0.3)
+    assert min(by_role["visibility"][1]) > 0.5
+    page.get_by_role("button", name="Unpin point 9").click()
+    expect(page.locator(".viewer-pins li b")).to_have_text([str(point)])
+
+    # A box around the left half of the picture.
+    page.locator(".viewer-stage .modebar-btn[data-title='Box Select']").click()
+    page.mouse.move(*on_screen(page, (1, 1), SIZE))
+    page.mouse.down()
+    page.mouse.move(*on_screen(page, (80, 100), SIZE))
+    page.mouse.move(*on_screen(page, (160, 238), SIZE))
+    page.mouse.up()
+    now = tracks.points[4]
+    inside = (now > 1).all(axis=1) & (now[:, 0] < 160) & (now[:, 1] < 238)
+    expect(page.locator(".viewer-chosen-text b")).to_have_text(f"{inside.sum()} points")
+    moved = (tracks.points[-1] - tracks.points[0])[inside].mean(axis=0)
+    expect(page.locator(".viewer-chosen-text")).to_contain_text(f"{moved[0]:.1f} px right")
+    page.wait_for_function("document.querySelector('.viewer-chosen-plot').data?.length === 2")
+    rose = page.evaluate("[...document.querySelector('.viewer-chosen-plot').data[0].r]")
+    assert int(np.argmax(rose)) == 1  # of 16 sectors: 27° below the right
+    with page.expect_download() as download:
+        page.click(".viewer-save-csv")
+    lines = Path(download.value.path()).read_text().split()
+    assert lines[0] == "point,frame,x,y,visibility"
+    assert len(lines) == 1 + inside.sum() * FRAMES
+    assert {int(line.split(",")[0]) for line in lines[1:]} == set(np.flatnonzero(inside))
+    page.click(".viewer-deselect")
+    expect(page.locator(".viewer-chosen")).to_be_hidden()
+    with page.expect_download() as download:
+        page.locator(".viewer-stage .modebar-btn[data-title^='Save what is shown']").click()
+    assert download.value.suggested_filename == "stillmotion-frame-4.png"

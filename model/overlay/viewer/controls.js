@@ -1,168 +1,137 @@
 // @ts-check
-// The viewer's parts: what stands around the plot, and how it shows the settings.
+// The cards beside the stage: what is chosen there, and how they show the settings.
 
-import { OPTIONS, offeredOptions, realRate, trailChoices } from "./settings.js";
+import { COLOURINGS } from "./colours.js";
+import { fieldTop } from "./field.js";
+import { LAYERS, choices, offeredLayers, trailChoices } from "./settings.js";
+import { hypothesisCount } from "./variants.js";
 
 /**
  * @import { Numbers } from "./numbers.js"
+ * @import { Colouring } from "./colours.js"
  * @import { Settings } from "./settings.js"
  */
 
-/** Of each option: its name at the keys, its switch's name, sign and meaning. */
-const SWITCHES = {
-  interval: ["90 % interval", "90 % interval", "box", `where a point is expected in this frame: its x and its y each
-    lie in the box with a probability of 90 %`],
-  hypotheses: ["hypotheses", "Hypotheses", "way", "all ways that a point may go: the brighter, the likelier"],
-  seams: ["seams", "Chunk seams", "ring", "where a chunk of frames handed a point on to the next"],
-  truth: ["true motion", "True motion", "dash", "what the points really do"],
+/** Of each layer: its name, its sign and its meaning. @type {Record<keyof typeof LAYERS, [string, string, string]>} */
+const LAYER_TEXTS = {
+  picture: ["Picture", "", ""],
+  dots: ["Points", "", ""],
+  grid: ["Grid", "", "where the points begin"],
+  uncertainty: ["Uncertainty", "fan", "of the pinned points and of that under the pointer: up to this frame, each x and y lies in the fan with a probability of 90 %"],
+  moving: ["Likely to move", "scale", "from dark, surely still, to bright, surely moving"],
+  seams: ["Chunk seams", "ring", "where a chunk of frames handed the point on to the next"],
+  truth: ["True motion", "dash", "what the points really do"],
 };
 
-/** @param {Numbers["camera"]} camera */
-const cameraMarkup = ({ is_removed, reason }) => `
-    <section class="viewer-card surface">
-      <h2>Camera</h2>
-      <div class="viewer-choice" role="radiogroup" aria-label="Camera">
-        ${[["filmed", "As filmed"], ["removed", "Removed"]].map(([value, text]) => `
-        <label><input type="radio" name="viewer-camera" value="${value}"
-          ${(value === "removed") === is_removed ? "checked" : ""} ${reason && !is_removed ? "disabled" : ""}>
-          <span>${text}</span></label>`).join("")}
-      </div>
-      <p class="viewer-camera-note">${is_removed
-        ? "What stands still in the scene stays where it is in the first frame, which is below."
-        : reason ?? "The points move with the picture. Removed: only what moves on its own is left."}</p>
-    </section>`;
-
-/** @param {ReturnType<typeof offeredOptions>} options those that there is something of @param {string} camera its card */
-const markup = (options, camera) => `
-  <div class="viewer-main surface raised">
-    <div class="viewer-stage stage">
-      <div class="viewer-plot" role="img"></div>
-      <p class="viewer-notice stage-note" role="status" hidden></p>
-    </div>
-    <div class="viewer-transport">
-      <button type="button" class="viewer-play" aria-label="Play" title="Play or pause (space)">
-        <svg viewBox="0 0 24 24" aria-hidden="true"><path class="viewer-icon-play" d="M8 5.5v13l11-6.5z"/>
-        <path class="viewer-icon-pause" d="M7 5h3.6v14H7zM13.4 5H17v14h-3.6z"/></svg>
-      </button>
-      <input type="range" class="viewer-slider" min="0" step="1" value="0" aria-label="Frame">
-      <output class="viewer-readout"></output>
-    </div>
-    <p class="viewer-keys"><kbd>space</kbd> play <kbd>←</kbd><kbd>→</kbd> step <kbd>C</kbd> colour
-      <kbd>H</kbd> hidden points ${camera && "<span><kbd>M</kbd> camera</span>"}
-      ${options.map((name) => `<span><kbd>${OPTIONS[name].toUpperCase()}</kbd> ${SWITCHES[name][0]}</span>`).join(" ")}
-      <span><kbd>+</kbd><kbd>−</kbd><kbd>0</kbd> zoom</span></p>
-  </div>
-  <div class="viewer-side">
-    <section class="viewer-card surface">
-      <h2>Summary</h2>
-      <p class="viewer-summary"></p>
-      <p class="viewer-visible"></p>
-      <p class="viewer-error" hidden></p>
-    </section>
-    <section class="viewer-card surface">
-      <h2>Colour</h2>
-      <div class="viewer-choice" role="radiogroup" aria-label="Colour by">
-        <label><input type="radio" name="viewer-colour" data-setting="colour" value="direction"><span>Direction</span></label>
-        <label><input type="radio" name="viewer-colour" data-setting="colour" value="speed"><span>Speed</span></label>
-      </div>
-      <div class="viewer-legend" data-for="direction">
-        <div class="viewer-wheel-box" aria-hidden="true">
-          <div class="viewer-wheel"></div><i>↑</i><i>→</i><i>↓</i><i>←</i>
-        </div>
-        <p>Where a point ends, seen from where it starts. Grey: it stays within half a pixel.</p>
-      </div>
-      <div class="viewer-legend" data-for="speed">
-        <div>
-          <div class="viewer-bar" aria-hidden="true"></div>
-          <div class="viewer-ticks"><span>0</span><span></span><span></span></div>
-        </div>
-        <p>Mean speed along the whole path, in pixels per frame of the clip.</p>
-      </div>
-    </section>
-    ${camera}
-    <section class="viewer-card surface viewer-settings">
-      <h2>View</h2>
-      <label>Paths <select class="viewer-trail" data-setting="trail"></select></label>
-      <label>Hidden points <select class="viewer-hidden" data-setting="hidden">
-        <option value="dim">dimmed</option><option value="hide">left out</option></select></label>
-      <label>Playback <select class="viewer-rate" data-setting="rate"></select></label>
-      <label>Brightness <input type="range" data-setting="shade" min="20" max="100" step="5"></label>
-      ${options.map(switchMarkup).join("")}
-    </section>
+/** @param {[string, string][]} options values and texts @param {string} setting @param {string} label */
+const choice = (options, setting, label) => `
+  <div class="viewer-choice" role="radiogroup" aria-label="${label}">${options.map(([value, text]) => `
+    <label><input type="radio" name="viewer-${setting}" data-setting="${setting}" value="${value}"><span>${text}</span></label>`).join("")}
   </div>`;
 
-/** @param {keyof typeof OPTIONS} name */
-function switchMarkup(name) {
-  const [, title, sign, meaning] = SWITCHES[name];
-  return `<label class="viewer-switch"><input type="checkbox" class="viewer-${name}" data-setting="${name}">
-    <span>${title} <small><i class="viewer-${sign}" aria-hidden="true"></i> ${meaning}</small></span></label>`;
-}
+/** @param {[string, string][]} options @param {string} setting @param {string} label */
+const select = (options, setting, label) => `
+  <label>${label} <select class="viewer-${setting}" data-setting="${setting}">${options.map(([value, text]) => `
+    <option value="${value}">${text}</option>`).join("")}</select></label>`;
 
-/**
- * Fill `root` with the viewer's parts, as its numbers need them.
- * @param {HTMLElement} root @param {Numbers} numbers @param {Settings} settings
- * @param {boolean} hasCamera whether the camera can be switched
- */
-export function buildControls(root, numbers, settings, hasCamera) {
-  root.classList.add("viewer");
-  root.innerHTML = markup(offeredOptions(numbers), hasCamera ? cameraMarkup(numbers.camera) : "");
-  const find = finder(root);
-  find("stage").style.setProperty("--frame-width", `${numbers.width}`);
-  find("stage").style.setProperty("--frame-height", `${numbers.height}`);
-  find("plot").setAttribute("aria-label", `Trajectories over the frame. ${numbers.summary}`);
-  find("summary").textContent = numbers.summary;
-  find("error").textContent = numbers.truth?.summary ?? "";
-  find("error").hidden = !numbers.truth;
-  find("slider").max = `${numbers.count - 1}`;
-  find("slider").disabled = find("play").disabled = numbers.count < 2;
-  find("trail").append(...trailChoices(numbers).map(([value, text]) => new Option(text, value)));
-  find("rate").append(...rateChoices(numbers, settings).map(([rate, text]) => new Option(text, `${rate}`)));
-  paintLegends(root, numbers);
+/** @param {string} setting @param {string} label @param {number} min @param {number} max @param {number} step */
+const range = (setting, label, min, max, step) =>
+  `<label>${label} <input type="range" class="viewer-${setting}" data-setting="${setting}" min="${min}" max="${max}" step="${step}"></label>`;
+
+/** @param {Numbers} numbers */
+const cameraCard = ({ camera }) => `
+  <section class="viewer-card surface">
+    <h2>Camera</h2>
+    ${choice([["filmed", "As filmed"], ["removed", "Removed"]], "camera", "Camera")}
+    <p class="viewer-note viewer-camera-note" data-reason="${camera.reason ?? ""}"></p>
+  </section>`;
+
+/** @param {Numbers} numbers */
+const predictionCard = (numbers) => {
+  const offered = choices(numbers);
+  const ways = Array.from({ length: hypothesisCount(numbers) }, (_, k) =>
+    /** @type {[string, string]} */ ([`${k}`, `hypothesis ${k + 1} of ${hypothesisCount(numbers)}`]));
+  return `
+  <section class="viewer-card surface viewer-settings">
+    <h2>Prediction</h2>
+    ${offered.motion ? choice([["arrows", "Arrows"], ["field", "Field"], ["still", "Animated"]], "motion", "Show the motion as") : ""}
+    ${ways.length ? select([["answer", "the single answer"], ["all", "all hypotheses"], ...ways], "hypothesis", "Which") : ""}
+    <p class="viewer-note viewer-motion-note"></p>
+  </section>`;
+};
+
+/** What the ways of showing predicted motion mean. @param {Numbers} numbers @returns {Record<string, string>} */
+const motionTexts = (numbers) => ({
+  arrows: "One arrow for each point, from where it is to where it is expected.",
+  field: `The motion between the points is interpolated. The hue is its direction, as on the wheel; it is full from ${Number(fieldTop(numbers).toPrecision(2))} px on.`,
+  still: "The picture moves along its predicted motion, to and fro.",
+});
+
+/** @param {Numbers} numbers */
+const markup = (numbers) => {
+  const { colour, camera, motion, hypothesis } = choices(numbers);
+  return `
+  <section class="viewer-card surface">
+    <h2>Summary</h2>
+    <p class="viewer-summary"></p>
+    <p class="viewer-note viewer-visible"></p>
+    <p class="viewer-note viewer-error">${numbers.truth?.summary ?? ""}</p>
+  </section>
+  <section class="viewer-card surface">
+    <h2>Colour</h2>
+    <div class="viewer-settings">${select(
+      (colour ?? []).map((name) => [name, COLOURINGS[/** @type {keyof typeof COLOURINGS} */ (name)][0]]), "colour", "Points by")}</div>
+    <div class="viewer-legend">
+      <div class="viewer-wheel-box" aria-hidden="true"><div class="viewer-wheel"></div><i>↑</i><i>→</i><i>↓</i><i>←</i></div>
+      <div class="viewer-scale"><div class="viewer-bar" aria-hidden="true"></div>
+        <div class="viewer-ticks"><span>0</span><span></span><span></span></div></div>
+      <p class="viewer-note viewer-colour-note"></p>
+    </div>
+  </section>
+  ${motion || hypothesis ? predictionCard(numbers) : ""}
+  ${camera || numbers.camera.reason && !numbers.is_prediction ? cameraCard(numbers) : ""}
+  <section class="viewer-card surface viewer-settings">
+    <h2>View</h2>
+    ${select(trailChoices(numbers), "trail", "Paths")}
+    ${select([["dim", "dimmed"], ["hide", "left out"]], "hidden", "Hidden points")}
+    ${range("size", "Point size", 0.5, 3, 0.1)}
+    ${range("shade", "Brightness", 20, 100, 5)}
+    <fieldset><legend>Layers</legend>${offeredLayers(numbers).map(layerSwitch).join("")}</fieldset>
+    ${offeredLayers(numbers).includes("moving") ? range("opacity", "Its opacity", 10, 100, 10) : ""}
+  </section>`;
+};
+
+/** @param {keyof typeof LAYERS} name */
+function layerSwitch(name) {
+  const [title, sign, meaning] = LAYER_TEXTS[name];
+  const more = meaning && `<small>${sign && `<i class="viewer-sign-${sign}" aria-hidden="true"></i> `}${meaning}</small>`;
+  return `<label class="viewer-switch"><input type="checkbox" class="viewer-${name}" data-setting="${name}">
+    <span>${title} ${more}</span></label>`;
 }
 
 /** Finds the viewer's element of a class. @param {HTMLElement} root @returns {(name: string) => PageElement} */
 export const finder = (root) => (name) => /** @type {PageElement} */ (root.querySelector(`.viewer-${name}`));
 
-/**
- * Frames per second, as [rate, text]; the settings' own is one of them.
- * @param {Numbers} numbers @param {Settings} settings
- * @returns {[number, string][]}
- */
-function rateChoices(numbers, settings) {
-  const real = realRate(numbers);
-  const rates = new Map([1, 2, 5, 10, 15, 30].map((rate) => [rate, `${rate} fps`]));
-  if (real > 0) {
-    rates.delete(Math.round(real)); // one of two that read the same
-    rates.set(real, `${real < 10 ? Number(real.toFixed(1)) : Math.round(real)} fps, as filmed`);
-  }
-  if (!rates.has(settings.rate)) settings.rate = real;
-  return [...rates].sort(([a], [b]) => a - b);
-}
-
-/** @param {HTMLElement} root @param {Numbers} numbers */
-function paintLegends(root, numbers) {
-  const { direction, speed } = numbers.colourings;
-  const sectors = direction.colours.slice(0, -1); // the last is for still points
-  const angle = 360 / sectors.length;
-  // 0° of a conic gradient is up; sector 0 is centred on the right.
-  finder(root)("wheel").style.background =
-    `conic-gradient(from ${90 - angle / 2}deg, ${steps(sectors, angle, "deg")})`;
-  finder(root)("bar").style.background =
-    `linear-gradient(to right, ${steps(speed.colours, 100 / speed.colours.length, "%")})`;
-  const [, middle, top] = root.querySelectorAll(".viewer-ticks span");
-  middle.textContent = `${Number((speed.top / 2).toPrecision(3))}`;
-  top.textContent = `≥ ${Number(speed.top.toPrecision(3))} px/frame`;
-}
-
-/** A gradient's stops that make plain fields. @param {string[]} colours @param {number} size @param {string} unit */
-const steps = (colours, size, unit) =>
-  colours.map((colour, k) => `${colour} ${k * size}${unit} ${(k + 1) * size}${unit}`).join(", ");
-
 /** The controls that change a setting. @param {HTMLElement} root @returns {NodeListOf<PageElement>} */
 const settingControls = (root) => root.querySelectorAll("[data-setting]");
 
-/** Let the controls show the settings. @param {HTMLElement} root @param {Settings} settings */
-export function reflect(root, settings) {
+/** Fill the side of the viewer. @param {HTMLElement} root @param {Numbers} numbers */
+export function buildCards(root, numbers) {
+  finder(root)("side").insertAdjacentHTML("afterbegin", markup(numbers));
+  finder(root)("error").hidden = !numbers.truth;
+  if (!numbers.camera.homographies) {
+    for (const input of /** @type {NodeListOf<PageElement>} */ (root.querySelectorAll("[name=viewer-camera]"))) {
+      input.disabled = (input.value === "removed") !== numbers.camera.is_removed;
+    }
+  }
+}
+
+/**
+ * Let the controls show the settings. `numbers` are those shown, `all` those of the file.
+ * @param {HTMLElement} root @param {Settings} settings @param {Colouring} colouring @param {Numbers} numbers
+ */
+export function reflect(root, settings, colouring, numbers) {
+  const find = finder(root);
   for (const control of settingControls(root)) {
     const value = settings[/** @type {keyof Settings} */ (control.dataset.setting)];
     if (control.type === "radio") control.checked = control.value === value;
@@ -170,11 +139,35 @@ export function reflect(root, settings) {
     else control.value = `${value}`;
     if (control.type === "range") paintRange(control);
   }
-  finder(root)("stage").style.setProperty("--shade", `${settings.shade / 100}`);
-  for (const legend of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll(".viewer-legend"))) {
-    legend.hidden = legend.dataset.for !== settings.colour;
+  find("summary").textContent = numbers.summary;
+  find("plot").setAttribute("aria-label", `Trajectories over the frame. ${numbers.summary}`);
+  if (find("camera-note")) {
+    find("camera-note").textContent = settings.camera === "removed"
+      ? "What stands still in the scene stays where it is in the first frame; the picture is warped to fit."
+      : find("camera-note").dataset.reason || "The points move with the picture. Removed: only what moves on its own is left.";
   }
+  if (find("motion-note")) find("motion-note").textContent = motionTexts(numbers)[settings.motion];
+  const isField = settings.motion === "field";
+  find("wheel-box").hidden = colouring.top > 0 && !isField;
+  find("scale").hidden = colouring.top === 0 || isField;
+  find("colour-note").textContent = isField ? "" : COLOURINGS[/** @type {keyof typeof COLOURINGS} */ (settings.colour)][1];
+  paintLegend(root, isField ? numbers.palettes.wheel : colouring.colours.slice(0, -1), colouring);
 }
+
+/** @param {HTMLElement} root @param {string[]} colours @param {Colouring} colouring */
+function paintLegend(root, colours, { top, unit }) {
+  const angle = 360 / colours.length;
+  // 0° of a conic gradient is up; sector 0 is centred on the right.
+  finder(root)("wheel").style.background = `conic-gradient(from ${90 - angle / 2}deg, ${steps(colours, angle, "deg")})`;
+  finder(root)("bar").style.background = `linear-gradient(to right, ${steps(colours, 100 / colours.length, "%")})`;
+  const [, middle, end] = root.querySelectorAll(".viewer-ticks span");
+  middle.textContent = `${Number((top / 2).toPrecision(3))}`;
+  end.textContent = unit ? `≥ ${Number(top.toPrecision(3))} ${unit}` : `${top}`;
+}
+
+/** A gradient's stops that make plain fields. @param {string[]} colours @param {number} size @param {string} unit */
+const steps = (colours, size, unit) =>
+  colours.map((colour, k) => `${colour} ${k * size}${unit} ${(k + 1) * size}${unit}`).join(", ");
 
 /**
  * Hear of each change that a person makes, as the settings that are then other.
@@ -185,7 +178,7 @@ export function listen(root, change) {
     const name = control.dataset.setting ?? "";
     const read = () => {
       if (control.type === "checkbox") return control.checked;
-      return ["rate", "shade"].includes(name) ? Number(control.value) : control.value;
+      return control.type === "range" || name === "speed" ? Number(control.value) : control.value;
     };
     control.addEventListener("input", () => change({ [name]: read() }));
   }
@@ -194,5 +187,5 @@ export function listen(root, change) {
 /** Let a range input's track show how far it is. @param {PageElement} input */
 export function paintRange(input) {
   const [value, min, max] = [input.value, input.min, input.max].map(Number);
-  input.style.setProperty("--done", `${(100 * (value - min)) / Math.max(1, max - min)}%`);
+  input.style.setProperty("--done", `${(100 * (value - min)) / Math.max(1e-6, max - min)}%`);
 }

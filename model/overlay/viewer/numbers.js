@@ -8,11 +8,16 @@ const ARRAYS = { f4: Float32Array, i4: Int32Array, i2: Int16Array, u1: Uint8Arra
  * @typedef {{ dtype: keyof typeof ARRAYS, bdata: string }} Packed
  * @typedef {{ points: Packed, scale: { step: number, origin: number[] } | null }} PackedPositions
  *
+ * Homographies and the summary of the motion without the camera, where it can be taken out.
+ * @typedef {{ is_removed: boolean, share: number | null, reason: string | null,
+ *   homographies?: Packed, summary?: string }} PackedCamera
+ * @typedef {{ wheel: string[], scale: string[], still: string[] }} Palettes
+ *
  * What layout.meta.stillmotion holds; truth, interval and hypotheses where there are such.
  * @typedef {{
  *   size: [number, number], frames: number[], fps: number, is_prediction: boolean, position: number,
- *   summary: string, camera: { is_removed: boolean, share: number | null, reason: string | null }, visibility: Packed, handovers: Packed, withheld?: boolean,
- *   colourings: Record<string, { bins: Packed, colours: string[], top: number | null }>,
+ *   summary: string, camera: PackedCamera, visibility: Packed, handovers: Packed, withheld?: boolean,
+ *   palettes: Palettes, grid: [number, number] | null, moving?: Packed,
  *   truth?: PackedPositions & { visible: Packed, summary: string },
  *   interval?: { low: PackedPositions, high: PackedPositions },
  *   hypotheses?: PackedPositions & { weights: Packed },
@@ -25,29 +30,25 @@ const ARRAYS = { f4: Float32Array, i4: Int32Array, i2: Int16Array, u1: Uint8Arra
 
 /** @param {PackedNumbers} packed */
 export function readNumbers(packed) {
-  const { frames, size, fps, is_prediction, position, summary, camera, withheld } = packed;
+  const { frames, size, fps, is_prediction, position, summary, camera, withheld, palettes, grid } = packed;
   const [height, width] = size;
   const count = frames.length;
-  const visibility = decode(packed.visibility);
   const truth = packed.truth && { ...pathsOf(packed.truth, count), visible: decode(packed.truth.visible) };
+  const homographies = /** @type {Float32Array | null} */ (camera.homographies ? decode(camera.homographies) : null);
   return {
-    frames, count, height, width, fps, is_prediction, position, summary, camera, visibility,
+    frames, count, height, width, fps, is_prediction, position, summary, palettes, grid,
     ...pathsOf(packed, count),
+    visibility: decode(packed.visibility),
+    camera: { ...camera, homographies },
     withheld: Boolean(withheld),
-    colourings: Object.fromEntries(Object.entries(packed.colourings).map(([name, way]) => [name, readColouring(way)])),
+    moving: packed.moving && decode(packed.moving),
     handovers: decode(packed.handovers),
     truth: truth && { ...truth, summary: packed.truth?.summary ?? "" },
     interval: packed.interval && { low: positions(packed.interval.low), high: positions(packed.interval.high) },
     hypotheses: packed.hypotheses && { xy: positions(packed.hypotheses), weights: decode(packed.hypotheses.weights) },
+    /** Which frame of the file each position is; without the camera some may be left out. */
+    rows: Array.from(frames, (_, row) => row),
   };
-}
-
-/** The points of each colour, and each point's colour. @param {PackedNumbers["colourings"][string]} packed */
-function readColouring({ bins: packed, colours, top }) {
-  const bins = decode(packed);
-  const groups = colours.map(() => /** @type {number[]} */ ([]));
-  bins.forEach((bin, point) => groups[bin].push(point));
-  return { bins, groups, colours, top: top ?? 0 };
 }
 
 /** @param {PackedPositions} packed @param {number} count frames @returns {Paths} */
@@ -77,4 +78,41 @@ export const isVisible = (numbers, index, point) => numbers.visibility[index * n
 export function positionOf({ xy, points }, index, point) {
   const place = 2 * (index * points + point);
   return [xy[place], xy[place + 1]];
+}
+
+/** How far a point is from where it was. @param {Paths} paths @param {number} point @param {number} from @param {number} to */
+export function distance(paths, point, from, to) {
+  const [x, y] = positionOf(paths, to, point);
+  const [beforeX, beforeY] = positionOf(paths, from, point);
+  return Math.hypot(x - beforeX, y - beforeY);
+}
+
+/**
+ * A point's speed on its way to a frame, in pixels per frame of the clip; at the first frame that of the first step.
+ * @param {Numbers} numbers @param {number} index @param {number} point
+ */
+export function speedAt(numbers, index, point) {
+  if (numbers.count < 2) return 0;
+  const end = Math.max(1, index);
+  return distance(numbers, point, end - 1, end) / (numbers.frames[end] - numbers.frames[end - 1]);
+}
+
+/** A point's mean speed along its path, in pixels per frame of the clip. @param {Numbers} numbers @param {number} point */
+export function meanSpeed(numbers, point) {
+  let length = 0;
+  for (let index = 1; index < numbers.count; index++) length += distance(numbers, point, index - 1, index);
+  return length / Math.max(1, (numbers.frames.at(-1) ?? 0) - numbers.frames[0]);
+}
+
+/** How far a point is from its true position, in pixels; NaN where that is not known. @param {Numbers} numbers @param {number} index @param {number} point */
+export function errorAt({ xy, points, truth }, index, point) {
+  if (!truth || truth.points !== points || !truth.visible[index * points + point]) return NaN;
+  const place = 2 * (index * points + point);
+  return Math.hypot(xy[place] - truth.xy[place], xy[place + 1] - truth.xy[place + 1]);
+}
+
+/** Whether the true paths are those of the tracked points, one for one. @param {Numbers} numbers */
+export function hasErrors({ xy, points, truth }) {
+  if (!truth || truth.points !== points) return false;
+  return xy.subarray(0, 2 * points).every((value, k) => Math.abs(value - truth.xy[k]) < 0.05);
 }

@@ -1,86 +1,106 @@
 // @ts-check
-// What the viewer shows: at first, as chosen, and as the address holds it.
+// What the viewer shows: at first, and what can be chosen.
+
+import { offeredColourings } from "./colours.js";
+import { hypothesisCount } from "./variants.js";
 
 /** @import { Numbers } from "./numbers.js" */
 /** @typedef {ReturnType<typeof initialSettings>} Settings */
 
-export const SHORT = 16; // frames up to which whole paths are shown at first and playback is slow
+const SHORT = 16; // frames up to which whole paths are shown at first and playback is slow
+const SHORT_RATE = 5; // frames per second of those
+const UNKNOWN_RATE = 10; // frames per second where the clip has none of its own
 
-/** What can be shown beside the tracks, with the key that switches it. */
-export const OPTIONS = /** @type {const} */ ({ interval: "u", hypotheses: "y", seams: "s", truth: "t" });
+/** How many times as fast as filmed. */
+export const SPEEDS = [0.1, 0.2, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4];
 
-/** The names of the options for which there is something to show. @param {Numbers} numbers */
-export function offeredOptions({ interval, hypotheses, handovers, truth }) {
-  const isThere = { interval, hypotheses, seams: handovers.length > 0, truth };
-  const names = /** @type {(keyof typeof OPTIONS)[]} */ (Object.keys(OPTIONS));
+/** What can be laid over the picture, itself included, with the key that switches it. */
+export const LAYERS = /** @type {const} */ ({
+  picture: "i", dots: "d", grid: "g", uncertainty: "u", moving: "e", seams: "s", truth: "t",
+});
+
+/** The layers for which there is something to show. @param {Numbers} numbers */
+export function offeredLayers({ grid, interval, moving, handovers, truth }) {
+  const isThere = {
+    picture: true, dots: true, grid, uncertainty: interval, moving: moving && grid, seams: handovers.length > 0, truth,
+  };
+  const names = /** @type {(keyof typeof LAYERS)[]} */ (Object.keys(LAYERS));
   return names.filter((name) => Boolean(isThere[name]));
 }
 
 /** @param {Numbers} numbers */
+export const isShort = ({ count }) => count <= SHORT;
+
+/** @param {Numbers} numbers */
 export function initialSettings(numbers) {
-  const isShort = numbers.count <= SHORT;
   return {
     position: numbers.position,
     colour: "direction",
-    trail: isShort ? "all" : "8",
+    trail: isShort(numbers) ? "all" : "8",
     hidden: "dim",
-    rate: isShort ? 5 : Math.min(30, realRate(numbers) || 10),
+    size: 1,
+    speed: isShort(numbers) ? nearestSpeed(SHORT_RATE / baseRate(numbers)) : 1,
+    loop: "loop",
+    from: 0,
+    to: numbers.count - 1,
     shade: 80,
-    tips: numbers.is_prediction,
-    interval: Boolean(numbers.interval),
-    hypotheses: numbers.withheld, // then they are all that there is to see
+    camera: numbers.camera.is_removed ? "removed" : "filmed",
+    motion: "arrows",
+    hypothesis: numbers.withheld && hypothesisCount(numbers) > 0 ? "all" : "answer", // then they are all there is to see
+    picture: true,
+    dots: true,
+    grid: false,
+    uncertainty: Boolean(numbers.interval),
+    moving: false,
+    opacity: 60, // of the map of what moves, in %
     seams: false,
     truth: false,
+    /** @type {number[]} */
+    pins: [],
+    /** Left, right, top, bottom of the frame's part that is in view; empty for all of it. @type {number[]} */
+    zoom: [],
   };
 }
+
+/** The settings that a person chooses by one control each, with all values that there are; null for true or false. @param {Numbers} numbers */
+export function choices(numbers) {
+  const layers = Object.fromEntries(offeredLayers(numbers).map((name) => [name, null]));
+  const ways = Array.from({ length: hypothesisCount(numbers) }, (_, k) => `${k}`);
+  return /** @type {Record<string, string[] | null>} */ ({
+    colour: offeredColourings(numbers),
+    trail: trailChoices(numbers).map(([value]) => value),
+    hidden: ["dim", "hide"],
+    loop: ["loop", "bounce", "once"],
+    ...(numbers.camera.homographies || numbers.camera.is_removed ? { camera: ["filmed", "removed"] } : {}),
+    ...(numbers.is_prediction && numbers.grid ? { motion: ["arrows", "field", "still"] } : {}),
+    ...(ways.length > 0 ? { hypothesis: ["answer", "all", ...ways] } : {}),
+    ...layers,
+  });
+}
+
+/** @param {number} wanted */
+const nearestSpeed = (wanted) =>
+  SPEEDS.reduce((best, speed) => (Math.abs(speed - wanted) < Math.abs(best - wanted) ? speed : best));
 
 /** Tracked frames per second at which the clip plays as it was filmed; 0 where that is unknown. @param {Numbers} numbers */
 export function realRate({ count, frames, fps }) {
   if (count < 2) return 0;
-  const step = (frames[count - 1] - frames[0]) / (count - 1);
-  return Math.round((100 * fps) / step) / 100;
+  return (fps * (count - 1)) / (frames[count - 1] - frames[0]);
 }
 
-/** Lengths of the drawn paths, as [value, text]. @param {Numbers} numbers */
-export function trailChoices({ count }) {
+/** Frames per second at speed 1. @param {Numbers} numbers */
+export const baseRate = (numbers) => realRate(numbers) || UNKNOWN_RATE;
+
+/** Lengths of the drawn paths, as [value, text]. @param {Numbers} numbers @returns {[string, string][]} */
+export function trailChoices({ count, frames, fps }) {
   const lengths = [4, 8, 16, 32, 64].filter((length) => length < count);
+  const duration = fps > 0 && count > 1 ? (frames[count - 1] - frames[0]) / fps : 0;
+  const seconds = [0.25, 0.5, 1, 2, 5].filter((length) => length < duration);
   return [
     ["all", "whole path"],
     ["past", "up to this frame"],
-    ...lengths.map((length) => [String(length), `last ${length} frames`]),
+    ...lengths.map((length) => /** @type {[string, string]} */ ([`${length}`, `last ${length} frames`])),
+    ...seconds.map((length) => /** @type {[string, string]} */ ([`${length}s`, `last ${length} s`])),
     ["0", "none"],
   ];
-}
-
-/**
- * What the address asks for: #frame=12&colour=speed&paths=8&hidden=hide&interval=0&hypotheses=1&truth=1.
- * @param {Numbers} numbers
- */
-export function readHash(numbers) {
-  const hash = new URLSearchParams(location.hash.slice(1));
-  /** @type {Partial<Settings>} */
-  const read = {};
-  const position = numbers.frames.indexOf(Number(hash.get("frame") ?? NaN));
-  const [colour, paths, hidden] = ["colour", "paths", "hidden"].map((name) => hash.get(name) ?? "");
-  if (position >= 0) read.position = position;
-  if (Object.hasOwn(numbers.colourings, colour)) read.colour = colour;
-  if (trailChoices(numbers).some(([value]) => value === paths)) read.trail = paths;
-  if (["dim", "hide"].includes(hidden)) read.hidden = hidden;
-  if (hash.has("frame")) {
-    for (const name of offeredOptions(numbers)) {
-      read[name] = name === "interval" ? hash.get(name) !== "0" : hash.get(name) === "1";
-    }
-  }
-  return read;
-}
-
-/** @param {Settings} settings @param {Numbers} numbers */
-export function writeHash(settings, numbers) {
-  const { position, colour, trail, hidden } = settings;
-  const hash = new URLSearchParams({ frame: `${numbers.frames[position]}`, colour, paths: trail, hidden });
-  for (const name of offeredOptions(numbers)) {
-    if (name === "interval" && !settings.interval) hash.set(name, "0");
-    if (name !== "interval" && settings[name]) hash.set(name, "1");
-  }
-  history.replaceState(null, "", `#${hash}`);
 }

@@ -1,77 +1,136 @@
 // @ts-check
-// The viewer: tracks over their frames, with a slider, colours, trails and hover values.
+// The viewer: tracks over their frames, with a clock, colours, layers, pinned points and selections.
 //
 // These modules serve the web pages and the self-contained HTML file, which holds them as one. They need the global
 // `Plotly` and a figure made by model/overlay/figure.py, whose layout.meta.stillmotion holds the raw numbers.
 
-import { buildControls, finder, listen, paintRange, reflect } from "./controls.js";
-import { MODEBAR, PLOT_OPTIONS, drawStep, traces } from "./drawing.js";
+import { readAddress, writeAddress } from "./address.js";
+import { buildCards, finder, listen, reflect } from "./controls.js";
+import { colouring } from "./colours.js";
+import { Frames } from "./frames.js";
+import { keySheet, listenToKeys, shortcutsOf } from "./keys.js";
 import { isVisible, readNumbers } from "./numbers.js";
-import { FrameCache, Player } from "./playback.js";
-import { OPTIONS, SHORT, initialSettings, offeredOptions, readHash, writeHash } from "./settings.js";
+import { COURSES, Courses, MOST_PINS, POINTS, describePins, listenToPins, toggled } from "./points.js";
+import { SELECTION, csvOf, describeChosen, pointsOf, saveFile } from "./selection.js";
+import { choices, initialSettings, isShort } from "./settings.js";
+import { Stage } from "./stage.js";
+import { TRANSPORT, Transport } from "./transport.js";
+import { homographiesToFirst, withHypothesis, withoutCamera } from "./variants.js";
 
-/** @import { Settings } from "./settings.js" */
+/**
+ * @import { Numbers } from "./numbers.js"
+ * @import { Settings } from "./settings.js"
+ */
+
+const MARKUP = `
+  <div class="viewer-main">
+    <div class="surface raised">
+      <div class="viewer-stage stage">
+        <canvas class="viewer-canvas" aria-hidden="true"></canvas>
+        <div class="viewer-plot" role="img"></div>
+        <p class="viewer-notice stage-note" role="status" hidden></p>
+      </div>
+      ${TRANSPORT}
+      <p class="viewer-keys"><kbd>space</kbd> play <kbd>←</kbd><kbd>→</kbd> step <kbd>C</kbd> colour <kbd>+</kbd><kbd>−</kbd><kbd>0</kbd> zoom
+        <button type="button" class="viewer-help" title="All keys (?)"><kbd>?</kbd> all keys</button></p>
+    </div>
+    ${COURSES}
+  </div>
+  <div class="viewer-side">${POINTS}${SELECTION}</div>
+  <dialog class="viewer-sheet surface"></dialog>`;
 
 /**
  * Show tracks in `root`, an empty element, and return the plot.
  *
  * @param {HTMLElement} root
  * @param {Figure} figure from figure.py
- * @param {(position: number) => string} frameUrl the URL of a frame
- * @param {{ signal?: AbortSignal, switchCamera?: (isRemoved: boolean) => void }} [options] the signal ends the viewer,
- *   so that another can take its place, as it must to show the tracks with the camera removed, or as filmed
+ * @param {(row: number) => string} frameUrl the URL of a frame of the figure
+ * @param {{ signal?: AbortSignal, changed?: (settings: Settings) => void }} [options] the signal ends the viewer, so that
+ *   another can take its place; `changed` hears of every other view
  */
-export async function showViewer(root, { layout }, frameUrl, { signal, switchCamera } = {}) {
-  const numbers = readNumbers(layout.meta.stillmotion);
-  const settings = { ...initialSettings(numbers), ...readHash(numbers) };
+export async function showViewer(root, { layout }, frameUrl, { signal, changed } = {}) {
+  const all = readNumbers(layout.meta.stillmotion);
+  const settings = { ...initialSettings(all), ...readAddress(all) };
   const isAsked = location.hash.includes("frame=");
-  const frames = new FrameCache(frameUrl, numbers.count);
-  buildControls(root, numbers, settings, Boolean(switchCamera));
+  const frames = new Frames(frameUrl, all.count);
+  const toFirst = homographiesToFirst(all);
+  root.classList.add("viewer");
+  root.innerHTML = MARKUP;
   const find = finder(root);
-  const slider = find("slider");
-  const picture = await frames.get(settings.position).catch(() => layout.images[0].source);
-  const plot = await newPlot(find("plot"));
+  find("stage").style.setProperty("--frame-width", `${all.width}`);
+  find("stage").style.setProperty("--frame-height", `${all.height}`);
+  buildCards(root, all);
 
-  /** @param {HTMLElement} element */
-  function newPlot(element) {
-    layout.uirevision = "keep"; // zoom survives every change of data
-    const font = { family: getComputedStyle(root).fontFamily, color: "#eef2f6", size: 12.5 };
-    layout.hoverlabel = { bgcolor: "#11151b", bordercolor: "#3a4553", font };
-    layout.modebar = MODEBAR;
-    layout.images[0].source = picture;
-    return Plotly.newPlot(element, traces(numbers, settings, element.clientWidth), layout, PLOT_OPTIONS);
+  let numbers = variant(all, settings);
+  settings.position = Math.max(0, numbers.frames.indexOf(all.frames[settings.position]));
+  settings.pins = settings.pins.slice(0, MOST_PINS);
+  let colours = colouring(settings.colour, numbers);
+  /** @type {Set<number> | null} */
+  let chosen = null;
+  /** @type {ImageBitmap | null} */
+  let bitmap = await frames.get(numbers.rows[settings.position]).catch(() => null);
+  let wanted = settings.position; // a time in frames
+
+  const moment = () => {
+    const homography = settings.camera === "removed" ? toFirst[numbers.rows[settings.position]] : null;
+    const { position } = settings;
+    return { numbers, settings, colouring: colours, position, time: wanted, bitmap, homography, chosen, hovered: -1 };
+  };
+
+  const stage = new Stage(find("stage"), {
+    click: (point) => pin(toggled(settings.pins, point)),
+    hover: () => {},
+    select: choose,
+    zoom: (ranges) => {
+      settings.zoom = ranges;
+      rememberSoon();
+    },
+    save: () => stage.canvas.toBlob((content) => content && saveFile(content, `stillmotion-frame-${numbers.frames[settings.position]}.png`)),
+  });
+  const transport = new Transport(root, numbers, settings, {
+    show,
+    change,
+    isReady: (position) => {
+      const isThere = Boolean(frames.now(numbers.rows[position]));
+      if (!isThere) frames.get(numbers.rows[position]).catch(() => find("notice").hidden && fail(position));
+      return isThere;
+    },
+  });
+  const courses = new Courses(root, (frame) => transport.stopAt(numbers.frames.indexOf(frame)));
+
+  /** Show a time; a frame that is not there yet comes when it is. @param {number} time */
+  function show(time) {
+    wanted = time;
+    const position = Math.floor(time + 1e-6);
+    const picture = frames.now(numbers.rows[position]);
+    if (picture) return display(position, picture);
+    find("slider").value = `${position}`;
+    const late = setTimeout(() => notice(`Loading frame ${numbers.frames[position]} …`), 250);
+    frames.get(numbers.rows[position]).then(
+      (loaded) => wanted === time && display(position, loaded),
+      (error) => wanted === time && fail(position, error),
+    ).finally(() => clearTimeout(late));
   }
 
-  // Only the newest wish is drawn: a fast drag over the slider never queues up.
-  let wanted = settings.position;
-  /** @type {Promise<void> | null} */
-  let drawing = null;
-  /** @param {number} position */
-  function show(position) {
-    wanted = Math.max(0, Math.min(numbers.count - 1, position));
-    slider.value = `${wanted}`;
-    drawing ??= drawWanted().finally(() => (drawing = null));
-    return drawing;
-  }
-  async function drawWanted() {
-    while (wanted !== settings.position) {
-      const position = wanted;
-      const late = setTimeout(() => notice(`Loading frame ${numbers.frames[position]} …`), 250);
-      let source = "";
-      try {
-        source = await frames.get(position);
-        notice("");
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : error;
-        notice(`Frame ${numbers.frames[position]} could not be loaded (${reason}).`);
-      } finally {
-        clearTimeout(late);
-      }
-      settings.position = position;
-      await drawStep(plot, numbers, settings, source);
+  /** @param {number} position @param {ImageBitmap | null} picture */
+  function display(position, picture) {
+    const isNew = position !== settings.position || picture !== bitmap;
+    const isMoving = settings.motion === "still" && transport.clock.isPlaying;
+    [settings.position, bitmap] = [position, picture];
+    if (isNew || isMoving) stage.show(moment());
+    if (isNew) {
+      notice("");
       describe();
-      frames.prepare(position);
+      frames.prepare(numbers.rows[position], transport.clock.direction);
     }
+  }
+
+  /** @param {number} position @param {unknown} [error] */
+  function fail(position, error) {
+    transport.clock.stop();
+    const reason = error instanceof Error ? error.message : "it is not there";
+    display(position, bitmap);
+    notice(`Frame ${numbers.frames[position]} could not be loaded (${reason}).`);
   }
 
   /** @param {string} text */
@@ -79,127 +138,122 @@ export async function showViewer(root, { layout }, frameUrl, { signal, switchCam
     find("notice").textContent = text;
     find("notice").hidden = text === "";
   }
+
   function describe() {
-    const index = settings.position;
-    const frame = numbers.frames[index];
-    const time = numbers.fps > 0 ? `${(frame / numbers.fps).toFixed(2)} s` : "";
-    const place = `${index + 1} of ${numbers.count}`;
-    find("readout").innerHTML = `<b>frame ${frame}</b><span>${time ? `${time} · ` : ""}${place}</span>`;
-    slider.value = `${index}`;
-    slider.setAttribute("aria-valuetext", `frame ${frame}${time ? `, ${time}` : ""}, ${place}`);
-    paintRange(slider);
+    const { position, pins } = settings;
+    transport.describe(position);
     let visible = 0;
-    for (let point = 0; point < numbers.points; point++) visible += Number(isVisible(numbers, index, point));
+    for (let point = 0; point < numbers.points; point++) visible += Number(isVisible(numbers, position, point));
     const what = numbers.is_prediction ? "expected inside the image" : "visible";
     find("visible").textContent =
       `${visible.toLocaleString("en")} of ${numbers.points.toLocaleString("en")} ${what} in this frame.`;
-    root.dataset.position = `${index}`;
+    if (pins.length > 0) describePins(root, numbers, pins, position);
+    courses.moveLine(position);
+    root.dataset.position = `${position}`;
     rememberSoon();
   }
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let remembering;
   function rememberSoon() {
     clearTimeout(remembering); // browsers limit how often the address may change
-    remembering = setTimeout(() => writeHash(settings, numbers), 250);
+    remembering = setTimeout(() => {
+      writeAddress({ ...settings, position: numbers.rows[settings.position] }, all);
+      changed?.(settings);
+    }, 250);
   }
 
-  /** @param {Partial<Settings>} changed */
-  async function change(changed) {
-    Object.assign(settings, changed);
-    reflect(root, settings);
-    if (Object.keys(changed).every((name) => name === "rate" || name === "shade")) return;
-    await Plotly.react(plot, traces(numbers, settings, plot.clientWidth), plot.layout, PLOT_OPTIONS);
-    rememberSoon();
+  /** @param {Partial<Settings>} other */
+  function change(other) {
+    if (Object.entries(other).every(([name, value]) => settings[/** @type {keyof Settings} */ (name)] === value)) return;
+    const frame = numbers.frames[settings.position];
+    Object.assign(settings, other);
+    if ("camera" in other || "hypothesis" in other) {
+      numbers = variant(all, settings);
+      settings.position = nearest(numbers.frames, frame);
+      wanted = transport.clock.time = settings.position;
+      transport.follow(numbers);
+      bitmap = frames.now(numbers.rows[settings.position]) ?? bitmap;
+    }
+    if ("camera" in other || "hypothesis" in other || "colour" in other) colours = colouring(settings.colour, numbers);
+    if (other.motion === "still") wake();
+    transport.reflect();
+    reflect(root, settings, colours, numbers);
+    stage.show(moment());
+    describe();
+    if ("camera" in other || "hypothesis" in other || "pins" in other) courses.show(numbers, settings.pins, settings.position);
+    if ("camera" in other || "hypothesis" in other) describeChosen(root, numbers, chosen);
+    if (other.zoom) stage.zoomTo(other.zoom);
   }
 
-  /** @param {boolean} isRemoved */
-  function changeCamera(isRemoved) {
-    if (isRemoved && numbers.camera.reason) return;
-    writeHash(settings, numbers); // the next viewer reads it
-    switchCamera?.(isRemoved);
+  /** The animated still moves at once, to and fro, unless the reader wants calm. */
+  function wake() {
+    settings.loop = "bounce";
+    transport.reflect();
+    if (!isCalm) transport.clock.start();
   }
 
-  const player = new Player({
-    advance: () => show((settings.position + 1) % numbers.count),
-    rate: () => settings.rate,
-    atEnd: () => settings.position === numbers.count - 1,
-    changed: (isPlaying) => {
-      root.classList.toggle("is-playing", isPlaying);
-      find("play").setAttribute("aria-label", isPlaying ? "Pause" : "Play");
-    },
-  });
-  /** @param {number} position */
-  function stopAndShow(position) {
-    player.stop();
-    show(position);
+  /** @param {number[]} pins */
+  function pin(pins) {
+    change({ pins: pins.slice(-MOST_PINS) });
+    describePins(root, numbers, settings.pins, settings.position);
   }
 
-  /** What a key does, if it does something there. @param {string} key @param {Element} target */
-  function actionOf(key, target) {
-    const step = { ArrowLeft: -1, ArrowRight: 1, PageUp: 10, PageDown: -10 }[key];
-    const letter = key.toLowerCase();
-    const option = offeredOptions(numbers).find((name) => OPTIONS[name] === letter);
-    const factor = { "+": 0.8, "=": 0.8, "-": 1.25 }[key];
-    if (key === " " && !target.closest("button, a, summary, [type=checkbox]")) return () => player.toggle();
-    if (step && !target.closest("input")) return () => stopAndShow(wanted + step);
-    if (letter === "c") return () => change({ colour: settings.colour === "direction" ? "speed" : "direction" });
-    if (letter === "h") return () => change({ hidden: settings.hidden === "dim" ? "hide" : "dim" });
-    if (letter === "m" && switchCamera) return () => changeCamera(!numbers.camera.is_removed);
-    if (option) return () => change({ [option]: !settings[option] });
-    if (factor) return () => zoom(plot, factor);
-    if (key === "0") return () => resetZoom(plot, numbers);
-    return null;
+  /** @param {number[] | null} points */
+  function choose(points) {
+    chosen = points && new Set(points);
+    stage.show(moment());
+    describeChosen(root, numbers, chosen);
   }
 
-  find("play").addEventListener("click", () => player.toggle());
-  slider.addEventListener("input", () => stopAndShow(Number(slider.value)));
+  const shortcuts = shortcutsOf(all, () => settings, change, [stage], transport);
+  find("sheet").innerHTML = keySheet(shortcuts);
+  listenToKeys(shortcuts, () => find("sheet").showModal(), signal);
+  find("help").addEventListener("click", () => find("sheet").showModal());
   listen(root, change);
-  for (const choice of /** @type {NodeListOf<PageElement>} */ (root.querySelectorAll("[name=viewer-camera]"))) {
-    choice.addEventListener("input", () => changeCamera(choice.value === "removed"));
+  listenToPins(root, all, pin, () => settings.pins);
+  find("deselect").addEventListener("click", () => choose(null));
+  find("save-csv").addEventListener("click", () => {
+    const points = [...(chosen ?? [])].sort((a, b) => a - b);
+    saveFile(new Blob([csvOf(numbers, points)], { type: "text/csv" }), "stillmotion-selection.csv");
+  });
+  for (const button of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll("[data-select]"))) {
+    const word = button.dataset.select ?? "";
+    button.addEventListener("click", () => choose(pointsOf(word, numbers, settings.position, stage.ranges(), settings.pins)));
   }
-  plot.on("plotly_doubleclick", () => resetZoom(plot, numbers));
-  document.addEventListener("keydown", (event) => {
-    const target = /** @type {Element} */ (event.target);
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(target)) return;
-    const action = actionOf(event.key, target);
-    action?.();
-    if (action) event.preventDefault();
-  }, { signal });
   window.addEventListener("hashchange", () => {
-    const before = JSON.stringify(settings);
-    const { position = settings.position, ...others } = readHash(numbers);
-    if (JSON.stringify({ ...settings, ...others }) !== before) change(others);
-    show(position);
+    const { position = numbers.rows[settings.position], ...others } = readAddress(all);
+    const asked = Object.fromEntries(Object.keys(choices(all)).map((name) => [name, initialSettings(all)[/** @type {keyof Settings} */ (name)]]));
+    change({ ...asked, ...others });
+    transport.stopAt(nearest(numbers.frames, all.frames[position]));
+  }, { signal });
+  matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => {
+    courses.show(numbers, settings.pins, settings.position);
+    describeChosen(root, numbers, chosen);
   }, { signal });
   signal?.addEventListener("abort", () => {
-    player.stop();
+    transport.clock.stop();
     clearTimeout(remembering);
-    Plotly.purge(plot);
+    stage.close();
+    courses.close();
+    frames.close();
   });
 
+  reflect(root, settings, colours, numbers);
+  await stage.open(layout, moment());
   describe();
-  reflect(root, settings);
-  frames.prepare(settings.position);
+  courses.show(numbers, settings.pins, settings.position);
+  frames.prepare(numbers.rows[settings.position], 1);
   // A long clip shows little at its first frame; the reader who asked for a moment or for calm gets that.
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  if (numbers.count > SHORT && !isAsked && !isCalm) player.start();
-  return plot;
+  if (!isCalm && !isAsked && (!isShort(all) || settings.motion === "still")) transport.clock.start();
+  return stage.plot;
 }
 
-/** @param {Element} target */
-const isTyping = (target) =>
-  target.matches("input:not([type=range], [type=radio], [type=checkbox]), textarea, select");
-
-/** @param {PlotElement} plot @param {number} factor of what is shown */
-function zoom(plot, factor) {
-  const around = (/** @type {number[]} */ [low, high]) => {
-    const centre = (low + high) / 2;
-    return [centre + (low - centre) * factor, centre + (high - centre) * factor];
-  };
-  const { xaxis, yaxis } = plot.layout;
-  return Plotly.relayout(plot, { "xaxis.range": around(xaxis.range), "yaxis.range": around(yaxis.range) });
+/** The numbers that the settings ask for. @param {Numbers} all @param {Settings} settings */
+function variant(all, { camera, hypothesis }) {
+  if (camera === "removed" && all.camera.homographies) return withoutCamera(all);
+  return /^\d+$/.test(hypothesis) ? withHypothesis(all, Number(hypothesis)) : all;
 }
 
-/** @param {PlotElement} plot @param {{ width: number, height: number }} frame */
-const resetZoom = (plot, { width, height }) =>
-  Plotly.relayout(plot, { "xaxis.range": [-0.5, width - 0.5], "yaxis.range": [height - 0.5, -0.5] });
+/** The position of the frame, or of the last one before it. @param {number[]} frames @param {number} frame */
+const nearest = (frames, frame) => Math.max(0, frames.findLastIndex((one) => one <= frame));

@@ -15,7 +15,6 @@ from PIL import Image
 from model.motion.grid import query_grid
 from model.motion.prediction import Prediction
 from model.motion.tracks import Method, Tracks
-from model.overlay.colourings import DIRECTIONS, direction_bins, speed_bins
 from model.overlay.figure import figure_json
 from model.overlay.html import write_html
 from model.overlay.motion import mean_speed, summary
@@ -44,25 +43,6 @@ def drift(side: int, frames: int, velocity: tuple[float, float]) -> NDArray[np.f
     """A grid that moves as a whole."""
     time = np.arange(frames)[:, None, None]
     return query_grid(side, SIZE) + time * np.array(velocity)
-
-
-@pytest.mark.parametrize("sector", range(DIRECTIONS))
-def test_sectors_are_centred_on_their_directions(sector: int) -> None:
-    angle = 2 * np.pi * sector / DIRECTIONS
-    around = angle + np.deg2rad([-10.0, 0.0, 10.0])
-    vectors = 20 * np.stack([np.cos(around), np.sin(around)], axis=1)
-    found = direction_bins(vectors.astype(np.float32))
-    assert found.bins.tolist() == [sector] * 3
-    assert len(set(found.colours)) == DIRECTIONS + 1
-
-
-def test_speed_scale_ends_at_a_round_number_above_nearly_all() -> None:
-    speeds = np.linspace(0, 8.3, 1000, dtype=np.float32)
-    found = speed_bins(speeds)
-    assert found.top == 10.0
-    assert found.bins[0] == 0
-    assert (np.diff(found.bins.astype(int)) >= 0).all()
-    assert speed_bins(np.zeros(4, dtype=np.float32)).top == 0.1
 
 
 def test_speeds_count_source_frames() -> None:

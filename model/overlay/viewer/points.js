@@ -1,0 +1,140 @@
+// @ts-check
+// Pinned points: their list, and their courses below the stage, on the same clock.
+
+import { finder } from "./controls.js";
+import { PIN_COLOURS, pinColour } from "./dots.js";
+import { positionOf, speedAt } from "./numbers.js";
+
+/** @import { Numbers } from "./numbers.js" */
+
+const ROWS = [["x", "px"], ["y", "px"], ["speed", "px/frame"], ["visibility", "0 to 1"]];
+
+export const POINTS = `
+  <section class="viewer-card surface viewer-points">
+    <h2>Points</h2>
+    <p class="viewer-note">Click points on the picture to pin them, or name one here.</p>
+    <form class="viewer-pin-form"><label>Point <input type="number" class="viewer-pin-number" min="0" step="1" required></label>
+      <button type="submit" class="viewer-tool">Pin</button>
+      <button type="button" class="viewer-tool viewer-unpin" hidden>Clear</button></form>
+    <ul class="viewer-pins"></ul>
+  </section>`;
+
+export const COURSES = `
+  <section class="viewer-courses surface" aria-label="Courses of the pinned points" hidden>
+    <div class="viewer-courses-plot"></div><i class="viewer-now" aria-hidden="true"></i>
+  </section>`;
+
+/**
+ * Hear which points are to be pinned. @param {HTMLElement} root @param {Numbers} numbers
+ * @param {(pins: number[]) => void} pin @param {() => number[]} pinned
+ */
+export function listenToPins(root, numbers, pin, pinned) {
+  const find = finder(root);
+  find("pin-number").max = `${numbers.points - 1}`;
+  find("pin-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    pin(toggled(pinned(), Number(find("pin-number").value)));
+  });
+  find("unpin").addEventListener("click", () => pin([]));
+  find("pins").addEventListener("click", ({ target }) => {
+    const button = /** @type {Element} */ (target).closest("button");
+    if (button) pin(toggled(pinned(), Number(button.dataset.point)));
+  });
+}
+
+/** The pins with a point more, or without it. @param {number[]} pins @param {number} point */
+export const toggled = (pins, point) =>
+  pins.includes(point) ? pins.filter((pin) => pin !== point) : [...pins, point];
+
+/** List the pins, with what they do in this frame. @param {HTMLElement} root @param {Numbers} numbers @param {number[]} pins @param {number} position */
+export function describePins(root, numbers, pins, position) {
+  finder(root)("unpin").hidden = pins.length === 0;
+  finder(root)("pins").innerHTML = pins.map((point, k) => {
+    const [x, y] = positionOf(numbers, position, point);
+    return `<li><i style="background: ${pinColour(k)}" aria-hidden="true"></i><b>${point}</b>
+      <span>${x.toFixed(1)}, ${y.toFixed(1)} · ${speedAt(numbers, position, point).toFixed(2)} px/frame</span>
+      <button type="button" data-point="${point}" aria-label="Unpin point ${point}" title="Unpin">×</button></li>`;
+  }).join("");
+}
+
+/** The plots of the pinned points, and a line that is at the frame. */
+export class Courses {
+  /** @param {HTMLElement} root @param {(frame: number) => void} go shows a frame of the clip */
+  constructor(root, go) {
+    this.area = finder(root)("courses");
+    this.plot = /** @type {PlotElement} */ (root.querySelector(".viewer-courses-plot"));
+    this.line = finder(root)("now");
+    this.go = go;
+    this.isOpen = false;
+  }
+
+  /** @param {Numbers} numbers @param {number[]} pins @param {number} position */
+  async show(numbers, pins, position) {
+    this.area.hidden = pins.length === 0;
+    if (pins.length === 0) return;
+    this.frames = numbers.frames;
+    const style = getComputedStyle(this.area);
+    const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
+    const axis = (/** @type {string} */ title) => ({
+      title: { text: title, font: { size: 11, color: colour("muted") }, standoff: 4 },
+      gridcolor: colour("line"), linecolor: colour("line-strong"), tickfont: { color: colour("muted"), size: 11 },
+      zeroline: false, fixedrange: true, nticks: 4,
+    });
+    const [first, last] = [numbers.frames[0], numbers.frames[numbers.count - 1]];
+    /** @type {Record<string, any>} */
+    const layout = {
+      template: "none", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
+      font: { family: style.fontFamily, color: colour("text"), size: 12 },
+      margin: { l: 56, r: 14, t: 8, b: 34 }, hovermode: "x", uirevision: "keep",
+      grid: { rows: ROWS.length, columns: 1, pattern: "coupled", roworder: "top to bottom", ygap: 0.18 },
+      xaxis: { ...axis("frame"), range: [first - 0.02 * (last - first || 1), last + 0.02 * (last - first || 1)] },
+    };
+    ROWS.forEach(([name, unit], row) => {
+      layout[`yaxis${row ? row + 1 : ""}`] = { ...axis(`${name}<br>${unit}`), ...(name === "visibility" ? { range: [-0.05, 1.05] } : {}) };
+    });
+    await Plotly.react(this.plot, this.traces(numbers, pins), layout, { displayModeBar: false, responsive: true });
+    if (!this.isOpen) {
+      this.isOpen = true;
+      this.plot.on("plotly_click", ({ points: [hit] }) => this.go(Number(hit.x)));
+      this.plot.on("plotly_afterplot", () => this.moveLine(this.position ?? 0));
+    }
+    this.moveLine(position);
+  }
+
+  /** @param {Numbers} numbers @param {number[]} pins */
+  traces(numbers, pins) {
+    const { frames, count, points, truth } = numbers;
+    const course = (/** @type {(index: number) => number} */ value) => Array.from({ length: count }, (_, index) => value(index));
+    return pins.flatMap((point, k) => {
+      const look = { type: "scatter", mode: "lines", line: { color: pinColour(k), width: 1.8 }, name: `point ${point}` };
+      const values = [
+        course((index) => positionOf(numbers, index, point)[0]),
+        course((index) => positionOf(numbers, index, point)[1]),
+        course((index) => speedAt(numbers, index, point)),
+        course((index) => numbers.visibility[index * points + point] / 255),
+      ];
+      const own = values.map((y, row) => ({ ...look, x: frames, y, yaxis: `y${row ? row + 1 : ""}`, meta: { role: ROWS[row][0], point } }));
+      if (!truth || truth.points !== points) return own;
+      const dashed = { ...look, line: { ...look.line, dash: "dot" }, name: `point ${point}, true` };
+      const real = (/** @type {number} */ axis) => course((index) =>
+        truth.visible[index * points + point] ? truth.xy[2 * (index * points + point) + axis] : NaN);
+      return [...own, ...[0, 1].map((axis) =>
+        ({ ...dashed, x: frames, y: real(axis), yaxis: axis ? "y2" : "y", meta: { role: `true ${ROWS[axis][0]}`, point } }))];
+    });
+  }
+
+  /** Let the line be at a frame. @param {number} position */
+  moveLine(position) {
+    this.position = position;
+    if (!this.isOpen || this.area.hidden || !this.frames) return;
+    const { xaxis } = this.plot._fullLayout;
+    const share = (this.frames[position] - xaxis.range[0]) / (xaxis.range[1] - xaxis.range[0]);
+    this.line.style.transform = `translateX(${xaxis._offset + share * xaxis._length}px)`;
+  }
+
+  close() {
+    if (this.isOpen) Plotly.purge(this.plot);
+  }
+}
+
+export const MOST_PINS = PIN_COLOURS.length;
