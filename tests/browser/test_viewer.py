@@ -263,7 +263,7 @@ def test_without_seams_truth_or_interval_nothing_is_offered(
     page.keyboard.press("?")
     expect(page.locator(".viewer-sheet")).to_be_visible()
     expect(page.locator(".viewer-sheet")).to_contain_text("next way of colouring")
-    for text in ("true motion", "uncertainty", "camera"):
+    for text in ("true motion", "uncertainty", "chunk seams"):
         expect(page.locator(".viewer-sheet")).not_to_contain_text(text)
     page.keyboard.press("Escape")
     expect(page.locator(".viewer-sheet")).to_be_hidden()
