@@ -1,7 +1,7 @@
 // @ts-check
 // The comparison's page: a run beside another one that follows the same points, and how far it is off.
 //
-// The address names both: /compare?candidate=RUN&reference=RUN, and &camera=removed.
+// The address names both: /compare?candidate=RUN&reference=RUN, and &camera=removed or filmed.
 
 import { ROOT, follow, hasEnded, request } from "./api.js";
 import { drawHistogram, drawMap } from "./compare_plots.js";
@@ -28,8 +28,10 @@ async function begin() {
   /** @type {[{ items: Run[] }, { items: Method[] }]} */
   const [runs, methods] = await Promise.all([request(`/runs?clip=${clip}&limit=${MOST_LISTED}`), request("/methods")]);
   const references = runs.items.filter((run) => isReference(run, candidate));
-  const wanted = new URLSearchParams(location.search).get("reference");
-  byId("camera").value = new URLSearchParams(location.search).get("camera") === "removed" ? "removed" : "filmed";
+  const address = new URLSearchParams(location.search);
+  const wanted = address.get("reference");
+  const camera = address.get("camera") ?? (await usualCamera(candidate));
+  byId("camera").value = camera === "removed" ? "removed" : "filmed";
   for (const choice of ["reference", "camera"]) {
     byId(choice).addEventListener("change", () => show(candidate, byId("reference").value));
   }
@@ -44,6 +46,14 @@ async function begin() {
   // The methods are listed with the best one first.
   const [usual] = methods.items.flatMap(({ name }) => references.find((run) => run.method === name) ?? []);
   await show(candidate, wanted ?? (usual ?? references[0]).id);
+}
+
+/** A prediction of scene motion is compared with scene motion. @param {Run} candidate */
+async function usualCamera(candidate) {
+  if (!candidate.is_prediction) return "filmed";
+  /** @type {Figure} */
+  const { layout } = await request(`/runs/${id}/figure.json`);
+  return layout.meta.stillmotion.camera.is_removed ? "removed" : "filmed";
 }
 
 /** Whether a run begins with the candidate's points and shares a later frame with it. @param {Run} run @param {Run} candidate */
@@ -147,7 +157,8 @@ async function show(candidate, reference) {
   const { signal } = showing;
   const isRemoved = byId("camera").value === "removed";
   const wish = isRemoved ? "&camera=removed" : "";
-  history.replaceState(null, "", `${location.pathname}?${new URLSearchParams({ candidate: id, reference })}${wish}`);
+  const address = `${location.pathname}?${new URLSearchParams({ candidate: id, reference })}`;
+  history.replaceState(null, "", `${address}&camera=${byId("camera").value}`);
   byId("reference").value = reference;
   byId("reference-link").href = `${ROOT}/runs/${reference}`;
   try {

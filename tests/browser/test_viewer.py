@@ -103,10 +103,9 @@ def test_every_way_of_colouring_has_its_legend(open_viewer: OpenViewer, finished
         if name == "visibility":  # all are seen
             assert np.median(np.abs(painted - speed_colour(np.ones(1), 1.0)[0]).max(axis=1)) < 40
     expect(page.locator(".viewer-colour option")).to_have_count(6)  # no error without the truth
-    page.keyboard.press("c")  # once around
-    expect(page.locator(".viewer-colour")).to_have_value(
-        "index"
-    )  # a list that is in use takes letters itself
+    page.locator(".viewer-colour").focus()
+    page.keyboard.press("c")  # a list that is in use takes letters itself
+    expect(page.locator(".viewer-colour")).to_have_value("index")
     page.locator(".viewer-play").focus()
     page.keyboard.press("c")
     expect(page.locator(".viewer-colour")).to_have_value("direction")
@@ -241,6 +240,7 @@ def test_seams_are_marked_on_demand(page: Page, tmp_path: Path) -> None:
     expect(page.locator(".viewer-play")).to_have_attribute("aria-label", "Play")
     expected = [(*points[t, n].tolist(), 10 + t) for t, n in ((3, 5), (5, 5), (5, 9))]
     np.testing.assert_allclose(seams(page), expected, atol=1e-4)
+    page.evaluate("scrollTo(0, 0)")  # focus on the switch has scrolled down to it
     x, y, _ = expected[2]
     page.mouse.move(*on_screen(page, (x - 3, y - 3), SIZE))
     page.mouse.move(*on_screen(page, (x, y), SIZE))

@@ -22,6 +22,7 @@ FRAMES = 12
 
 def heads(page: Page) -> NDArray[np.float64]:
     """Where the points can be hovered, `[N, 2]` in pixels of the frame; NaN for one that is left out."""
+    page.wait_for_timeout(300)  # they follow when the stage rests
     page.wait_for_function(
         """() => document.querySelector('.viewer-plot').data[0].meta.position
             === Number(document.querySelector('#viewer').dataset.position)"""

@@ -32,6 +32,7 @@ export class Painter {
 
   /** @param {HTMLCanvasElement} canvas @param {Moment} moment @param {View} view */
   paint(canvas, moment, view) {
+    if (!canvas.width || !canvas.height) return; // it is hidden
     const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, canvas.width, canvas.height);

@@ -76,6 +76,7 @@ export class Stage {
     plot.on("plotly_click", ({ points: [hit] }) => hit.data.meta.role === "heads" && actions.click(hit.pointIndex));
     plot.on("plotly_hover", ({ points: [hit] }) => hit.data.meta.role === "heads" && this.hover(hit.pointIndex));
     plot.on("plotly_unhover", () => this.hover(-1));
+    plot.addEventListener("mouseleave", () => this.hover(-1)); // Plotly is silent about it after new data
     plot.on("plotly_selected", (event) => {
       if (event) actions.select(event.points.filter(({ data }) => data.meta.role === "heads").map((hit) => hit.pointIndex));
     });
