@@ -138,7 +138,7 @@ function drawLines(pen, { numbers, settings, colouring, position, chosen }, view
     if (settings.hypothesis === "all") drawWays(pen, numbers, points, from, to, pixel);
     if (settings.hidden === "dim") drawHidden(pen, numbers, points, from, to, pixel);
     drawTrails(pen, numbers, colouring, points, from, to, width);
-    if (numbers.is_prediction) drawTips(pen, numbers, colouring, points, to, width);
+    if (numbers.is_prediction && from < to) drawTips(pen, numbers, colouring, points, to, width);
   }
   pen.globalAlpha = 1;
   if (settings.truth && numbers.truth) drawTruth(pen, numbers.truth, from, to, 1.2 * pixel);
