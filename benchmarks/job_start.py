@@ -26,7 +26,7 @@ from rq.serializers import JSONSerializer
 from benchmarks.clips import write_clip
 from webapp.app import create_app
 from webapp.jobs.base import ForkingWorker, connect
-from webapp.jobs.queue import QUEUE
+from webapp.jobs.queue import QUEUES
 from webapp.services import redis_command
 from webapp.settings import Settings
 from webapp.worker import run_worker
@@ -68,7 +68,9 @@ def be_worker(kind: str) -> None:
         run_worker(settings)
         return
     worker_class = ForkingWorker if kind == "forked" else SpawnWorker
-    worker = worker_class([QUEUE], connection=connect(settings.redis, patience=25), serializer=JSONSerializer)
+    worker = worker_class(
+        list(QUEUES), connection=connect(settings.redis, patience=25), serializer=JSONSerializer
+    )
     worker.work(logging_level="ERROR")
 
 

@@ -2,7 +2,7 @@
 // A run's page: its progress while it works, its tracks when it is done, its reason when it failed.
 
 import { API, ROOT, follow, request, startLike } from "./api.js";
-import { announce, byId, say, sayIn, scriptsLoaded, sentenceOf, setBar, showFacts } from "./dom.js";
+import { announce, byId, pause, say, sayIn, scriptsLoaded, sentenceOf, setBar, showFacts } from "./dom.js";
 import { count, runFacts, seconds, settingsOf, whole } from "./format.js";
 import { showViewer } from "./viewer/viewer.js";
 
@@ -105,7 +105,23 @@ async function showTracks(run) {
 /** Let MP4 and GIF show the camera as it is shown here. @param {Run} run @param {string} camera */
 function linkOverlays({ links }, camera) {
   const wish = camera === "removed" ? "?camera=removed" : "";
-  for (const form of ["mp4", "gif"]) byId(`get-${form}`).href = `${links[form]}${wish}`;
+  for (const form of ["mp4", "gif"]) {
+    byId(`get-${form}`).href = `${links[form]}${wish}`;
+    byId(`get-${form}`).onclick = saveOnceDrawn;
+  }
+}
+
+/** Wait until the server has drawn an overlay, then save it. @param {Event} event */
+async function saveOnceDrawn(event) {
+  event.preventDefault();
+  const link = /** @type {HTMLAnchorElement} */ (event.currentTarget);
+  link.setAttribute("aria-busy", "true");
+  try {
+    while ((await fetch(link.href, { method: "HEAD" })).status === 202) await pause(1000);
+    location.assign(link.href); // a file to save, or the reason why there is none
+  } finally {
+    link.removeAttribute("aria-busy");
+  }
 }
 
 /** @param {Run} run */

@@ -1,6 +1,7 @@
 """What every request handler needs: settings, rows, bytes and the queue, opened once for an app."""
 
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import cast
 
 from flask import current_app
@@ -17,7 +18,7 @@ EXTENSION = "stillmotion"
 
 @dataclass(frozen=True)
 class Backend:
-    """The parts behind the pages and the API."""
+    """The parts behind the pages and the API. waiting: who may wait for a job, a quarter of the threads."""
 
     settings: Settings
     database: Database
@@ -25,6 +26,7 @@ class Backend:
     queue: RunQueue
     datasets: Datasets
     decoding: DecodingBudget
+    waiting: BoundedSemaphore
 
     @classmethod
     def open(cls, settings: Settings) -> "Backend":
@@ -37,6 +39,7 @@ class Backend:
             queue=queue,
             datasets=Datasets(settings.datasets),
             decoding=DecodingBudget(),
+            waiting=BoundedSemaphore(max(1, settings.web_threads // 4)),
         )
 
 

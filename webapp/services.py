@@ -164,6 +164,11 @@ class Supervisor:
                     signal.SIGKILL,
                 )
             )
+        if settings.workers:
+            for number in range(settings.short_workers):
+                short = {**environment, "STILLMOTION_QUEUES": "short,cpu,gpu"}
+                name = f"worker {number + 1} for short runs"
+                self._start(Child(name, [*program, "worker"], short, signal.SIGKILL))
         self._start(Child("web server", [*program, "web"], environment, signal.SIGTERM))
         self._wait_until(
             lambda: urlopen(f"{address(settings)}/healthz", timeout=2).close(),

@@ -25,6 +25,8 @@ FRONTEND = PACKAGE if IS_INSTALLED else ROOT
 
 INSTANCE = user_data_path("stillmotion") if IS_INSTALLED else ROOT / "instance"
 
+QUEUE_WORDS = ("short", "long", "cpu", "gpu", "conversions")
+
 SHORTEST_TOKEN = 16
 """Characters; a shorter one could be guessed."""
 
@@ -55,6 +57,9 @@ class Settings:
     workers: int = _setting("STILLMOTION_WORKERS", 1)
     web_threads: int = _setting("STILLMOTION_WEB_THREADS", 8)
     job_timeout: int = _setting("STILLMOTION_JOB_TIMEOUT", 6 * 3600)
+    short_workers: int = _setting("STILLMOTION_SHORT_WORKERS", 1)
+    queues: str = _setting("STILLMOTION_QUEUES", "short,long,cpu,gpu,conversions")
+    max_waiting: int = _setting("STILLMOTION_MAX_WAITING", 1000)
     hosts: str | None = _setting("STILLMOTION_HOSTS", None)
     token: str | None = _setting("STILLMOTION_TOKEN", None)
     bin_days: int = _setting("STILLMOTION_BIN_DAYS", 30)
@@ -71,6 +76,8 @@ class Settings:
             ("web_threads", 1, 256),
             ("job_timeout", 1, math.inf),
             ("bin_days", 0, 36500),
+            ("short_workers", 0, 256),
+            ("max_waiting", 1, math.inf),
             ("is_open", 0, 1),
             ("proxies", 0, 8),
         ):
@@ -78,6 +85,11 @@ class Settings:
             if not smallest <= value <= largest:
                 allowed = f"at least {smallest}" if largest == math.inf else f"{smallest} to {largest}"
                 raise BadInput(f"{variables[name]} must be {allowed}, not {value}.")
+        unknown = self.queue_words - set(QUEUE_WORDS)
+        if unknown:
+            raise BadInput(
+                f"{variables['queues']} must be some of {','.join(QUEUE_WORDS)}, not “{min(unknown)}”."
+            )
         if self.token is not None and len(self.token) < SHORTEST_TOKEN:
             raise BadInput(f"{variables['token']} must have at least {SHORTEST_TOKEN} characters.")
 
@@ -123,6 +135,11 @@ class Settings:
     def _variables(cls) -> dict[str, str]:
         """The environment variable of each setting."""
         return {setting.name: setting.metadata["variable"] for setting in dataclasses.fields(cls)}
+
+    @property
+    def queue_words(self) -> set[str]:
+        """What this machine's workers take: lengths and devices of runs, and conversions."""
+        return {word.strip() for word in self.queues.split(",") if word.strip()}
 
     @property
     def host_names(self) -> list[str]:

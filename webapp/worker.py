@@ -12,8 +12,8 @@ from model.tracking.methods import METHODS, MethodEntry
 from webapp.conversion import queue as conversions
 from webapp.conversion import task
 from webapp.history import empty_bin
-from webapp.jobs import base, tasks
-from webapp.jobs.queue import QUEUE, RunQueue, record_killed
+from webapp.jobs import base, overlays, tasks
+from webapp.jobs.queue import RunQueue, record_killed, served_queues
 from webapp.jobs.reaper import Reaper
 from webapp.records import migrate
 from webapp.settings import Settings, masked
@@ -21,7 +21,7 @@ from webapp.settings import Settings, masked
 LOOKS_BETWEEN_BINS = 60
 """The bin is looked through every few minutes, by a worker that has nothing to do."""
 
-__all__ = ["run_conversion_worker", "run_worker", "task", "tasks"]
+__all__ = ["overlays", "run_conversion_worker", "run_worker", "task", "tasks"]
 
 
 def run_worker(settings: Settings) -> None:
@@ -46,7 +46,10 @@ def run_worker(settings: Settings) -> None:
         if look == 1:  # a few seconds after the start: the worker need not be ready later for it
             _preload(METHODS[1:], settings)
 
-    base.run(settings.redis, [QUEUE, conversions.QUEUE], look_for_lost_runs, record_killed)
+    queues = served_queues(settings)
+    if "conversions" in settings.queue_words:
+        queues.append(conversions.QUEUE)
+    base.run(settings.redis, queues, look_for_lost_runs, record_killed)
 
 
 def run_conversion_worker(url: str) -> None:

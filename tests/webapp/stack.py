@@ -74,6 +74,7 @@ class Stack:
             **{name: value for name, value in os.environ.items() if not name.startswith("STILLMOTION_")},
             "STILLMOTION_INSTANCE": str(self.instance),
             "STILLMOTION_PORT": str(self.port),
+            "STILLMOTION_SHORT_WORKERS": "0",  # one worker, so that who waits for whom is known
             **self._variables,
         }
         self.output = ""

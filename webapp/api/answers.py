@@ -1,11 +1,30 @@
 """Files as answers: for saving, to be kept by the browser, from the storage."""
 
-from flask import Response, send_file
+from flask import Response, json, send_file
+from marshmallow import Schema
 
+from webapp.api.fields import text
 from webapp.backend import app_backend
 
 FOREVER = 365 * 24 * 3600
 """Seconds; what an id or a hash names never changes."""
+
+
+LATER_SECONDS = 2
+"""After how long to ask again for what is being made."""
+
+
+class LaterSchema(Schema):
+    """What was asked for is being made: ask again, after the seconds in Retry-After."""
+
+    detail = text("one sentence")
+
+
+def later(detail: str) -> Response:
+    """Say that something is being made; a browser asks again by itself."""
+    answer = Response(json.dumps({"detail": detail}), 202, content_type="application/json")
+    answer.headers["Retry-After"] = answer.headers["Refresh"] = str(LATER_SECONDS)
+    return answer
 
 
 def stored(key: str, content_type: str, name: str | None = None) -> Response:

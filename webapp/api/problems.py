@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from model.core.errors import BadInput, Unreachable
 from webapp.api.fields import integer, text
+from webapp.jobs.queue import QueueFull
 
 PROBLEM_JSON = "application/problem+json"
 FOR_PROGRAMS = ("/api/", "/healthz", "/readyz")
@@ -90,6 +91,12 @@ def register_problems(app: Flask) -> None:
     @app.errorhandler(Unreachable)
     def unreachable(error: Unreachable) -> Response:
         return problem(503, "Service Unavailable", str(error))
+
+    @app.errorhandler(QueueFull)
+    def queue_full(error: QueueFull) -> Response:
+        answer = problem(429, HTTPStatus(429).phrase, str(error))
+        answer.headers["Retry-After"] = "60"
+        return answer
 
     @app.errorhandler(OSError)
     def system_error(error: OSError) -> Response:

@@ -12,7 +12,7 @@ from model.overlay.numbers import shown_first
 from model.overlay.truth import true_motion
 from model.tracking.estimate import Estimate
 from model.tracking.run import query_points
-from webapp.api.answers import attached, kept, stored
+from webapp.api.answers import LaterSchema, attached, kept, later, stored
 from webapp.api.problems import can_fail
 from webapp.api.results import result_of, run_with_tracks, tracks_of
 from webapp.api.schemas import (
@@ -31,8 +31,9 @@ from webapp.backend import app_backend
 from webapp.exports import tracks_csv, tracks_json
 from webapp.history import change, order, wanted
 from webapp.jobs.estimates import estimate_run
+from webapp.jobs.overlays import overlay_key
 from webapp.lookups import find
-from webapp.overlays import stored_overlay
+from webapp.overlays import wait_for_overlay
 from webapp.records import UNFINISHED, Clip, Run
 from webapp.runs import RunRequest, prepare_run
 from webapp.samples import true_tracks
@@ -47,7 +48,7 @@ runs = Blueprint(
 @runs.route("", methods=["POST"])
 @runs.arguments(RunBody)
 @runs.response(202, RunSchema)
-@can_fail(404, 503)
+@can_fail(404, 429, 503)
 def start(body: Mapping[str, Any]) -> tuple[Json, int, dict[str, str]]:
     """Start a run."""
     backend = app_backend()
@@ -80,7 +81,8 @@ def list_runs(query: Mapping[str, Any]) -> Json:
     found, total = backend.database.page(
         Run, query["limit"], query["offset"], wanted(Run, query), order(Run, query["sort"])
     )
-    return {"items": [run_json(backend, run) for run in found], "total": total}
+    places = backend.queue.places()
+    return {"items": [run_json(backend, run, places) for run in found], "total": total}
 
 
 @runs.route("/<run_id>", methods=["GET"])
@@ -151,16 +153,18 @@ def tracks_as_csv(run_id: str) -> Response:
 @runs.route("/<run_id>/overlay.mp4", methods=["GET"])
 @runs.arguments(CameraQuery, location="query")
 @runs.response(200, {"type": "string", "format": "binary"}, content_type="video/mp4")
-@can_fail(404, 409, 422)
+@runs.alt_response(202, schema=LaterSchema, description="It is being drawn", success=True)
+@can_fail(404, 409, 422, 429, 503)
 def overlay_mp4(query: Mapping[str, str], run_id: str) -> Response:
-    """Download the clip with the tracks drawn over it; the first time it is drawn while you wait."""
+    """Download the clip with the tracks drawn over it; the first time it is drawn: 202 until it is."""
     return _overlay(run_id, "mp4", "video/mp4", query["camera"])
 
 
 @runs.route("/<run_id>/overlay.gif", methods=["GET"])
 @runs.arguments(CameraQuery, location="query")
 @runs.response(200, {"type": "string", "format": "binary"}, content_type="image/gif")
-@can_fail(404, 409, 422)
+@runs.alt_response(202, schema=LaterSchema, description="It is being drawn", success=True)
+@can_fail(404, 409, 422, 429, 503)
 def overlay_gif(query: Mapping[str, str], run_id: str) -> Response:
     """Download the same as a GIF."""
     return _overlay(run_id, "gif", "image/gif", query["camera"])
@@ -202,7 +206,12 @@ def run_frame(run_id: str, position: int) -> Response:
 
 
 def _overlay(run_id: str, kind: str, content_type: str, camera: str) -> Response:
-    key = stored_overlay(app_backend(), run_with_tracks(run_id), kind, camera)
+    found = run_with_tracks(run_id)
+    if camera == "removed":
+        result_of(found, camera)  # which says so where it is not known
+    key = overlay_key(found, kind, camera)
+    if not wait_for_overlay(app_backend(), found, kind, camera):
+        return later("The overlay is being drawn; ask again.")
     return stored(key, content_type, _name(run_id, key.rpartition("/overlay")[2].lstrip(".-")))
 
 

@@ -1,5 +1,6 @@
 """The JSON of clips, runs and methods: what goes in, checked with sentences, and what comes out."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +218,7 @@ class RunSchema(Schema):
     created_at = shown(fields.DateTime)
     started_at = shown(fields.DateTime, null=True)
     finished_at = shown(fields.DateTime, null=True)
-    estimate = number("seconds it will take once started, about; null at the end", null=True)
+    estimate = number("seconds it will take once started, about; null at the end and in lists", null=True)
     estimated_memory_bytes = integer("at its peak, about", null=True)
     links = fields.Nested(LinksSchema)
 
@@ -262,10 +263,16 @@ class MethodListSchema(Schema):
     max_upload_bytes = integer("the largest body of POST /clips")
 
 
-def run_json(backend: Backend, run: Run) -> dict[str, Any]:
-    """Return a run as `RunSchema` shows it."""
+def run_json(backend: Backend, run: Run, places: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Return a run as `RunSchema` shows it.
+
+    places: those of all waiting runs, for a list, whose runs come without estimates.
+    """
     waits = run.state == RunState.QUEUED
-    cost = estimate_run(backend.settings, run) if waits or run.state == RunState.RUNNING else None
+    cost = None
+    if places is None:
+        places = backend.queue.places() if waits else {}
+        cost = estimate_run(backend.settings, run) if waits or run.state == RunState.RUNNING else None
     special = {
         "clip": run.clip_id,
         "query_frame": run.request.start,
@@ -273,7 +280,7 @@ def run_json(backend: Backend, run: Run) -> dict[str, Any]:
         "method_title": method_title(run.method),
         "is_prediction": is_prediction(run.method),
         "weights": None if run.weights is None else Path(run.weights).name,
-        "queue_position": backend.queue.position(run.id) if waits else None,
+        "queue_position": places.get(run.id) if waits else None,
         "estimate": None if cost is None else cost.seconds,
         "estimated_memory_bytes": None if cost is None else cost.memory_bytes,
         "links": _links(run),

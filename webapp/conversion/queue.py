@@ -49,7 +49,7 @@ class ConversionQueue:
     @property
     def jobs(self) -> JobQueue:
         """The jobs of all training sets."""
-        return JobQueue(self.redis, QUEUE)
+        return JobQueue(self.redis, (QUEUE,))
 
     @property
     def _prefix(self) -> str:
@@ -195,7 +195,7 @@ class JobReport:
 
 def fair_share_of_threads(redis: Redis) -> int:
     """Return how many threads a job may use if this machine's workers all work at once."""
-    workers = JobQueue(redis, QUEUE).workers()
+    workers = JobQueue(redis, (QUEUE,)).workers()
     here = sum(worker.hostname == socket.gethostname() for worker in workers)
     return max(1, len(psutil.Process().cpu_affinity()) // max(1, here))
 

@@ -77,35 +77,45 @@ class JobHandle:
 
 @dataclass(frozen=True)
 class JobQueue:
-    """One of RQ's queues. Every method raises RedisError when Redis does not answer."""
+    """Some of RQ's queues, the one served first before the others.
+
+    Every method raises RedisError when Redis does not answer.
+    """
 
     redis: Redis
-    name: str
+    names: tuple[str, ...]
 
     @property
-    def _queue(self) -> Queue:
-        return Queue(self.name, connection=self.redis, serializer=JSONSerializer)
+    def _queues(self) -> list[Queue]:
+        return [Queue(name, connection=self.redis, serializer=JSONSerializer) for name in self.names]
 
     @property
-    def _started(self) -> StartedJobRegistry:
-        return StartedJobRegistry(self.name, connection=self.redis, serializer=JSONSerializer)
+    def _started(self) -> list[StartedJobRegistry]:
+        return [
+            StartedJobRegistry(name, connection=self.redis, serializer=JSONSerializer) for name in self.names
+        ]
 
-    def enqueue(self, job_id: str, function: str, *args: Any, timeout: int, **options: Any) -> None:
-        """Put a job into the queue, whatever the queue knew about that id before.
+    def _started_ids(self) -> list[str]:
+        return [job_id for registry in self._started for job_id in registry.get_job_ids(cleanup=False)]
 
-        function: its dotted name. args: JSON values. timeout: seconds that it may take. options: of RQ's
-        `Queue.enqueue_call`.
+    def enqueue(
+        self, job_id: str, function: str, *args: Any, timeout: int, queue: str | None = None, **options: Any
+    ) -> None:
+        """Put a job into a queue, whatever the queues knew about that id before.
+
+        function: its dotted name. args: JSON values. timeout: seconds that it may take. queue: one of
+        `names`, the first one without it. options: of RQ's `Queue.enqueue_call`.
         """
-        queue = self._queue
+        target = Queue(queue or self.names[0], connection=self.redis, serializer=JSONSerializer)
         self.forget(job_id)
-        queue.intermediate_queue.remove(job_id)
+        target.intermediate_queue.remove(job_id)
         times: dict[str, Any] = {"result_ttl": KEPT_IN_REDIS, "failure_ttl": KEPT_IN_REDIS, **options}
-        queue.enqueue_call(function, args=args, job_id=job_id, timeout=timeout, **times)
+        target.enqueue_call(function, args=args, job_id=job_id, timeout=timeout, **times)
 
     def handles(self, job_ids: Iterable[str]) -> dict[str, JobHandle]:
         """Return how jobs are, by id."""
-        waiting = set(self._queue.get_job_ids())
-        started = set(self._started.get_job_ids(cleanup=False))
+        waiting = set(self.waiting_ids())
+        started = set(self._started_ids())
         handles, others = {}, []
         for job_id in job_ids:
             if job_id in waiting:  # there may be thousands, so they are not fetched
@@ -119,17 +129,19 @@ class JobQueue:
 
     def known_ids(self) -> list[str]:
         """Return the ids of the jobs that wait, work or failed."""
-        failed = FailedJobRegistry(self.name, connection=self.redis, serializer=JSONSerializer)
-        return [
-            *self._queue.get_job_ids(),
-            *self._started.get_job_ids(cleanup=False),
-            *failed.get_job_ids(cleanup=False),
+        failed = [
+            FailedJobRegistry(name, connection=self.redis, serializer=JSONSerializer) for name in self.names
         ]
+        given_up = [job_id for registry in failed for job_id in registry.get_job_ids(cleanup=False)]
+        return [*self.waiting_ids(), *self._started_ids(), *given_up]
 
-    def position(self, job_id: str) -> int | None:
-        """Return a waiting job's place in the queue, 1 for the next; None when it is not in the queue."""
-        place = self._queue.get_job_position(job_id)
-        return None if place is None else place + 1
+    def waiting_ids(self) -> list[str]:
+        """Return the ids of the jobs that wait, the next one first."""
+        return [job_id for queue in self._queues for job_id in queue.get_job_ids()]
+
+    def count_waiting(self) -> int:
+        """Return how many jobs wait."""
+        return sum(queue.count for queue in self._queues)
 
     def stop(self, job_id: str) -> None:
         """Keep a job from starting; a running one ends within 2 s."""
@@ -156,17 +168,25 @@ class JobQueue:
         """
         server = self.redis.info("server")
         if int(server["uptime_in_seconds"]) > HEARTBEAT_TTL:
-            self._started.cleanup()
+            for registry in self._started:
+                registry.cleanup()
 
     def abandon_all(self) -> None:
         """Have RQ give up all jobs that were started; for when all workers are known to be gone."""
-        self._started.cleanup(timestamp=math.inf)
+        for registry in self._started:
+            registry.cleanup(timestamp=math.inf)
 
     def workers(self) -> list[BaseWorker]:
-        """Return the workers of this queue that have given a sign of life lately."""
+        """Return the workers of any of these queues that have given a sign of life lately."""
         newest = datetime.now(UTC) - timedelta(seconds=WORKER_IS_ALIVE)
-        workers = Worker.all(queue=self._queue, serializer=JSONSerializer)
-        return [worker for worker in workers if worker.last_heartbeat and worker.last_heartbeat > newest]
+        workers = Worker.all(connection=self.redis, serializer=JSONSerializer)
+        return [
+            worker
+            for worker in workers
+            if worker.last_heartbeat
+            and worker.last_heartbeat > newest
+            and not set(self.names).isdisjoint(worker.queue_names())
+        ]
 
 
 def _condition(job: Job | None, is_started: bool) -> Condition:

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -13,16 +14,47 @@ from rq.exceptions import AbandonedJobError
 from rq.job import Job
 from rq.timeouts import JobTimeoutException
 
-from model.core.errors import Unreachable
-from webapp.jobs.base import JobQueue, connect
+from model.core.errors import BadInput, Unreachable
+from model.tracking.methods import find_method
+from webapp.jobs.base import Condition, JobQueue, connect
+from webapp.jobs.estimates import estimate_run
 from webapp.records import Database, Run, RunState
 from webapp.settings import Settings
 from webapp.storage import Storage
 
-QUEUE = "stillmotion"
+QUEUES = tuple(f"stillmotion-{length}-{device}" for length in ("short", "long") for device in ("gpu", "cpu"))
+"""Short jobs go before long ones. Those for a GPU are networks; machines without one may do them, too."""
+
+SHORT_SECONDS = 60.0
+"""A run that will take longer, by its estimate, is a long one."""
+
+OVERLAY_SECONDS = 3600
+"""How long an overlay may take to draw."""
+
+DRAW = "webapp.jobs.overlays.draw"
 TRACK, PREDICT = "webapp.jobs.tasks.track", "webapp.jobs.tasks.predict"
 
 log = logging.getLogger(__name__)
+
+
+class QueueFull(BadInput):
+    """So many jobs wait that no more are taken."""
+
+
+def served_queues(settings: Settings) -> list[str]:
+    """Return the queues of runs that a worker of these settings serves, in its order.
+
+    What suits its device goes first among jobs of the same length.
+    """
+    device = "gpu" if has_gpu(settings.device) else "cpu"
+    words = settings.queue_words
+    ordered = sorted(QUEUES, key=lambda name: ("-long-" in name, not name.endswith(device)))
+    return [name for name in ordered if set(name.split("-")[1:]) <= words]
+
+
+def has_gpu(device: str) -> bool:
+    """Tell whether the networks of a worker will run on a GPU, without touching CUDA."""
+    return device.startswith("cuda") or (device == "auto" and Path("/dev/nvidiactl").exists())
 
 
 @dataclass(frozen=True)
@@ -36,14 +68,15 @@ class RunQueue:
     @classmethod
     def open(cls, settings: Settings, patience: int = 3) -> "RunQueue":
         """Open the database and the Redis that the settings name; patience: see `connect`."""
-        jobs = JobQueue(connect(settings.redis, patience), QUEUE)
+        jobs = JobQueue(connect(settings.redis, patience), QUEUES)
         return cls(settings, Database(settings.database), jobs)
 
     def submit(self, run: Run) -> Run:
         """Record a run, then enqueue it.
 
-        Raises Unreachable when Redis does not answer; the run is then recorded as failed.
+        Raises QueueFull, and Unreachable when Redis does not answer; the run is then recorded as failed.
         """
+        self._check_length()
         with self.database.session() as session:
             session.add(run)
         try:
@@ -57,10 +90,13 @@ class RunQueue:
 
     def enqueue(self, run: Run) -> None:
         """Put a run into the queue, whatever the queue knew about it before."""
+        length = "short" if estimate_run(self.settings, run).seconds <= SHORT_SECONDS else "long"
+        device = "gpu" if find_method(run.method).uses_torch else "cpu"
         self.jobs.enqueue(
             run.id,
             PREDICT if run.is_prediction else TRACK,
             run.id,
+            queue=f"stillmotion-{length}-{device}",
             timeout=self.settings.job_timeout,
             on_failure=Callback(record_failure),
             on_stopped=Callback(discard_stopped),
@@ -81,12 +117,55 @@ class RunQueue:
         """Remove whatever a run has written."""
         discard_results(self.settings, run_id)
 
-    def position(self, run_id: str) -> int | None:
-        """Return a waiting run's place in the queue, 1 for the next; None when it has none."""
+    def places(self) -> dict[str, int]:
+        """Return the place in the queue of each run that waits, 1 for the next; none without Redis."""
         try:
-            return self.jobs.position(run_id)
+            return {job_id: place for place, job_id in enumerate(self.jobs.waiting_ids(), 1)}
         except RedisError:
-            return None
+            return {}
+
+    def draw_overlay(self, run: Run, kind: str, camera: str) -> None:
+        """Have an overlay drawn, unless it waits or is being drawn already; see `webapp.jobs.overlays`.
+
+        Raises BadInput with the reason why drawing it failed, QueueFull, and Unreachable without Redis.
+        """
+        job_id = f"overlay-{run.id}-{run.frames_in_tracks}-{kind}-{camera}"
+        try:
+            with self.jobs.redis.lock(f"stillmotion:{job_id}", timeout=10):
+                handle = self.jobs.handles([job_id])[job_id]
+                if handle.condition is Condition.FAILED and "AbandonedJobError" not in handle.failure:
+                    reason = overlay_failure(handle.failure)
+                    self.jobs.forget(job_id)
+                    raise BadInput(f"The overlay could not be drawn: {reason}")
+                if handle.condition not in (Condition.WAITING, Condition.WORKING, Condition.BETWEEN):
+                    self._check_length()
+                    self.jobs.enqueue(
+                        job_id,
+                        DRAW,
+                        run.id,
+                        kind,
+                        camera,
+                        queue="stillmotion-short-cpu",
+                        timeout=OVERLAY_SECONDS,
+                        result_ttl=0,  # once it is drawn, the storage says so
+                    )
+        except RedisError as error:
+            raise Unreachable("The overlay cannot be drawn because Redis does not answer.") from error
+
+    def _check_length(self) -> None:
+        """Raise QueueFull when too many jobs wait."""
+        try:
+            waiting = self.jobs.count_waiting()
+        except RedisError:
+            return  # who enqueues says so
+        if waiting >= self.settings.max_waiting:
+            raise QueueFull(f"{waiting} jobs wait already, and no more are taken; try again later.")
+
+
+def overlay_failure(failure: str) -> str:
+    """Return the sentence of a failed job's last line, if it is one for people."""
+    kind, _, sentence = failure.partition(": ")
+    return sentence if kind.endswith("BadInput") else "the server's log says why."
 
 
 def discard_results(settings: Settings, run_id: str) -> None:
@@ -129,7 +208,7 @@ def record_failure(
 
 def record_killed(job: Job, _process_id: int, status: int, _usage: Any) -> None:
     """Write down why a run's process ended without a word (RQ calls this in the worker)."""
-    if job.origin != QUEUE or status is None or not os.WIFSIGNALED(status):
+    if job.func_name not in (TRACK, PREDICT) or status is None or not os.WIFSIGNALED(status):
         return  # it left by itself, before the run started or after it ended: the reaper looks after it
     killer = signal.Signals(os.WTERMSIG(status))
     cause = ", most likely because the memory ran out" if killer is signal.SIGKILL else ""

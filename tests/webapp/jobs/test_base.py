@@ -15,21 +15,24 @@ def queue(redis_url: str) -> JobQueue:
     """An empty queue that no worker serves."""
     redis = Redis.from_url(redis_url)
     redis.flushall()
-    yield JobQueue(redis, "tests")
+    yield JobQueue(redis, ("tests-first", "tests"))
     redis.close()
 
 
 def work(queue: JobQueue) -> None:
     """Do all jobs that wait, in this process."""
-    SimpleWorker([queue.name], connection=queue.redis, serializer=JSONSerializer).work(burst=True)
+    SimpleWorker(list(queue.names), connection=queue.redis, serializer=JSONSerializer).work(burst=True)
 
 
 def test_a_job_is_told_of_from_the_queue_to_its_end(queue: JobQueue) -> None:
     assert queue.handles(["a"])["a"].condition is Condition.GONE
     for job_id in ("a", "b", "c"):
-        queue.enqueue(job_id, "operator.truediv", 1, 0 if job_id == "b" else 1, timeout=10)
+        divisor = 0 if job_id == "b" else 1
+        queue.enqueue(job_id, "operator.truediv", 1, divisor, timeout=10, queue="tests")
     assert {handle.condition for handle in queue.handles("abc").values()} == {Condition.WAITING}
-    assert [queue.position(job_id) for job_id in "abcd"] == [1, 2, 3, None]
+    assert queue.waiting_ids() == ["a", "b", "c"]
+    queue.enqueue("d", "operator.truediv", 1, 1, timeout=10, queue="tests-first")
+    assert queue.waiting_ids() == ["d", "a", "b", "c"]
     queue.stop("c")
     queue.stop("nobody")
     work(queue)
