@@ -108,7 +108,8 @@ class JobQueue:
         """
         target = Queue(queue or self.names[0], connection=self.redis, serializer=JSONSerializer)
         self.forget(job_id)
-        target.intermediate_queue.remove(job_id)
+        for queue_before in self._queues:
+            queue_before.intermediate_queue.remove(job_id)
         times: dict[str, Any] = {"result_ttl": KEPT_IN_REDIS, "failure_ttl": KEPT_IN_REDIS, **options}
         target.enqueue_call(function, args=args, job_id=job_id, timeout=timeout, **times)
 

@@ -16,6 +16,8 @@ import requests
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
+from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from model.clips.video import read_frame
 from model.motion.grid import query_grid
@@ -177,7 +179,9 @@ def test_a_prediction_of_the_end_alone_has_two_positions_a_horizon_apart(
     assert 3e8 < run["estimated_memory_bytes"] < 2e9
     jobs = offering.extensions["stillmotion"].queue.jobs
     tracked = client.post("/api/v1/runs", json={"clip": clip, "method": "lk"}).json
-    assert [jobs._queue.fetch_job(one["id"]).func_name for one in (run, tracked)] == [PREDICT, TRACK]
+    queued = Job.fetch_many([run["id"], tracked["id"]], connection=jobs.redis, serializer=JSONSerializer)
+    assert [job.func_name for job in queued] == [PREDICT, TRACK]
+    assert [job.origin for job in queued] == ["stillmotion-short-gpu", "stillmotion-short-cpu"]
 
 
 @pytest.mark.parametrize(
