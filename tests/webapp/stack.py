@@ -136,6 +136,15 @@ class Stack:
         """GET an address of the API."""
         return requests.get(f"{self.url}/api/v1{path}", timeout=30, **options)
 
+    def overlay(self, run_id: str, kind: str) -> requests.Response:
+        """The answer with a run's overlay, asked for again as long as it is being drawn."""
+        return wait_for(
+            lambda: (
+                answer if (answer := self.get(f"/runs/{run_id}/overlay.{kind}")).status_code != 202 else None
+            ),
+            60,
+        )
+
     def wait_until_ready(self, seconds: float = 30.0) -> None:
         """Wait until /readyz says that everything is there."""
         wait_for(lambda: requests.get(f"{self.url}/readyz", timeout=10).status_code == 200, seconds)

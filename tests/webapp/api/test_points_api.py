@@ -93,7 +93,7 @@ def test_points_are_followed_both_ways(stack: Stack, small_clip: Path, tmp_path:
     pictures = [stack.get(f"/runs/{run_id}/frames/{position}.jpg").content for position in (0, 15)]
     clip_pictures = [stack.get(f"/clips/{clip}/frames/{index}.jpg").content for index in (0, 15)]
     assert pictures == clip_pictures
-    assert stack.get(f"/runs/{run_id}/overlay.gif").content[:3] == b"GIF"
+    assert stack.overlay(run_id, "gif").content[:3] == b"GIF"
     assert stack.get(f"/runs/{run_id}/figure.json").status_code == 200
 
     other = stack.start_run(clip, points=POINTS, frame=8, direction="backward")

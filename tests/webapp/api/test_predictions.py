@@ -78,9 +78,9 @@ def test_a_single_image_is_predicted(predicting_stack: Stack, weights: Path, tmp
     assert frames[0].content == frames[1].content
     assert Image.open(io.BytesIO(frames[0].content)).size == SIZE[::-1]
     assert stack.get(f"/runs/{run['id']}/frames/{HORIZON}.jpg").status_code == 404
-    with av.open(io.BytesIO(stack.get(f"/runs/{run['id']}/overlay.mp4").content)) as video:
+    with av.open(io.BytesIO(stack.overlay(run["id"], "mp4").content)) as video:
         assert sum(1 for _ in video.decode(video=0)) == HORIZON
-    assert Image.open(io.BytesIO(stack.get(f"/runs/{run['id']}/overlay.gif").content)).n_frames == HORIZON
+    assert Image.open(io.BytesIO(stack.overlay(run["id"], "gif").content)).n_frames == HORIZON
     listed = stack.get(f"/runs/{run['id']}/tracks.json").json()
     assert listed["frames"] == list(range(HORIZON))
     assert len(stack.get(f"/runs/{run['id']}/tracks.csv").text.splitlines()) == 1 + HORIZON * 25

@@ -53,11 +53,11 @@ def test_a_run_gives_tracks_frames_and_exports(stack: Stack, small_clip: Path, t
 
     assert run["links"]["gif"].endswith(f"/runs/{run_id}/overlay.gif")
     assert run["links"]["mp4"].endswith(f"/runs/{run_id}/overlay.mp4")
-    with av.open(io.BytesIO(stack.get(f"/runs/{run_id}/overlay.mp4").content)) as video:
+    with av.open(io.BytesIO(stack.overlay(run_id, "mp4").content)) as video:
         assert sum(1 for _ in video.decode(video=0)) == 6
-    gif = Image.open(io.BytesIO(stack.get(f"/runs/{run_id}/overlay.gif").content))
+    gif = Image.open(io.BytesIO(stack.overlay(run_id, "gif").content))
     assert (gif.format, gif.n_frames, gif.size) == ("GIF", 6, (128, 96))
-    again = stack.get(f"/runs/{run_id}/overlay.gif")
+    again = stack.overlay(run_id, "gif")
     assert again.headers["Content-Type"] == "image/gif"
     assert stack.get(f"/runs/{run_id}/overlay.avi").status_code == 404
 
@@ -108,7 +108,7 @@ def test_a_cancelled_run_keeps_what_it_had_tracked(stack: Stack, long_clip: Path
     numbers = stack.get(f"/runs/{run_id}/figure.json").json()["layout"]["meta"]["stillmotion"]
     assert len(numbers["frames"]) == kept
     assert stack.get(f"/runs/{run_id}/frames/{kept - 1}.jpg").status_code == 200
-    with av.open(io.BytesIO(stack.get(f"/runs/{run_id}/overlay.mp4").content)) as video:
+    with av.open(io.BytesIO(stack.overlay(run_id, "mp4").content)) as video:
         assert sum(1 for _ in video.decode(video=0)) == kept
     stored = stack.instance / "storage" / "runs" / run_id / "partial"
     assert stored / f"{kept}.npz" in list(stored.iterdir())
