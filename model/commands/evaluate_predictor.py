@@ -41,7 +41,7 @@ def command(
     out: Path | None,
     report: Path | None,
 ) -> None:
-    """Measure predictors on SETS (of convert or synthesize-stills) beside simple baselines.
+    """Measure predictors on SETS (of convert) beside simple baselines.
 
     docs/predictor.md explains the figures.
     """

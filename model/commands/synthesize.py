@@ -45,10 +45,10 @@ def command(
 ) -> None:
     """Make clips with exact trajectories and visibility: OUT/clip-0000/00000.png ... and tracks.npz."""
     # Here, not above: they import torch, which `--help` need not wait for.
-    from model.synthetic.clips.clip_folders import write_clip_folders
-    from model.synthetic.clips.sample_clips import SAMPLE_CLIPS, write_sample_clips
-    from model.synthetic.clips.scene import SyntheticSettings
-    from model.synthetic.clips.textures import load_bank
+    from model.synthetic.clip_folders import write_clip_folders
+    from model.synthetic.sample_clips import SAMPLE_CLIPS, write_sample_clips
+    from model.synthetic.scene import SyntheticSettings
+    from model.synthetic.textures import load_bank
 
     if samples:
         with progress_bar("clips") as report:

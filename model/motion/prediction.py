@@ -1,6 +1,5 @@
 """`Prediction`: what is expected of a grid of points, and its file. Needs no torch."""
 
-import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,10 +29,7 @@ class Prediction:
     weights: float32 `[K, N]`, how likely each is; a point's sum to 1.
     interval: float32 `[2, T, N, 2]`, the lowest and highest position of each coordinate that are expected
         with a probability of 90 %.
-    informativeness: how much the image tells of its motion, 0 to 1
-        (`model.prediction.predictor.informativeness`); NaN in files of versions that did not know.
-    withheld: whether the single answer is that nothing moves since the picture tells too little; hypotheses
-        and intervals are then all that there is to say.
+    withheld: whether the single answer is that nothing moves since the picture tells nothing.
     moving: float32 `[N]`, the probability that a point moves by more than `MOVES`; None in files of versions
         that did not know.
 
@@ -44,7 +40,6 @@ class Prediction:
     hypotheses: NDArray[np.float32]
     weights: NDArray[np.float32]
     interval: NDArray[np.float32]
-    informativeness: float = math.nan
     withheld: bool = False
     moving: NDArray[np.float32] | None = None
 
@@ -72,8 +67,7 @@ class Prediction:
         arrays = dict(zip(_ARRAYS, values, strict=True))
         if self.moving is not None:
             arrays["moving"] = self.moving
-        scalars = {"informativeness": np.asarray(self.informativeness), "withheld": np.asarray(self.withheld)}
-        self.tracks.save(path, {**arrays, **scalars})
+        self.tracks.save(path, {**arrays, "withheld": np.asarray(self.withheld)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Prediction":
@@ -88,8 +82,7 @@ class Prediction:
             raise BadInput(f"{name} holds tracks, but no prediction; give a file that `predict` wrote.")
         try:
             hypotheses, weights, interval = (there[key] for key in _ARRAYS)
-            told = content.get("informativeness", content.get("gain", math.nan))  # older files have a gain
             withheld = bool(content.get("withheld", False))
-            return cls(tracks, hypotheses, weights, interval, float(told), withheld, content.get("moving"))
+            return cls(tracks, hypotheses, weights, interval, withheld, content.get("moving"))
         except (KeyError, ValueError, TypeError) as error:
             raise BadInput(f"{name} is damaged ({error}); predict the image again.") from error

@@ -33,37 +33,33 @@ class Mixture(NamedTuple):
         """Float32 `[B, P, K]`, each point's weights sum to 1."""
         return self.log_weight.exp()
 
-    def of_points(self, start: int, stop: int) -> "Mixture":
-        """Return the mixture of the points from `start` to before `stop`."""
-        return Mixture(*(part[:, start:stop] for part in self))
-
     def best(self) -> Tensor:
         """Return the displacement of the hypothesis with the largest weight: `[B, P, T, 2]`."""
         index = self.log_weight.argmax(dim=2)[:, :, None, None, None]
         return self.displacement.gather(2, index.expand(-1, -1, 1, *self.displacement.shape[3:]))[:, :, 0]
 
-    def expected_distance(self, answer: Tensor) -> Tensor:
-        """Return how far the truth is expected to be from an answer `[B, P, T, 2]`, in pixels: `[B, P, T]`.
+    def answer(self) -> Tensor:
+        """Return the single answer, `[B, P, T, 2]`: the one hypothesis, or the median of several."""
+        return self.displacement[:, :, 0] if self.displacement.shape[2] == 1 else self.median()
+
+    def expected_distances(self, answer: Tensor) -> Tensor:
+        """Return how far from an answer `[B, P, T, 2]` the truth is by each hypothesis, px: `[B, P, K, T]`.
 
         Of a hypothesis with the scale b at a distance d it is sqrt(d² + (1.623 b)²): right at d = 0 and far
         away, at most 1.6 % too large between.
         """
-        return (self.weight[..., None] * self._distances(answer)).sum(dim=2)
-
-    def _distances(self, answer: Tensor) -> Tensor:
-        """The same for each hypothesis: `[B, P, K, T]`."""
         away = torch.linalg.vector_norm(self.displacement - answer[:, :, None], dim=-1)
         return torch.hypot(away, _MEAN_LENGTH * self.log_scale.exp())
 
     def median(self) -> Tensor:
-        """Return the answer with the least `expected_distance` in each frame: `[B, P, T, 2]`.
+        """Return in each frame the answer from which the truth is least far on average: `[B, P, T, 2]`.
 
         A geometric median of the hypotheses, in which an unsure one has less of a say (Weiszfeld 1937).
         """
         weight = self.weight[..., None]
         guess = (weight[..., None] * self.displacement).sum(dim=2)
         for _ in range(_MEDIAN_ROUNDS):
-            pull = (weight / self._distances(guess).clamp(min=1e-3))[..., None]
+            pull = (weight / self.expected_distances(guess).clamp(min=1e-3))[..., None]
             guess = (pull * self.displacement).sum(dim=2) / pull.sum(dim=2)
         return guess
 
@@ -85,20 +81,6 @@ class Mixture(NamedTuple):
             torch.cat([self.log_scale, other.log_scale], dim=2),
             torch.cat([self.log_weight + math.log1p(-share), other.log_weight + math.log(share)], dim=2),
         )
-
-    def with_stay_prior(self, weight: float) -> "Mixture":
-        """Return the mixture with one hypothesis more, zero motion, and the others scaled by 1 - weight.
-
-        weight: in [0, 1). The new hypothesis has the smallest scale of each point's own ones.
-        """
-        if weight == 0:
-            return self
-        stays = Mixture(
-            torch.zeros_like(self.displacement[:, :, :1]),
-            self.log_scale.amin(dim=2, keepdim=True),
-            torch.zeros_like(self.log_weight[:, :, :1]),
-        )
-        return self.mixed(stays, weight)
 
     def mirrored(self) -> "Mixture":
         """Return the mixture with x reversed."""

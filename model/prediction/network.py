@@ -104,7 +104,7 @@ class MotionPredictor(nn.Module):
             grid = torch.from_numpy(query_grid(self.config.grid, (height, width)))
             points = grid.to(images.device).expand(len(images), -1, -1)
         mixture = self.answer(self.features(images), points, (height, width)).mixture
-        path = mixture.median() if self.hypotheses > 1 else mixture.displacement[:, :, 0]
+        path = mixture.answer()
         return F.pad(path, (0, 0, 1, 0)) if self.config.trajectory else path[:, :, 0]
 
 

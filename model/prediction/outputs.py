@@ -105,7 +105,7 @@ class MixtureOutput:
 
 
 class BinsOutput:
-    """Weights of fixed displacements: it stays, or it moves in one of 12 directions by one of 5 lengths.
+    """Weights of fixed displacements: it stays, or it moves in one of 12 directions by one of 4 lengths.
 
     What stays is told by several zero-centred scales, since no track is exact. Only the weights are learned,
     so the worst that a picture can do is to choose wrongly among what points in general do. Paths are

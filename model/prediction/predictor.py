@@ -41,26 +41,14 @@ _BLANK = 3.0
 class Expectation:
     """What a network expects of points of one image.
 
-    mixture: of the points, in pixels of the working image; scales are calibrated.
+    mixture: of the points, in pixels of the working image; calibrated.
     working: (height, width) of the working image.
-    informativeness: 0 to 1, see `informativeness`; of a grid of points all over the image, so that it does
-        not depend on which points were asked for.
     is_blank: whether the image is all one colour, nearly: then there is nothing that could move.
     """
 
     mixture: Mixture
     working: tuple[int, int]
-    informativeness: float
-    is_blank: bool = False
-
-    def answer(self, use: PredictorUse) -> Tensor:
-        """Return the single answer, `[1, P, T, 2]`, in pixels of the working image."""
-        answer = point_answer(self.mixture, use)
-        return torch.zeros_like(answer) if self.is_withheld(use) else answer
-
-    def is_withheld(self, use: PredictorUse) -> bool:
-        """Whether the image is too uninformative for an answer other than that nothing moves."""
-        return self.is_blank or self.informativeness < use.abstain_below
+    is_blank: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,16 +134,9 @@ class Predictor:
         """
         size = (image.shape[0], image.shape[1])
         working = self.use.working_size(size)
-        everywhere = query_grid(self.network.config.grid, size)
-        # The usual queries are that grid: it is then asked for once, as a linear head must be.
-        points = queries if np.array_equal(queries, everywhere) else np.concatenate([everywhere, queries])
-        mixture = self._of_image(image, points, working)
-        of_grid = mixture.of_points(0, len(everywhere))
-        (told,) = map_pieces(informativeness, [of_grid], mixture.displacement.device)
-        of_queries = mixture.of_points(len(points) - len(queries), len(points))
-        if image.std(axis=(0, 1)).max() < _BLANK:
-            return Expectation(_stays(of_queries), working, 0.0, is_blank=True)
-        return Expectation(of_queries, working, told)
+        mixture = self._of_image(image, queries, working)
+        is_blank = bool(image.std(axis=(0, 1)).max() < _BLANK)
+        return Expectation(_stays(mixture) if is_blank else mixture, working, is_blank)
 
     def _of_image(
         self, image: NDArray[np.uint8], queries: NDArray[np.float32], working: tuple[int, int]
@@ -201,7 +182,7 @@ class Predictor:
         steps = told.displacement.shape[3]
         chosen = told.displacement[0].gather(1, order[..., None, None].expand(-1, -1, steps, 2))
         weights = told.weight[0].gather(1, order).T.cpu().numpy()
-        points = positions(expected.answer(self.use)[0])
+        points = positions(mixture.answer()[0])
         low, high = (mixture.quantile(share)[0] for share in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
         hypotheses = positions(chosen.transpose(0, 1))
         inside = (
@@ -224,8 +205,7 @@ class Predictor:
             hypotheses,
             weights,
             np.stack([positions(low), positions(high)]),
-            expected.informativeness,
-            expected.is_withheld(self.use),
+            expected.is_blank,
             mixture.moving(MOVES * working[0] / 256)[0].cpu().numpy().clip(0, 1).astype(np.float32),
         )
 
@@ -238,26 +218,6 @@ def _stays(mixture: Mixture) -> Mixture:
         torch.full_like(only.log_scale, math.log(0.1)),
         torch.zeros_like(only.log_weight),
     )
-
-
-def informativeness(mixture: Mixture) -> float:
-    """Return 1 - E(median) / E(0), 0 to 1, where E(a) is the expected distance of the truth from an answer a.
-
-    E is summed over all points and frames: the share of the error of "nothing moves" that the medians save.
-    """
-    median = mixture.median()
-    left, all_of_it = (mixture.expected_distance(each).sum() for each in (median, torch.zeros_like(median)))
-    return float(1 - left / all_of_it)
-
-
-def point_answer(mixture: Mixture, use: PredictorUse) -> Tensor:
-    """Return the single answer of mixtures, `[B, P, T, 2]`, whatever their images' informativeness.
-
-    A mixture's is its median; see `stay_prior` of `PredictorUse`.
-    """
-    if mixture.displacement.shape[2] == 1:
-        return mixture.displacement[:, :, 0]
-    return mixture.with_stay_prior(use.stay_prior).median()
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:

@@ -12,8 +12,11 @@ from model.weights.metadata import read_description
 from model.weights.registry import find_weights, weights_file
 
 METADATA_KEY = "stillmotion-predictor"
-OLD_NAMES = {"spread": "scale_factor", "doubt": "stay_prior", "least_gain": "abstain_below"}
-"""What older files call the fields of `PredictorUse`."""
+OLD_NAMES = {
+    "spread": "scale_factor",
+    **dict.fromkeys(("doubt", "stay_prior", "least_gain", "abstain_below")),
+}
+"""What older files call the fields of `PredictorUse`; None for what they were fitted with and is no more."""
 GIVEN_UP = {"camera": False, "point": "median"}
 """Choices of older files that are no more, and what all other networks chose."""
 
@@ -30,29 +33,19 @@ class PredictorUse:
     scale_factor: multiplies the Laplace scales, so that 90 % intervals cover 90 % of validation samples.
     temperature: divides the logarithms of the weights of bins, for the same reason; their scales are fixed.
     mirror: average with the prediction of the mirrored image, which makes predictions symmetric.
-    stay_prior: in [0, 1), the weight of an added hypothesis "it stays"; the network's own are scaled by
-        1 - stay_prior. A point then moves only where enough hypotheses agree.
-    abstain_below: in [0, 1]. An image whose informativeness (`model.prediction.predictor.informativeness`) is
-        below it gets the single answer that nothing moves.
 
-    `calibrate-predictor` fits the last two on samples unlike those of the training. Raises ValueError.
+    Raises ValueError.
     """
 
     height: int = 256
     width: int = 448
     scale_factor: float = 1.0
     mirror: bool = False
-    stay_prior: float = 0.0
-    abstain_below: float = 0.0
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
             raise ValueError(f"temperature must be above 0, not {self.temperature}")
-        if not 0 <= self.stay_prior < 1:
-            raise ValueError(f"stay_prior must be at least 0 and below 1, not {self.stay_prior}")
-        if not 0 <= self.abstain_below <= 1:
-            raise ValueError(f"abstain_below must be 0 to 1, not {self.abstain_below}")
 
     def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the (height, width) to which an image of a size is brought."""

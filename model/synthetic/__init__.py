@@ -1,1 +1,1 @@
-"""Clips and stills whose motion is known, since they are made here."""
+"""Clips whose motion is known: moving textured layers, warps, photometric changes."""

@@ -176,7 +176,7 @@ def _predicted(sample: Judged, predictor: Predictor) -> Judgement:
     def paths(values: Tensor) -> NDArray[np.float32]:
         return in_picture(values, sample, working)
 
-    answer = paths(expected.answer(predictor.use)[0])
+    answer = paths(mixture.answer()[0])
     low, high = (mixture.quantile((1 + sign * INTERVAL) / 2)[0] for sign in (-1, 1))
     chosen, unit = sample.chosen, sample.unit
     outcome = Outcome(
@@ -197,7 +197,7 @@ def _predicted(sample: Judged, predictor: Predictor) -> Judgement:
         _errors(sample, answer),
         answer,
         within,
-        expected.is_withheld(predictor.use),
+        expected.is_blank,
     )
 
 

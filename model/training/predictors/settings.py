@@ -17,7 +17,7 @@ class PredictorTraining(TrainingSettings):
     """
 
     config: PredictorConfig
-    data: tuple[str, ...] = setting((), "A training set (convert, synthesize-stills); give it once for each.")
+    data: tuple[str, ...] = setting((), "A training set (of convert); give it once for each.")
     start_from: str = setting(
         "imagenet",
         "imagenet or segmentation (torchvision's, downloaded), none, a registered name, or a file.",
@@ -38,7 +38,7 @@ class PredictorTraining(TrainingSettings):
 
     def __post_init__(self) -> None:
         if not self.data:
-            raise BadInput("Name at least one training set with --data; synthesize-stills makes one.")
+            raise BadInput("Name at least one training set with --data; convert makes one.")
         if not 0 <= self.frozen <= 1:
             raise BadInput(f"The frozen share must be 0 to 1, not {self.frozen}.")
         if self.batch < 2:

@@ -13,8 +13,6 @@ from model.motion.prediction import INTERVAL
 from model.prediction.mixture import Mixture
 from model.prediction.network import MotionPredictor, normalise
 from model.prediction.outputs import BinsOutput
-from model.prediction.predictor import point_answer
-from model.prediction.release import PredictorUse
 from model.training.predictors.examples import Example, stack
 from model.training.predictors.feature_cache import FeatureCache
 
@@ -101,7 +99,7 @@ def _score(
     else:
         scale_factor = fit_scale_factor(mixture, truth)
         calibrated = mixture.widened(scale_factor)
-    answer = point_answer(mixture, PredictorUse())[0]
+    answer = mixture.answer()[0]
     goal = truth[:, None].numpy() / unit
     found = prediction_metrics(
         Outcome(

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.core.progress import Progress, ReportProgress
-from model.synthetic.clips.batches import synthesize
-from model.synthetic.clips.scene import SyntheticSettings
-from model.synthetic.clips.textures import TextureBank, load_bank
+from model.synthetic.batches import synthesize
+from model.synthetic.scene import SyntheticSettings
+from model.synthetic.textures import TextureBank, load_bank
 from model.tracking.pips.multiscale import encode_at_scales, track_at_scales
 from model.tracking.pips.network import Pips
 from model.tracking.pips.refinement import RefinementSettings, grey_image, refine, visibility_features

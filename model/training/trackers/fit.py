@@ -11,9 +11,9 @@ from torch.utils.data import DataLoader, Dataset
 from model.core.devices import autocast, find_device
 from model.core.progress import ReportProgress, ShouldStop
 from model.core.structure import from_json
-from model.synthetic.clips.batches import SyntheticClips, synthesize
-from model.synthetic.clips.scene import SyntheticSettings
-from model.synthetic.clips.textures import TextureBank, load_bank
+from model.synthetic.batches import SyntheticClips, synthesize
+from model.synthetic.scene import SyntheticSettings
+from model.synthetic.textures import TextureBank, load_bank
 from model.tracking.pips.network import Pips
 from model.tracking.pips.refinement import RefinementSettings
 from model.tracking.pips.release import PipsRelease, PipsUse, read_weights

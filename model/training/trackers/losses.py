@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.synthetic.clips.batches import SyntheticClips
+from model.synthetic.batches import SyntheticClips
 from model.training.trackers.pips_forward import TrainingOutput
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from model.core.devices import autocast
-from model.synthetic.clips.batches import SyntheticClips
+from model.synthetic.batches import SyntheticClips
 from model.tracking.pips.network import Pips
 from model.training.trackers.pips_forward import forward
 

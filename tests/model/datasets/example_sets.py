@@ -60,14 +60,18 @@ def make_sample(source: int, start: int, split: str, velocity: tuple[float, floa
 
 
 def make_dataset(
-    path: Path, videos: int = 6, chunks: int = 5, shard_samples: int = 8
+    path: Path, videos: int = 6, chunks: int = 5, shard_samples: int = 8, *, tests: int | None = None
 ) -> tuple[DatasetSummary, list[Sample]]:
-    """Write a set: every third video is for validation, the rest for training; video k moves by (k, -k/2)."""
+    """Write a set: every third video is for validation, the rest for training; video k moves by (k, -k/2).
+
+    tests: the number of a video that is for the test.
+    """
+    split_of = {k: "test" if k == tests else "train" if k % 3 != 2 else "validation" for k in range(videos)}
     folder = DataFolder.open(path)
     shards: list[ShardSummary] = []
     everything: list[Sample] = []
-    for split in ("train", "validation"):
-        chosen = [k for k in range(videos) if (k % 3 == 2) == (split == "validation")]
+    for split in ("train", "validation", *([] if tests is None else ["test"])):
+        chosen = [k for k in range(videos) if split_of[k] == split]
         samples = [
             make_sample(source, 8 * chunk, split, (source, -source / 2))
             for source in chosen
@@ -89,10 +93,7 @@ def make_dataset(
         method={"name": "lk", "weights_sha256": None, "settings": {}},
         shards=tuple(shards),
         is_complete=True,
-        videos={
-            "train": len([k for k in range(videos) if k % 3 != 2]),
-            "validation": len([k for k in range(videos) if k % 3 == 2]),
-        },
+        videos={split: list(split_of.values()).count(split) for split in ("train", "validation")},
         failures=0,
         skipped={},
     )

@@ -181,7 +181,7 @@ def test_a_prediction_says_so_and_carries_its_interval() -> None:
     interval = np.stack([points - 2, points + np.array([3, 1])]).astype(np.float32)
     ways = np.stack([points, points - 1]).astype(np.float32)
     weights = np.repeat([[0.8], [0.2]], 4, axis=1).astype(np.float32)
-    prediction = Prediction(tracks, ways, weights, interval, 0.4, withheld=True)
+    prediction = Prediction(tracks, ways, weights, interval, withheld=True)
     content = json.loads(figure_json(tracks, "/x.jpg", position=shown_first(tracks), prediction=prediction))
     numbers = content["layout"]["meta"]["stillmotion"]
     assert (numbers["is_prediction"], numbers["position"]) == (True, 1)

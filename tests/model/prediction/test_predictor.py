@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -120,10 +119,12 @@ def test_images_of_all_sizes_are_predicted(predictor, size):
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (128, 128, 128), (250, 240, 10)])
-def test_of_one_colour_nothing_is_expected(predictor, colour):
+def test_of_one_colour_nothing_is_expected(predictor, tmp_path, colour):
     noise = np.random.default_rng(0).integers(-1, 2, (90, 120, 3))
     prediction = predictor.predict_all(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8), 8)
+    prediction.save(tmp_path / "blank.npz")
     assert prediction.withheld
+    assert Prediction.load(tmp_path / "blank.npz").withheld
     assert prediction.moving.max() < 0.01
     assert np.ptp(prediction.tracks.points, axis=0).max() == 0
     assert np.abs(prediction.interval - prediction.tracks.points[0]).max() < 2
@@ -163,38 +164,21 @@ def test_the_grid_is_answered_as_the_network_answers_it(head):
     np.testing.assert_allclose(points[1] - points[0], expected, atol=1e-3)
 
 
-def test_informativeness_is_the_images_whatever_is_asked(predictor):
+@pytest.mark.parametrize("name", ["gain", "informativeness"])
+def test_predictions_of_older_versions_open(predictor, tmp_path, name):
+    """They hold how much the picture told, and an answer may be withheld for that; the oldest do not say."""
     image = np.random.default_rng(6).integers(0, 256, (96, 160, 3), dtype=np.uint8)
-    told = predictor.predict_all(image, 2).informativeness
-    assert 0 < told < 1
-    assert predictor.predict_all(image, 7).informativeness == pytest.approx(told, abs=1e-5)
-    assert predictor.predict_all(image[:, ::-1].copy(), 7).informativeness == pytest.approx(told, abs=1e-4)
-
-
-def test_a_picture_that_tells_too_little_stays_and_keeps_its_hypotheses(predictor, tmp_path):
-    image = np.random.default_rng(6).integers(0, 256, (96, 160, 3), dtype=np.uint8)
-    free = predictor.predict_all(image, 4)
-    careful = dataclasses.replace(
-        predictor, use=dataclasses.replace(predictor.use, abstain_below=free.informativeness + 0.01)
-    )
-    held = careful.predict_all(image, 4)
-    assert (free.withheld, held.withheld) == (False, True)
-    assert (held.tracks.points == held.tracks.points[0]).all()
-    assert np.ptp(free.tracks.points, axis=0).max() > 0
-    assert np.array_equal(held.hypotheses, free.hypotheses)
-    assert np.array_equal(held.interval, free.interval)
-    held.save(tmp_path / "held.npz")
-    read = Prediction.load(tmp_path / "held.npz")
-    assert (read.informativeness, read.withheld) == (held.informativeness, True)
-    older = {"gain": np.asarray(0.25), "withheld": np.asarray(True)}  # as it was called
-    arrays = {"hypotheses": free.hypotheses, "hypothesis_weights": free.weights, "interval": free.interval}
-    free.tracks.save(tmp_path / "older.npz", {**arrays, **older})
-    assert Prediction.load(tmp_path / "older.npz").informativeness == 0.25
-    # Files of earlier versions do not say.
-    free.tracks.save(tmp_path / "old.npz", arrays)
-    old = Prediction.load(tmp_path / "old.npz")
-    assert math.isnan(old.informativeness)
-    assert not old.withheld
+    found = predictor.predict_all(image, 4)
+    assert not found.withheld
+    assert np.ptp(found.tracks.points, axis=0).max() > 0
+    arrays = {"hypotheses": found.hypotheses, "hypothesis_weights": found.weights, "interval": found.interval}
+    withheld = {name: np.asarray(0.25), "withheld": np.asarray(True)}
+    for older, is_withheld in ((withheld, True), ({}, False)):
+        found.tracks.save(tmp_path / "older.npz", {**arrays, **older})
+        read = Prediction.load(tmp_path / "older.npz")
+        assert read.withheld is is_withheld
+        assert read.moving is None
+        assert np.array_equal(read.hypotheses, found.hypotheses)
 
 
 def test_the_bits_do_not_depend_on_the_number_of_threads(predictor):
@@ -267,7 +251,6 @@ def test_weights_of_older_versions_keep_their_use(tmp_path):
     """Their metadata have other names; what no version knew is refused."""
     network = small(trajectory=True, horizon=4)
     use = {"height": 64, "width": 96, "spread": 1.5, "mirror": True, "point": "median", "doubt": 0.2}
-    use["least_gain"] = 0.25
 
     def written(camera=False, **more) -> Path:
         text = json.dumps({"config": {**network.config.to_json(), "camera": camera}, "use": {**use, **more}})
@@ -275,11 +258,11 @@ def test_weights_of_older_versions_keep_their_use(tmp_path):
         safetensors.torch.save_file(network.state_dict(), path, {"stillmotion-predictor": text})
         return path
 
-    expected = PredictorUse(64, 96, scale_factor=1.5, mirror=True, stay_prior=0.2)
-    assert read_release(written()).use == dataclasses.replace(expected, abstain_below=0.25)
+    expected = PredictorUse(64, 96, scale_factor=1.5, mirror=True)
+    assert read_release(written(least_gain=0.25)).use == expected
+    assert read_release(written(stay_prior=0.2, abstain_below=0.25)).use == expected
     for wrong, sentence in (
         ({"wish": 1}, "“wish” is unknown"),
-        ({"doubt": 2.0}, "stay_prior must be"),
         ({"mirror": "yes"}, "'yes' is no bool"),
         ({"point": "best"}, "point is 'best'"),
         ({"camera": True}, "camera is True"),

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from model.core.errors import BadInput
-from model.synthetic.clips.batches import synthesize
-from model.synthetic.clips.scene import SyntheticSettings
-from model.synthetic.clips.textures import SURFACE_SIDE, TextureBank, load_bank, procedural_bank
-from model.synthetic.clips.warps import Spline, smooth_paths
+from model.synthetic.batches import synthesize
+from model.synthetic.scene import SyntheticSettings
+from model.synthetic.textures import SURFACE_SIDE, TextureBank, load_bank, procedural_bank
+from model.synthetic.warps import Spline, smooth_paths
 
 PLAIN = SyntheticSettings(96, 128, points=48, photometric=False, motion_blur=0.0)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from model.core.errors import BadInput
 from model.core.progress import ignore_progress, never_stop
-from model.synthetic.clips.batches import SyntheticClips, synthesize
-from model.synthetic.clips.scene import SyntheticSettings
-from model.synthetic.clips.textures import TextureBank, procedural_bank
+from model.synthetic.batches import SyntheticClips, synthesize
+from model.synthetic.scene import SyntheticSettings
+from model.synthetic.textures import TextureBank, procedural_bank
 from model.tracking.pips import sizes
 from model.tracking.pips.network import Pips, PipsConfig
 from model.tracking.pips.refinement import RefinementSettings

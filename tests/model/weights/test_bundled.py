@@ -10,9 +10,9 @@ from model.clips.video import read_frames
 from model.core.errors import BadInput
 from model.core.structure import from_json
 from model.prediction.predictor import Predictor
-from model.synthetic.clips.batches import synthesize
-from model.synthetic.clips.scene import SyntheticSettings
-from model.synthetic.clips.textures import procedural_bank
+from model.synthetic.batches import synthesize
+from model.synthetic.scene import SyntheticSettings
+from model.synthetic.textures import procedural_bank
 from model.tracking.pips.network import PipsConfig
 from model.tracking.pips.release import read_release
 from model.tracking.tracker import Tracker

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from model.synthetic.clips.textures import CANVAS_SIDE, SURFACE_SIDE, TextureBank
-from model.synthetic.clips.warps import Motion, Spline, linear_maps, smooth_paths, translations
+from model.synthetic.textures import CANVAS_SIDE, SURFACE_SIDE, TextureBank
+from model.synthetic.warps import Motion, Spline, linear_maps, smooth_paths, translations
 
 KNOT_ROWS, KNOT_COLUMNS = 4, 5
 _REFERENCE_HEIGHT = 192  # of the frames that lengths are stated for

@@ -9,9 +9,9 @@ from PIL import Image
 
 from model.core.errors import BadInput
 from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
-from model.synthetic.clips.batches import synthesize
-from model.synthetic.clips.scene import SyntheticSettings
-from model.synthetic.clips.textures import TextureBank
+from model.synthetic.batches import synthesize
+from model.synthetic.scene import SyntheticSettings
+from model.synthetic.textures import TextureBank
 
 
 def write_clip_folders(

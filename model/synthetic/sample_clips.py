@@ -10,9 +10,9 @@ from model.core.files import atomic_path, write_json
 from model.core.progress import Progress, ReportProgress
 from model.motion.grid import query_grid
 from model.overlay.render import write_video
-from model.synthetic.clips.batches import synthesize
-from model.synthetic.clips.scene import SyntheticSettings
-from model.synthetic.clips.textures import procedural_bank
+from model.synthetic.batches import synthesize
+from model.synthetic.scene import SyntheticSettings
+from model.synthetic.textures import procedural_bank
 
 GRID = 16
 FRAMES_PER_SECOND = 20

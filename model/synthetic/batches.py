@@ -1,7 +1,7 @@
 """Synthetic clips with exact trajectories and visibility, made in batches on the CPU or a GPU.
 
 A clip is a stack of layers, each a picture on a surface of its own that moves smoothly and bends. Where a
-pixel of a frame lies on each surface is known in closed form (`model.synthetic.clips.warps`), so the frames
+pixel of a frame lies on each surface is known in closed form (`model.synthetic.warps`), so the frames
 are sampled, the trajectories are exact, and what covers what follows from the layers' order.
 """
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from model.motion.tracks import Method, Tracks
-from model.synthetic.clips.photometric import degrade
-from model.synthetic.clips.scene import Scene, SyntheticSettings, draw_scene
-from model.synthetic.clips.textures import TextureBank
+from model.synthetic.photometric import degrade
+from model.synthetic.scene import Scene, SyntheticSettings, draw_scene
+from model.synthetic.textures import TextureBank
 
 BLUR_SAMPLES = 3
 

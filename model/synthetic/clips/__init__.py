@@ -1,1 +1,0 @@
-"""Synthetic clips: layers of textures that move in known ways."""

@@ -1,1 +1,0 @@
-"""Synthetic stills whose looks tell how their things will move."""
