@@ -14,9 +14,16 @@ from model.overlay.moving import moving_probability
 from model.overlay.palettes import palettes
 from model.overlay.truth import TrueMotion
 from model.tracking.methods import is_prediction
+from model.weights.registry import entry_with_sha256
 
 LARGEST_EXACT = 1 << 19
 """Points times frames up to which positions travel as float32."""
+
+_COVERAGES = {
+    "real_coverage_of_90": "of the points of held-out real clips",
+    "davis_coverage_of_90": "of those of DAVIS",
+}
+"""A card's figures of how much the intervals held, and of what."""
 
 _WHOLE = 32_000
 """Positions of more travel as whole numbers of this size at most (int16), in steps of a power of two."""
@@ -96,6 +103,7 @@ def _prediction_numbers(prediction: Prediction | None, size: tuple[int, int]) ->
     low, high = (_positions(bound, size) for bound in prediction.interval)
     numbers: dict[str, Any] = {
         "withheld": prediction.withheld,
+        "measured": _measured(prediction),
         "interval": {"low": low, "high": high},
         "moving": _coded(np.round(moving_probability(prediction) * 255).astype(np.uint8)),
     }
@@ -105,6 +113,16 @@ def _prediction_numbers(prediction: Prediction | None, size: tuple[int, int]) ->
         weights = np.round(prediction.weights * 255).astype(np.uint8)
         numbers["hypotheses"] = {**_positions(ways, size), "weights": _coded(weights)}
     return numbers
+
+
+def _measured(prediction: Prediction) -> str:
+    """Say on what, and how often, the intervals of the weights held what they should, if their card tells."""
+    entry = entry_with_sha256(prediction.tracks.method.weights_sha256)
+    held = {} if entry is None else entry.metrics
+    told = [f"{100 * held[name]:.1f} % {on}" for name, on in _COVERAGES.items() if name in held]
+    if entry is None or not told:
+        return "How often these weights' 90 % intervals hold is not known."
+    return f"The 90 % intervals of {entry.name} held {' and '.join(told)}."
 
 
 def _positions(points: NDArray[np.float32], size: tuple[int, int]) -> dict[str, Any]:

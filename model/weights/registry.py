@@ -249,8 +249,14 @@ def entry_of_file(
     path: str | os.PathLike[str], registry: tuple[WeightsEntry, ...] = REGISTRY
 ) -> WeightsEntry | None:
     """Return the registered weights that a file holds, whatever its name; None for others."""
-    sha256 = file_sha256(path)
-    return next((entry for entry in registry if entry.sha256 == sha256), None)
+    return entry_with_sha256(file_sha256(path), registry)
+
+
+def entry_with_sha256(
+    sha256: str | None, registry: tuple[WeightsEntry, ...] = REGISTRY
+) -> WeightsEntry | None:
+    """Return the registered weights with that sha256 of their file, hexadecimal; None for others."""
+    return next((entry for entry in registry if sha256 and entry.sha256 == sha256), None)
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:

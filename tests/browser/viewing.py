@@ -52,9 +52,11 @@ def ink(page: Page) -> int:
 
 
 def show_only_lines(page: Page) -> None:
-    """Switch picture and dots off, so that what is on the canvas is lines."""
+    """Switch picture, dots and map off, so that what is on the canvas is lines."""
     page.uncheck(".viewer-picture")
     page.uncheck(".viewer-dots")
+    if page.locator(".viewer-moving").count():
+        page.uncheck(".viewer-moving")
 
 
 def on_canvas(page: Page, points: NDArray[np.floating], stage: str = ".viewer-stage") -> NDArray[np.float64]:

@@ -16,18 +16,20 @@ const STILL_STEP = 0.2; // the same of one step
 
 /** Each way of colouring: its name and what it says. */
 export const COLOURINGS = {
-  direction: ["Direction, start to end", "Where a point ends, seen from where it starts. Grey: it stays within half a pixel."],
-  "direction-now": ["Direction, now", "Where a point goes at each step. Grey: it hardly moves there."],
-  speed: ["Speed, whole path", "Mean speed along the whole path, in pixels per frame of the clip."],
-  "speed-now": ["Speed, now", "Speed at each step, in pixels per frame of the clip."],
+  direction: ["Direction overall", "Where a point ends, seen from where it starts. Grey: it stays within half a pixel."],
+  "direction-now": ["Direction now", "Where a point goes at each step. Grey: it hardly moves there."],
+  speed: ["Speed overall", "Mean speed along the whole path, in pixels per frame of the clip."],
+  "speed-now": ["Speed now", "Speed at each step, in pixels per frame of the clip."],
   visibility: ["Visibility", "How sure it is that the point is seen: bright is sure."],
   error: ["Error", "Distance from the true position in the same frame, in pixels. Grey: not known."],
+  chance: ["Likely to move", "How likely it is that the point moves at all until the end."],
   index: ["Index", "Points in their order: from red, once around the wheel."],
 };
 
 /** The names of the ways there are for these numbers. @param {Numbers} numbers */
 export const offeredColourings = (numbers) =>
-  Object.keys(COLOURINGS).filter((name) => name !== "error" || hasErrors(numbers));
+  Object.keys(COLOURINGS).filter((name) =>
+    (name !== "error" || hasErrors(numbers)) && (name !== "chance" || Boolean(numbers.moving)));
 
 /** @param {string} name of a way of colouring @param {Numbers} numbers @returns {Colouring} */
 export function colouring(name, numbers) {
@@ -63,6 +65,7 @@ export function colouring(name, numbers) {
   if (name === "visibility") {
     return scaled(perStep((index, point) => numbers.visibility[index * points + point] / 255), true, 1, "");
   }
+  if (name === "chance") return scaled(perPoint((point) => (numbers.moving?.[point] ?? 0) / 255), false, 1, "");
   if (name === "error") {
     const values = errors();
     return scaled(values, true, roundTop(values), "px");
@@ -98,5 +101,18 @@ export function roundTop(values) {
 /** A colouring's colour of a point at a step. @param {Colouring} colouring @param {number} points @param {number} index @param {number} point */
 export const binAt = ({ bins, isPerStep }, points, index, point) => bins[isPerStep ? index * points + point : point];
 
-/** Which points are drawn faintly in a frame because they are hidden. @param {Numbers} numbers @param {number} index */
-export const hiddenIn = (numbers, index) => (/** @type {number} */ point) => !isVisible(numbers, index, point);
+/**
+ * Points by what they have in common, such as their colour.
+ * @param {number[]} points @param {(point: number) => number} binOf @returns {Map<number, number[]>}
+ */
+export function groupsBy(points, binOf) {
+  /** @type {Map<number, number[]>} */
+  const groups = new Map();
+  for (const point of points) {
+    const bin = binOf(point);
+    const group = groups.get(bin);
+    if (group) group.push(point);
+    else groups.set(bin, [point]);
+  }
+  return groups;
+}

@@ -4,6 +4,7 @@
 import { COLOURINGS } from "./colours.js";
 import { fieldTop } from "./field.js";
 import { LAYERS, choices, offeredLayers, trailChoices } from "./settings.js";
+import { distance } from "./numbers.js";
 import { hypothesisCount } from "./variants.js";
 
 /**
@@ -17,8 +18,8 @@ const LAYER_TEXTS = {
   picture: ["Picture", "", ""],
   dots: ["Points", "", ""],
   grid: ["Grid", "", "where the points begin"],
-  uncertainty: ["Uncertainty", "fan", "of the pinned points and of that under the pointer: up to this frame, each x and y lies in the fan with a probability of 90 %"],
-  moving: ["Likely to move", "scale", "from dark, surely still, to bright, surely moving"],
+  uncertainty: ["Uncertainty", "fan", "of pinned points and of that under the pointer: where x and y lie with a probability of 90 %"],
+  moving: ["Likely to move", "scale", "a map: from clear, surely still, to bright, surely moving"],
   seams: ["Chunk seams", "ring", "where a chunk of frames handed the point on to the next"],
   truth: ["True motion", "dash", "what the points really do"],
 };
@@ -57,15 +58,23 @@ const predictionCard = (numbers) => {
     ${offered.motion ? choice([["arrows", "Arrows"], ["field", "Field"], ["still", "Animated"]], "motion", "Show the motion as") : ""}
     ${ways.length ? select([["answer", "the single answer"], ["all", "all hypotheses"], ...ways], "hypothesis", "Which") : ""}
     <p class="viewer-note viewer-motion-note"></p>
+    <p class="viewer-note viewer-measured">${numbers.measured}</p>
   </section>`;
 };
 
 /** What the ways of showing predicted motion mean. @param {Numbers} numbers @returns {Record<string, string>} */
-const motionTexts = (numbers) => ({
+const motionTexts = (numbers) => moves(numbers) ? ({
   arrows: "One arrow for each point, from where it is to where it is expected.",
   field: `The motion between the points is interpolated. The hue is its direction, as on the wheel; it is full from ${Number(fieldTop(numbers).toPrecision(2))} px on.`,
   still: "The picture moves along its predicted motion, to and fro.",
-});
+}) : Object.fromEntries(["arrows", "field", "still"].map((motion) => [motion, STAYS]));
+
+const STAYS = "The single answer is that nothing moves, for it cannot be told whither. The map tells what is likely to move; " +
+  "the hypotheses tell how.";
+
+/** Whether any point goes half a pixel. @param {Numbers} numbers */
+const moves = (numbers) =>
+  Array.from({ length: numbers.points }, (_, point) => distance(numbers, point, 0, numbers.count - 1)).some((way) => way >= 0.5);
 
 /** @param {Numbers} numbers */
 const markup = (numbers) => {
@@ -147,6 +156,7 @@ export function reflect(root, settings, colouring, numbers) {
       : find("camera-note").dataset.reason || "The points move with the picture. Removed: only what moves on its own is left.";
   }
   if (find("motion-note")) find("motion-note").textContent = motionTexts(numbers)[settings.motion];
+  if (find("moving")) find("moving").disabled = find("opacity").disabled = settings.motion !== "arrows";
   const isField = settings.motion === "field";
   find("wheel-box").hidden = colouring.top > 0 && !isField;
   find("scale").hidden = colouring.top === 0 || isField;

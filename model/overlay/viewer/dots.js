@@ -1,7 +1,7 @@
 // @ts-check
 // Marks on the canvas: where the points are, which are pinned, where chunks met, where a point may be, and the grid.
 
-import { binAt } from "./colours.js";
+import { binAt, groupsBy } from "./colours.js";
 import { isVisible, positionOf } from "./numbers.js";
 
 /**
@@ -11,6 +11,7 @@ import { isVisible, positionOf } from "./numbers.js";
 
 const OUTLINE = "rgba(8, 12, 18, 0.65)"; // dots stay visible on bright frames
 const HIDDEN_OPACITY = 0.35;
+const MANY_POINTS = 1000; // of which more are drawn as squares
 /** Colours of pinned points, on the picture and in their plots. */
 export const PIN_COLOURS = ["#ff8787", "#74c0fc", "#8ce99a", "#ffd43b", "#da77f2", "#ffa94d", "#66d9e8", "#f783ac"];
 
@@ -53,7 +54,7 @@ export class Stamps {
 }
 
 /**
- * Where the points are in this frame: full where visible, a faint ring where hidden.
+ * Where the points are in this frame: full where visible, a faint ring where hidden. Many are squares, which are quick.
  * @param {CanvasRenderingContext2D} pen without a transform
  * @param {(x: number, y: number) => [number, number]} place of a point on the canvas
  * @param {Stamps} stamps @param {Numbers} numbers @param {Colouring} colouring
@@ -61,14 +62,19 @@ export class Stamps {
  */
 export function drawDots(pen, place, stamps, numbers, colouring, points, index, size, areHiddenShown) {
   const opacity = pen.globalAlpha;
+  const side = Math.round(size);
   for (const areSeen of areHiddenShown ? [false, true] : [true]) { // what is seen lies on top
     pen.globalAlpha = areSeen ? opacity : opacity * HIDDEN_OPACITY;
-    for (const point of points) {
-      if (isVisible(numbers, index, point) !== areSeen) continue;
-      const [x, y] = positionOf(numbers, index, point);
-      const stamp = stamps.get(colouring.colours[binAt(colouring, numbers.points, index, point)], size, !areSeen);
-      const [left, top] = place(x, y);
-      pen.drawImage(stamp, left - stamp.width / 2, top - stamp.height / 2);
+    const shown = points.filter((point) => isVisible(numbers, index, point) === areSeen);
+    for (const [bin, group] of groupsBy(shown, (point) => binAt(colouring, numbers.points, index, point))) {
+      pen.fillStyle = colouring.colours[bin];
+      const stamp = stamps.get(colouring.colours[bin], size, !areSeen);
+      for (const point of group) {
+        const [x, y] = positionOf(numbers, index, point);
+        const [left, top] = place(x, y);
+        if (numbers.points > MANY_POINTS) pen.fillRect(Math.round(left - side / 2), Math.round(top - side / 2), side, side);
+        else pen.drawImage(stamp, left - stamp.width / 2, top - stamp.height / 2);
+      }
     }
   }
   pen.globalAlpha = opacity;

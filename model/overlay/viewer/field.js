@@ -30,13 +30,16 @@ export function motionField(numbers, index) {
 export const fieldTop = (numbers) =>
   roundTop(Float32Array.from({ length: numbers.points }, (_, point) => distance(numbers, point, 0, numbers.count - 1)));
 
-/** How likely it is that a place moves, 0 to 1, as colours. @param {Numbers} numbers with a grid @param {number} opacity 0 to 1 */
+/**
+ * How likely it is that a place moves as colours: the likelier, the brighter and the more opaque.
+ * @param {Numbers} numbers with a grid @param {number} opacity 0 to 1, of what surely moves
+ */
 export function movingField(numbers, opacity) {
   const scale = numbers.palettes.scale.map(channels);
   const moving = numbers.moving ?? [];
   return fieldOf(numbers, (x, y) => {
     const [chance] = between(numbers, x, y, (point) => [moving[point] / 255]);
-    return [...scale[Math.min(scale.length - 1, Math.floor(chance * scale.length))], 255 * opacity];
+    return [...scale[Math.min(scale.length - 1, Math.floor(chance * scale.length))], 255 * opacity * chance];
   });
 }
 

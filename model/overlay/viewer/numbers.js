@@ -16,7 +16,7 @@ const ARRAYS = { f4: Float32Array, i4: Int32Array, i2: Int16Array, u1: Uint8Arra
  * What layout.meta.stillmotion holds; truth, interval and hypotheses where there are such.
  * @typedef {{
  *   size: [number, number], frames: number[], fps: number, is_prediction: boolean, position: number,
- *   summary: string, camera: PackedCamera, visibility: Packed, handovers: Packed, withheld?: boolean,
+ *   summary: string, measured?: string, camera: PackedCamera, visibility: Packed, handovers: Packed, withheld?: boolean,
  *   palettes: Palettes, grid: [number, number] | null, moving?: Packed,
  *   truth?: PackedPositions & { visible: Packed, summary: string },
  *   interval?: { low: PackedPositions, high: PackedPositions },
@@ -41,6 +41,7 @@ export function readNumbers(packed) {
     visibility: decode(packed.visibility),
     camera: { ...camera, homographies },
     withheld: Boolean(withheld),
+    measured: packed.measured ?? "", // how well the predictor is known to do
     moving: packed.moving && decode(packed.moving),
     handovers: decode(packed.handovers),
     truth: truth && { ...truth, summary: packed.truth?.summary ?? "" },

@@ -3,7 +3,7 @@
 
 import { Stamps, drawDots, drawFan, drawGrid, drawPins, drawSeams, usualSizes } from "./dots.js";
 import { motionField, movingField } from "./field.js";
-import { drawHidden, drawTips, drawTrails, drawTruth, drawWays, trailWindow } from "./paths.js";
+import { drawHidden, drawTips, drawTrails, drawTruth, drawWays, hasManySteps, trailWindow } from "./paths.js";
 import { drawAlong, drawMapped, drawPicture } from "./picture.js";
 
 /**
@@ -61,7 +61,7 @@ export class Painter {
       const field = this.keep("field", `${this.idOf(numbers)} ${position}`, () => motionField(numbers, position));
       pen.drawImage(field, -0.5, -0.5, numbers.width, numbers.height);
     }
-    if (settings.moving) {
+    if (settings.moving && settings.motion === "arrows") {
       const { opacity } = settings;
       const map = this.keep("map", `${this.idOf(numbers)} ${opacity}`, () => movingField(numbers, opacity / 100));
       pen.drawImage(map, -0.5, -0.5, numbers.width, numbers.height);
@@ -156,5 +156,8 @@ function groupsByChoice({ points }, chosen) {
 function sizesOf(numbers, settings, view) {
   const { dot, line } = usualSizes(numbers.points, view.width / view.density);
   const isArrow = numbers.is_prediction && settings.trail === "all"; // its tip must be seen beside the dot
-  return { dot: settings.size * (isArrow ? Math.min(4, dot) : dot), line: line * Math.max(0.6, Math.min(1.5, settings.size)) };
+  return {
+    dot: settings.size * (isArrow ? Math.min(4, dot) : dot),
+    line: hasManySteps(numbers, settings) ? 0.99 : line * Math.max(0.6, Math.min(1.5, settings.size)),
+  };
 }

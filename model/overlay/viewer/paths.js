@@ -1,8 +1,8 @@
 // @ts-check
 // Lines on the canvas: trails, hidden stretches, arrow tips, hypotheses and true paths. All in pixels of the frame.
 
-import { binAt } from "./colours.js";
-import { isVisible, positionOf } from "./numbers.js";
+import { binAt, groupsBy } from "./colours.js";
+import { distance, isVisible, positionOf } from "./numbers.js";
 
 /**
  * @import { Numbers, Paths } from "./numbers.js"
@@ -29,6 +29,17 @@ export function trailWindow({ count, frames, fps }, { trail }, position) {
 }
 
 /**
+ * Whether there are so many steps to draw that only the thinnest lines are fast: a browser without a GPU draws lines
+ * of up to one pixel of the canvas ten times as fast as wider ones. Whole paths are drawn once, not with each frame.
+ * @param {Numbers} numbers @param {Pick<Settings, "trail">} settings
+ */
+export function hasManySteps(numbers, { trail }) {
+  if (trail === "all") return numbers.points * numbers.count > 40_000;
+  const [from, to] = trailWindow(numbers, { trail }, numbers.count - 1);
+  return numbers.points * (to - from) > 5_000;
+}
+
+/**
  * The trails of some points, each step in its colour.
  * @param {CanvasRenderingContext2D} pen @param {Numbers} numbers @param {Colouring} colouring
  * @param {number[]} points @param {number} from @param {number} to @param {number} width
@@ -38,24 +49,12 @@ export function drawTrails(pen, numbers, colouring, points, from, to, width) {
   pen.lineJoin = "bevel"; // the cheapest
   const isDrawn = (/** @type {number} */ index, /** @type {number} */ point) => isVisible(numbers, index, point);
   if (colouring.isPerStep) return drawSteps(pen, numbers, colouring, points, from, to);
-  for (const [bin, group] of groupsOf(colouring, points)) {
+  for (const [bin, group] of groupsBy(points, (point) => colouring.bins[point])) {
     pen.beginPath();
     for (const point of group) addPath(pen, numbers, point, from, to, isDrawn);
     pen.strokeStyle = colouring.colours[bin];
     pen.stroke();
   }
-}
-
-/** @param {Colouring} colouring of whole points @param {number[]} points */
-export function groupsOf({ bins }, points) {
-  /** @type {Map<number, number[]>} */
-  const groups = new Map();
-  for (const point of points) {
-    const group = groups.get(bins[point]);
-    if (group) group.push(point);
-    else groups.set(bins[point], [point]);
-  }
-  return groups;
 }
 
 /**
@@ -142,20 +141,25 @@ function stroke(pen, colour, width) {
 export function drawTips(pen, numbers, colouring, points, to, width) {
   if (to === 0) return;
   const longest = 0.2 * Math.sqrt((numbers.width * numbers.height) / numbers.points);
-  for (const point of points) {
-    if (!isVisible(numbers, to, point)) continue;
-    const [[endX, endY], [beginX, beginY]] = [positionOf(numbers, to, point), positionOf(numbers, 0, point)];
-    const way = Math.hypot(endX - beginX, endY - beginY);
-    if (way < 5 * NEGLIGIBLE) continue;
-    const [beforeX, beforeY] = lastAway(numbers, point, to);
-    const angle = Math.atan2(endY - beforeY, endX - beforeX);
-    const length = Math.min(longest, 0.45 * way);
+  const seen = points.filter((point) => isVisible(numbers, to, point));
+  for (const [bin, group] of groupsBy(seen, (point) => binAt(colouring, numbers.points, to, point))) {
     pen.beginPath();
-    for (const side of [angle + 2.6, angle - 2.6]) {
-      pen.moveTo(endX, endY);
-      pen.lineTo(endX + length * Math.cos(side), endY + length * Math.sin(side));
-    }
-    stroke(pen, colouring.colours[binAt(colouring, numbers.points, to, point)], width);
+    for (const point of group) addTip(pen, numbers, point, to, longest);
+    stroke(pen, colouring.colours[bin], width);
+  }
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {Numbers} numbers @param {number} point @param {number} to @param {number} longest */
+function addTip(pen, numbers, point, to, longest) {
+  const way = distance(numbers, point, 0, to);
+  if (way < 5 * NEGLIGIBLE) return;
+  const [endX, endY] = positionOf(numbers, to, point);
+  const [beforeX, beforeY] = lastAway(numbers, point, to);
+  const angle = Math.atan2(endY - beforeY, endX - beforeX);
+  const length = Math.min(longest, 0.45 * way);
+  for (const side of [angle + 2.6, angle - 2.6]) {
+    pen.moveTo(endX, endY);
+    pen.lineTo(endX + length * Math.cos(side), endY + length * Math.sin(side));
   }
 }
 

@@ -35,7 +35,7 @@ export const isShort = ({ count }) => count <= SHORT;
 export function initialSettings(numbers) {
   return {
     position: numbers.position,
-    colour: "direction",
+    colour: numbers.moving ? "chance" : "direction",
     trail: isShort(numbers) ? "all" : "8",
     hidden: "dim",
     size: 1,
@@ -51,8 +51,8 @@ export function initialSettings(numbers) {
     dots: true,
     grid: false,
     uncertainty: Boolean(numbers.interval),
-    moving: false,
-    opacity: 60, // of the map of what moves, in %
+    moving: Boolean(numbers.moving && numbers.grid),
+    opacity: 80, // of the map of what moves, in %
     seams: false,
     truth: false,
     /** @type {number[]} */

@@ -5,7 +5,7 @@
 import { intervalOf, shownSeams } from "./dots.js";
 import { distance, isVisible, positionOf, speedAt } from "./numbers.js";
 import { Painter } from "./painter.js";
-import { trailWindow } from "./paths.js";
+import { hasManySteps, trailWindow } from "./paths.js";
 
 /** @import { Moment, View } from "./painter.js" */
 
@@ -116,7 +116,8 @@ export class Stage {
   /** Where the plot shows the frame. @returns {View} */
   view() {
     const { xaxis, yaxis } = this.plot._fullLayout;
-    const density = Math.min(MOST_DENSE, devicePixelRatio);
+    const { numbers, settings } = /** @type {Moment} */ (this.moment);
+    const density = hasManySteps(numbers, settings) ? 1 : Math.min(MOST_DENSE, devicePixelRatio);
     const scale = (density * xaxis._length) / (xaxis.range[1] - xaxis.range[0]);
     return {
       scale,

@@ -34,9 +34,10 @@ const MARKUP = `
       <p class="viewer-keys"><kbd>space</kbd> play <kbd>←</kbd><kbd>→</kbd> step <kbd>C</kbd> colour <kbd>+</kbd><kbd>−</kbd><kbd>0</kbd> zoom
         <button type="button" class="viewer-help" title="All keys (?)"><kbd>?</kbd> all keys</button></p>
     </div>
+    <div class="viewer-pair">${POINTS}${SELECTION}</div>
     ${COURSES}
   </div>
-  <div class="viewer-side">${POINTS}${SELECTION}</div>
+  <div class="viewer-side"></div>
   <dialog class="viewer-sheet surface"></dialog>`;
 
 /**
