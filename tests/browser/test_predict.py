@@ -142,7 +142,7 @@ def test_hypotheses_are_shown_on_demand_and_where_the_answer_is_withheld(
     np.testing.assert_allclose(drawn(page)[y, x, 3], 0.8 * 255 * moving, atol=8)
     page.select_option(".viewer-trail", "all")
 
-    # A field over the whole picture, for which the map makes room; the picture itself warped along its motion.
+    # A field, for which the map makes room; the picture itself warped along its motion.
     page.select_option(".viewer-hypothesis", "0")
     page.locator(".viewer-play").focus()
     page.keyboard.press("f")

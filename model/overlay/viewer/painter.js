@@ -20,6 +20,7 @@ import { drawAlong, drawMapped, drawPicture } from "./picture.js";
  * @typedef {{ scale: number, left: number, top: number, width: number, height: number, density: number }} View
  */
 
+const BACKDROP = "#07090c"; // the stage's own
 const FAINT = 0.12; // opacity of the points that are not chosen
 
 export class Painter {
@@ -48,11 +49,17 @@ export class Painter {
   /** @param {CanvasRenderingContext2D} pen @param {Moment} moment */
   paintPicture(pen, { numbers, settings, bitmap, homography, time }) {
     if (!settings.picture || !bitmap) return;
-    pen.globalAlpha = settings.shade / 100;
     if (settings.motion === "still") drawAlong(pen, bitmap, numbers, time);
     else if (homography) drawMapped(pen, bitmap, numbers, homography);
     else drawPicture(pen, bitmap, numbers);
-    pen.globalAlpha = 1;
+    // Darkened afterwards, where something is drawn: pieces of a warped picture overlap.
+    pen.save();
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.globalCompositeOperation = "source-atop";
+    pen.globalAlpha = 1 - settings.shade / 100;
+    pen.fillStyle = BACKDROP;
+    pen.fillRect(0, 0, pen.canvas.width, pen.canvas.height);
+    pen.restore();
   }
 
   /** @param {CanvasRenderingContext2D} pen @param {Moment} moment */
