@@ -1,6 +1,7 @@
 """`python -m model evaluate predictor`: measure predictors on held-out samples of training sets."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -19,6 +20,13 @@ from model.core.errors import BadInput
     "and head count as seeds of one method.",
 )
 @click.option("--split", default="test", show_default=True, help="validation or test.")
+@click.option(
+    "--points",
+    type=click.Choice(["visible", "in-frame"]),
+    default="visible",
+    show_default=True,
+    help="What is measured: points that are visible at the horizon, or all that lie within the frame then.",
+)
 @click.option("--samples", type=click.IntRange(1), help="At most so many of each set, evenly chosen.")
 @click.option(
     "--neighbours",
@@ -35,6 +43,7 @@ def command(
     sets: tuple[str, ...],
     weights: tuple[str, ...],
     split: str,
+    points: Literal["visible", "in-frame"],
     samples: int | None,
     neighbours: int,
     device: str,
@@ -69,13 +78,15 @@ def command(
             sets,
             predictors,
             split=split,
+            points=points,
             most=samples,
             neighbours=neighbours,
             progress=bar,
             should_stop=should_stop,
         )
     if out is not None:
-        said = {"sets": [result.name for result in results], "split": split, "samples": samples}
+        names = [result.name for result in results]
+        said = {"sets": names, "split": split, "points": points, "samples": samples}
         write_json(out, results, said)
         click.echo(f"Wrote {out}", err=True)
     if report is not None:

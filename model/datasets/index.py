@@ -61,6 +61,7 @@ class DatasetIndex:
         `SPLITS`. parts: int64 `[3, 2]`, offset and length in the shard of the image, tracks and facts.
         start, count, horizon, moving, visible, quality: see `SampleFacts`; quality is NaN where unchecked.
         camera: `SampleFacts.camera_share`, NaN where no camera was found.
+        is_upright: whether the pictures are higher than wide.
         motion: that of `SampleFacts`, but in pixels of a 256-high image.
     sources: names of the videos. groups: for each, the source that it is a part of (`SampleFacts.group`).
     """
@@ -172,6 +173,7 @@ def _row_type(key_length: int) -> np.dtype[Any]:
             ("visible", np.float32),
             ("quality", np.float32),
             ("camera", np.float32),
+            ("is_upright", np.bool_),
         ]
     )
 
@@ -201,6 +203,7 @@ def _table(
         row["motion"] = motion_at_reference(facts)
         row["quality"] = np.nan if facts.quality is None else facts.quality
         row["camera"] = np.nan if facts.camera_share is None else facts.camera_share
+        row["is_upright"] = facts.size[0] > facts.size[1]
         for column in ("start", "count", "horizon", "moving", "visible"):
             row[column] = getattr(facts, column)
     return rows, names

@@ -24,26 +24,28 @@ from model.datasets.folder import DataFolder
 from model.datasets.index import DatasetIndex, SampleFilter
 from model.datasets.sample import Sample, SampleFacts
 from model.datasets.summary import SPLITS
-from model.motion.grid import rescale_points
+from model.motion.grid import inside_frame, rescale_points
 
 
 class MotionSample(NamedTuple):
     """A picture and where its points go.
 
     Positions are (x, y) in pixels of the picture. T is the horizon: a sample with fewer frames keeps its last
-    positions, and counts as hidden in what is filled up.
+    positions, and counts as hidden and outside in what is filled up.
 
     picture: uint8 `[3, h, w]`, RGB. queries: float32 `[N, 2]`.
     displacement: float32 `[T, N, 2]`, from the query; zero in the first frame.
-    visibility: float32 `[T, N]`, 0 to 1. facts: what else is known of it.
+    visibility: float32 `[T, N]`, 0 to 1. in_frame: bool `[T, N]`, the positions that lie within the frame as
+    filmed, visible or not. facts: what else is known of it.
     With the camera's motion taken out (`open_dataset`), displacements are scene motion in pixels of the first
-    frame, and a frame whose camera is not known counts as hidden.
+    frame, and in a frame whose camera is not known all points count as hidden and outside.
     """
 
     picture: Tensor
     queries: Tensor
     displacement: Tensor
     visibility: Tensor
+    in_frame: Tensor
     facts: SampleFacts
 
 
@@ -54,6 +56,7 @@ class MotionBatch(NamedTuple):
     queries: Tensor
     displacement: Tensor
     visibility: Tensor
+    in_frame: Tensor
     facts: list[SampleFacts]
 
 
@@ -241,12 +244,13 @@ def collate(samples: Sequence[MotionSample]) -> MotionBatch:
         raise BadInput(
             f"Pictures of {' and '.join(sorted(sizes))} make no batch; give open_dataset an image_size."
         )
-    pictures, queries, displacements, visibilities, facts = zip(*samples, strict=True)
+    pictures, queries, displacements, visibilities, in_frames, facts = zip(*samples, strict=True)
     return MotionBatch(
         torch.stack(pictures),
         torch.stack(queries),
         torch.stack(displacements),
         torch.stack(visibilities),
+        torch.stack(in_frames),
         list(facts),
     )
 
@@ -257,7 +261,7 @@ def as_tensors(
     """Decode a sample; positions are mapped to its picture.
 
     image_size: (height, width) that the picture is resized to; None: as it is stored.
-    scene_motion: take the camera's motion out; frames whose camera is not known count as hidden.
+    scene_motion: take the camera's motion out; in frames whose camera is not known all points are outside.
     """
     facts = sample.facts
     size = image_size or facts.image_size
@@ -274,11 +278,14 @@ def as_tensors(
     displacement[: facts.count] = moved * scale
     displacement[facts.count :] = displacement[facts.count - 1]
     visibility[: facts.count] = sample.visibility * known[:, None]
+    in_frame = np.zeros(visibility.shape, bool)
+    in_frame[: facts.count] = inside_frame(sample.queries + sample.displacement, facts.size) & known[:, None]
     return MotionSample(
         torch.from_numpy(picture.transpose(2, 0, 1).copy()),
         torch.from_numpy(rescale_points(sample.queries, facts.size, size)),
         torch.from_numpy(displacement),
         torch.from_numpy(visibility),
+        torch.from_numpy(in_frame),
         facts,
     )
 

@@ -11,7 +11,7 @@ from model.core.devices import has_fast_bfloat16
 from model.core.progress import Progress, ReportProgress
 from model.datasets.loader import MotionDataset
 from model.evaluation.beliefs import Belief
-from model.evaluation.predictors.samples import HEIGHT, Judged
+from model.evaluation.predictors.samples import HEIGHT, Judged, MeasuredPoints, measured
 from model.motion.grid import rescale_points
 from model.motion.prediction import MOVES
 from model.prediction.network import MotionPredictor, normalise
@@ -88,9 +88,15 @@ class CellPrior:
 
     @classmethod
     def of(
-        cls, known: Sequence[MotionDataset], steps: int, grid: int, *, progress: ReportProgress
+        cls,
+        known: Sequence[MotionDataset],
+        steps: int,
+        grid: int,
+        points: MeasuredPoints = "visible",
+        *,
+        progress: ReportProgress,
     ) -> "CellPrior":
-        """Learn from the points of known samples that are visible; samples of another grid are left out."""
+        """Learn from such points of known samples as are measured; samples of another grid are left out."""
         total, counted = np.zeros((grid**2, steps, 2)), np.zeros((grid**2, steps, 1))
         finals, seen = [np.zeros((0, grid**2, 2))], [np.zeros((0, grid**2), bool)]
         samples = [(part, number) for part in known for number in range(len(part))]
@@ -101,11 +107,11 @@ class CellPrior:
                 continue
             unit = sample.picture.shape[1] / HEIGHT
             motion = sample.displacement[1 : steps + 1].numpy().transpose(1, 0, 2).astype(np.float64) / unit
-            is_visible = sample.visibility[1 : steps + 1].numpy().T > 0.5
-            total += motion * is_visible[..., None]
-            counted += is_visible[..., None]
+            is_measured = measured(sample, points)[1 : steps + 1].T
+            total += motion * is_measured[..., None]
+            counted += is_measured[..., None]
             finals.append(motion[None, :, -1])
-            seen.append(is_visible[None, :, -1])
+            seen.append(is_measured[None, :, -1])
         means = (total / np.maximum(counted, 1)).reshape(grid, grid, steps, 2)
         moved, is_seen = np.concatenate(finals), np.concatenate(seen)
         cells = [moved[is_seen[:, cell], cell] for cell in range(grid**2)]

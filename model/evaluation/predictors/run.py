@@ -13,7 +13,7 @@ from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_s
 from model.evaluation.beliefs import Belief, BeliefMetrics, belief_metrics
 from model.evaluation.prediction_metrics import Outcome, PredictionMetrics, prediction_metrics
 from model.evaluation.predictors.baselines import CellPrior, Neighbours
-from model.evaluation.predictors.samples import HEIGHT, Domain, Judged, spaced
+from model.evaluation.predictors.samples import HEIGHT, Domain, Judged, MeasuredPoints, spaced
 from model.motion.prediction import INTERVAL, MOVES
 from model.prediction.mixture import Mixture
 from model.prediction.predictor import Predictor
@@ -79,6 +79,7 @@ def evaluate_predictors(
     predictors: Mapping[tuple[str, str], Predictor],
     *,
     split: str = "test",
+    points: MeasuredPoints = "visible",
     most: int | None = None,
     neighbours: int = 500,
     progress: ReportProgress,
@@ -86,9 +87,9 @@ def evaluate_predictors(
 ) -> list[DomainResult]:
     """Measure predictors beside the baselines.
 
-    folders: of training sets; each is a domain. predictors: by name and seed. split: what is measured.
-    most: samples of a domain, evenly chosen; None: all. neighbours: known samples to search; 0: no such
-    baseline. Baselines learn from the training samples of all sets together, as the predictors do.
+    folders: of training sets; each is a domain. predictors: by name and seed. split, points: what is
+    measured. most: samples of a domain, evenly chosen; None: all. neighbours: known samples to search; 0: no
+    such baseline. Baselines learn from the training samples of all sets together, as the predictors do.
     Raises BadInput when sets or predictors do not fit together, Stopped on request.
     """
     if not predictors:
@@ -101,10 +102,12 @@ def evaluate_predictors(
     if len(kinds) > 1:
         raise BadInput("All predictors must predict the same, motion as filmed or scene motion.")
     scene_motion = kinds.pop()
-    domains = [Domain.open(folder, split, steps, scene_motion) for folder in folders]
+    domains = [
+        Domain.open(folder, split, steps, scene_motion=scene_motion, points=points) for folder in folders
+    ]
     grid = domains[0].judged[0].facts.grid
     known = [domain.known for domain in domains if domain.known is not None]
-    prior = CellPrior.of(known, steps, grid, progress=progress)
+    prior = CellPrior.of(known, steps, grid, points, progress=progress)
     lookup = None
     if neighbours and known:
         first = next(iter(predictors.values()))
@@ -146,7 +149,9 @@ def _evaluate_domain(
             results[name].append(_predicted(sample, predictor))
         progress(Progress(f"evaluating {domain.name}", done + 1, len(numbers)))
     if not any(sample.chosen.any() for sample in judged):
-        raise BadInput(f"{domain.name} leaves nothing to measure: no point is visible at the horizon.")
+        raise BadInput(
+            f"{domain.name} leaves nothing to measure: no point is {domain.points} at the horizon."
+        )
     return DomainResult(
         domain.name,
         split,

@@ -3,13 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.core.errors import BadInput
 from model.datasets.loader import MotionDataset, MotionSample, open_dataset
-from model.motion.grid import inside_frame
+
+MeasuredPoints = Literal["visible", "in-frame"]
+"""Which points are measured: those that are visible at the horizon, or all that lie within the frame then.
+
+Trackers call what moves fast hidden, so the visible ones are a choice of the slower.
+"""
 
 HEIGHT = 256
 """Lengths are measured in images of this height."""
@@ -21,8 +27,8 @@ class Judged:
 
     picture: uint8 `[H, W, 3]`. queries: float32 `[N, 2]`, pixels of it. unit: pixels of the picture for one
     of a 256-high one. truth: float32 `[N, T, 2]`, displacements in pixels of the picture after the query.
-    chosen: bool `[N]`, visible at the horizon. domain: the set's name. group: the cue, or the video.
-    source: the video. grid: points a side.
+    chosen: bool `[N]`, the points that are measured, see `MeasuredPoints`. domain: the set's name.
+    group: the cue, or the video. source: the video. grid: points a side.
     """
 
     picture: NDArray[np.uint8]
@@ -45,19 +51,19 @@ class Judged:
         return np.asarray(self.truth[self.chosen, -1] / self.unit, np.float64)
 
     @classmethod
-    def of(cls, sample: MotionSample, domain: str, steps: int) -> "Judged":
+    def of(
+        cls, sample: MotionSample, domain: str, steps: int, points: MeasuredPoints = "visible"
+    ) -> "Judged":
         """Take a sample of a training set; steps: frames after the query."""
         picture = sample.picture.permute(1, 2, 0).numpy()
         truth = sample.displacement[1 : steps + 1].numpy().transpose(1, 0, 2)
-        seen = sample.visibility[steps].numpy() > 0.5
-        inside = inside_frame(sample.queries.numpy() + truth[:, -1], (picture.shape[0], picture.shape[1]))
         source = sample.facts.source
         is_truth = sample.facts.method == "truth"
         return cls(
             np.ascontiguousarray(picture),
             sample.queries.numpy(),
             truth,
-            seen & inside,
+            measured(sample, points)[steps],
             domain,
             source.split("/")[0] if is_truth and "/" in source else source,
             source,
@@ -69,16 +75,25 @@ class Judged:
 class Domain:
     """One training set: its held-out samples, and those that baselines learn from.
 
-    name: of the set. judged, known: parts of it. steps: frames after the query.
+    name: of the set. judged, known: parts of it. steps: frames after the query. points: that are measured.
     """
 
     name: str
     judged: MotionDataset
     known: MotionDataset | None
     steps: int
+    points: MeasuredPoints
 
     @classmethod
-    def open(cls, folder: str, split: str, steps: int, scene_motion: bool = False) -> "Domain":
+    def open(
+        cls,
+        folder: str,
+        split: str,
+        steps: int,
+        *,
+        scene_motion: bool = False,
+        points: MeasuredPoints = "visible",
+    ) -> "Domain":
         """Open a set. Raises BadInput when it has no samples of the split, or a shorter horizon."""
         judged = open_dataset(folder, split, scene_motion=scene_motion)
         everything = judged.index.summary
@@ -87,11 +102,17 @@ class Domain:
         horizon = judged[0].facts.horizon
         if horizon < steps + 1:
             raise BadInput(f"{folder} has a horizon of {horizon} frames; {steps + 1} are predicted.")
-        return cls(Path(folder).name or folder, judged, known, steps)
+        return cls(Path(folder).name or folder, judged, known, steps, points)
 
     def judged_at(self, number: int) -> Judged:
         """Return a held-out sample."""
-        return Judged.of(self.judged[number], self.name, self.steps)
+        return Judged.of(self.judged[number], self.name, self.steps, self.points)
+
+
+def measured(sample: MotionSample, points: MeasuredPoints) -> NDArray[np.bool_]:
+    """Tell which positions of a sample are measured: bool `[T, N]`."""
+    in_frame = sample.in_frame.numpy()
+    return in_frame if points == "in-frame" else in_frame & (sample.visibility.numpy() > 0.5)
 
 
 def spaced(count: int, most: int | None) -> Sequence[int]:

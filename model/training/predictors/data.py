@@ -20,20 +20,22 @@ _CAPPING_ROUNDS = 20
 
 @dataclass(frozen=True, eq=False)
 class PredictorSet:
-    """The samples of one split of several training sets, as examples of one size.
+    """The samples of one split of several training sets, as examples of few shapes.
 
-    Each sample has as many views as its set says, so a set with more views counts more. They are numbered
-    set by set and sample by sample.
-    size: (height, width) of the pictures. views: for each set, of each of its samples; the first is plain.
-    seed: of the others. weights: for each set, float32 of each of its samples, see `source_weights`.
+    Each set is a part of its own, and its upright pictures are another one, since examples of one part have
+    one size. Each sample has as many views as its part says, so one with more views counts more. They are
+    numbered part by part and sample by sample.
+    shapes: for each part, (height, width) of its examples. views: for each part, of each of its samples; the
+    first is plain. seed: of the others. weights: for each part, float32 of each of its samples, see
+    `source_weights`.
     """
 
     parts: tuple[MotionDataset, ...]
     config: PredictorConfig
-    size: tuple[int, int]
+    shapes: tuple[tuple[int, int], ...]
     views: tuple[int, ...]
-    seed: int
     weights: tuple[NDArray[np.float32], ...]
+    seed: int
 
     @classmethod
     def open(
@@ -49,6 +51,7 @@ class PredictorSet:
     ) -> "PredictorSet":
         """Open a split of all sets; a set without that split is left out.
 
+        size: (height, width) of the examples; of upright pictures (width, height).
         views: one number for all sets, or one for each. most: so many samples at most, an equal share of each
         set, evenly spread over it.
         Raises BadInput when nothing is left, or a set cannot be read.
@@ -64,12 +67,18 @@ class PredictorSet:
             raise BadInput(f"None of the training sets {', '.join(folders)} has samples for {split}.")
         total = sum(len(part) for part in parts)
         share = 1.0 if most is None else min(1.0, most / total)
-        thinned = tuple(_thinned(part, share) for part in parts)
-        return cls(thinned, config, size, tuple(counts), seed, tuple(map(_weights, thinned)))
+        shaped = []
+        for part, count in zip([_thinned(part, share) for part in parts], counts, strict=True):
+            importance, is_upright = _weights(part), part.index.rows["is_upright"][part.numbers]
+            for kept, shape in ((~is_upright, size), (is_upright, size[::-1])):
+                if kept.any():
+                    shaped.append((_chosen(part, kept), shape, count, importance[kept]))
+        chosen, shapes, each_views, weights = zip(*shaped, strict=True)
+        return cls(chosen, config, shapes, each_views, weights, seed)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many views each set has."""
+        """How many views each part has."""
         return tuple(len(part) * views for part, views in zip(self.parts, self.views, strict=True))
 
     def __len__(self) -> int:
@@ -81,31 +90,38 @@ class PredictorSet:
         sample, view = divmod(place, self.views[part])
         example = self._example(part, sample)
         if view == 0:
-            return plain_view(example, self.size)
-        return random_view(example, self.size, np.random.default_rng((self.seed, place)))
+            return plain_view(example, self.shapes[part])
+        return random_view(example, self.shapes[part], np.random.default_rng((self.seed, place)))
 
     def fresh_view(self, number: int, step: int) -> Example:
         """Make a random view of a view's sample that depends on the training's step."""
         part, place = self.place(number)
         example = self._example(part, place // self.views[part])
-        return random_view(example, self.size, np.random.default_rng((self.seed, number, step)))
+        return random_view(example, self.shapes[part], np.random.default_rng((self.seed, number, step)))
 
     def _example(self, part: int, sample: int) -> Example:
         example = as_example(self.parts[part][sample], self.config)
         return example._replace(counts=example.counts * float(self.weights[part][sample]))
 
     def keys(self, part: int) -> list[str]:
-        """List the keys of a set's samples."""
+        """List the keys of a part's samples."""
         chosen = self.parts[part]
         return [key.decode() for key in chosen.index.rows["key"][chosen.numbers].tolist()]
 
     def numbers(self, part: int) -> range:
-        """Return the numbers of a set's views."""
+        """Return the numbers of a part's views."""
         first = sum(self.sizes[:part])
         return range(first, first + self.sizes[part])
 
+    def by_shape(self, numbers: Sequence[int]) -> list[list[int]]:
+        """Group numbers of views by the shape of their pictures."""
+        groups: dict[tuple[int, int], list[int]] = {}
+        for number in numbers:
+            groups.setdefault(self.shapes[self.place(number)[0]], []).append(number)
+        return list(groups.values())
+
     def place(self, number: int) -> tuple[int, int]:
-        """Return which set a view is of, and its number there."""
+        """Return which part a view is of, and its number there."""
         for part, size in enumerate(self.sizes):
             if number < size:
                 return part, number
@@ -130,7 +146,10 @@ def common_interval(folders: Sequence[str]) -> float | None:
 def _thinned(part: MotionDataset, share: float) -> MotionDataset:
     """Keep a share of a set's samples, at least one, evenly spread."""
     count = max(1, int(share * len(part)))
-    kept = np.arange(count) * len(part) // count
+    return _chosen(part, np.arange(count) * len(part) // count)
+
+
+def _chosen(part: MotionDataset, kept: NDArray[np.generic]) -> MotionDataset:
     return MotionDataset(part.index, part.numbers[kept], part.image_size, part.scene_motion)
 
 

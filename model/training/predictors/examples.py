@@ -15,6 +15,14 @@ from torch import Tensor
 from model.datasets.loader import MotionSample
 from model.prediction.config import PredictorConfig
 
+_HIDDEN = 0.8
+"""What a hidden position within the frame counts; a visible one counts 1.
+
+Trackers call what moves fast hidden. Without it, little would seem to move: of 29,184 half-second tracks 21 %
+of the visible ones moved, and 30 % of all. On the objects of the twelve DAVIS sequences 83 % of the
+positions said to be hidden lay on the object, and 99 % of the visible ones (docs/predictor.md).
+"""
+
 _SMALLEST_QUALITY = 0.2  # of the weight of a sample whose checked points did not come back
 
 
@@ -23,7 +31,8 @@ class Example(NamedTuple):
 
     picture: uint8 `[3, H, W]`, RGB. points: float32 `[N, 2]`.
     motion: float32 `[N, T, 2]`, displacements from the query, T being the config's steps.
-    counts: float32 `[N, T]`, 0 to 1: visibility times quality; 0 where nothing is known.
+    counts: float32 `[N, T]`, 0 to 1: what a position is worth, times the sample's quality; 0 where nothing is
+    known, or the position lies outside the frame.
     """
 
     picture: Tensor
@@ -31,20 +40,26 @@ class Example(NamedTuple):
     motion: Tensor
     counts: Tensor
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of the picture."""
+        return self.picture.shape[-2], self.picture.shape[-1]
+
 
 def as_example(sample: MotionSample, config: PredictorConfig) -> Example:
     """Take from a sample of a training set what a predictor of a config learns."""
     length = min(config.horizon, len(sample.displacement))
     shape = (config.horizon, len(sample.queries))
-    motion, visible = torch.zeros(*shape, 2), torch.zeros(shape)
-    motion[:length], visible[:length] = sample.displacement[:length], sample.visibility[:length]
-    motion, visible = motion[-config.steps :], visible[-config.steps :]
+    motion, trust = torch.zeros(*shape, 2), torch.zeros(shape)
+    motion[:length] = sample.displacement[:length]
+    trust[:length] = sample.in_frame[:length] * (_HIDDEN + (1 - _HIDDEN) * sample.visibility[:length])
+    motion, trust = motion[-config.steps :], trust[-config.steps :]
     quality = 1.0 if sample.facts.quality is None else max(_SMALLEST_QUALITY, sample.facts.quality)
     return Example(
         sample.picture,
         sample.queries,
         motion.transpose(0, 1).contiguous(),
-        (visible * quality).T.contiguous(),
+        (trust * quality).T.contiguous(),
     )
 
 
@@ -129,7 +144,7 @@ def jittered(example: Example, rng: Generator) -> Example:
 
 def plain_view(example: Example, size: tuple[int, int]) -> Example:
     """Bring an example to a size without chance: the widest window in its middle."""
-    return cropped(example, Window.widest(_size(example), size), size)
+    return cropped(example, Window.widest(example.shape, size), size)
 
 
 def random_view(example: Example, size: tuple[int, int], rng: Generator, smallest: float = 0.7) -> Example:
@@ -140,7 +155,7 @@ def random_view(example: Example, size: tuple[int, int], rng: Generator, smalles
     if rng.random() < 0.5:
         example = mirrored(example)
     share, x, y = rng.uniform(smallest, 1.0), rng.random(), rng.random()
-    picture = _size(example)
+    picture = example.shape
     window = Window.widest(picture, size).shrunk(float(share), float(x), float(y), picture)
     return jittered(cropped(example, window, size), rng)
 
@@ -148,7 +163,3 @@ def random_view(example: Example, size: tuple[int, int], rng: Generator, smalles
 def stack(examples: list[Example]) -> Example:
     """Make a batch of examples of one size."""
     return Example(*(torch.stack(parts) for parts in zip(*examples, strict=True)))
-
-
-def _size(example: Example) -> tuple[int, int]:
-    return example.picture.shape[-2], example.picture.shape[-1]

@@ -26,8 +26,8 @@ from model.weights.checkpoints import as_float16, write_state_dict
 
 _PRIOR_SAMPLES = 400
 
-Batch = tuple[Example, tuple[Tensor, ...] | None]
-"""Examples, and their features where those are kept."""
+Batch = list[tuple[Example, tuple[Tensor, ...] | None]]
+"""Examples of each shape, and their features where those are kept."""
 
 
 class NetworkWithLoss(nn.Module):
@@ -40,11 +40,16 @@ class NetworkWithLoss(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, ...]:
         """Return what is minimised, and what `PredictorTask.losses` names."""
-        example, features = batch
+        importance = torch.stack([example.counts.sum() for example, _ in batch])
+        each = torch.stack([self._losses(*part) for part in batch])
+        together = (each * importance[:, None]).sum(dim=0) / importance.sum().clamp(min=1e-6)
+        return tuple(together)
+
+    def _losses(self, example: Example, features: tuple[Tensor, ...] | None) -> Tensor:
         with autocast(example.points.device):
             if features is None:
                 features = self.network.features(normalise(example.picture))
-            answer = self.network.answer(features, example.points, self.settings.size)
+            answer = self.network.answer(features, example.points, example.shape)
             losses = predictor_losses(
                 answer,
                 example,
@@ -52,7 +57,7 @@ class NetworkWithLoss(nn.Module):
                 nearest=self.settings.nearest,
                 direction=self.settings.direction,
             )
-        return losses.total, losses.error, losses.likelihood, losses.nearest
+        return torch.stack([losses.total, losses.error, losses.likelihood, losses.nearest])
 
 
 class PredictorTask(Task[MotionPredictor, PredictorScore]):
@@ -137,16 +142,18 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
         settings = self.training
         while True:
             numbers = batch_indices(step, settings.batch, len(self._train), settings.seed, rank, ranks)
-            if self._kept is not None and self._is_frozen:
-                maps = self._kept.read(numbers, self._device)
-                yield self._on_device([self._target(number) for number in numbers]), maps
-            else:
-                yield self._on_device([self._train.fresh_view(number, step) for number in numbers]), None
+            yield [self._examples(alike, step) for alike in self._train.by_shape(numbers)]
             step += 1
+
+    def _examples(self, numbers: list[int], step: int) -> tuple[Example, tuple[Tensor, ...] | None]:
+        if self._kept is not None and self._is_frozen:
+            maps = self._kept.read(numbers, self._device)
+            return self._on_device([self._target(number) for number in numbers]), maps
+        return self._on_device([self._train.fresh_view(number, step) for number in numbers]), None
 
     def validate(self, network: MotionPredictor) -> PredictorScore:
         """See `Task`."""
-        return score_cached(network, self._held_out, self._held_features, self.training.size)
+        return score_cached(network, self._held_out, self._held_features)
 
     def fitness(self, score: PredictorScore) -> float:
         """Return the likelihood of a mixture, the negative EPE of a plain head.
@@ -171,9 +178,10 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
         return Example(*(part.to(self._device) for part in stack(examples)))
 
     def _target(self, number: int) -> Example:
-        """Return a view without its picture, which is not needed and would not fit into memory."""
+        """Return a view whose picture holds no pixels: they are not needed and would not fit into memory."""
         if number not in self._targets:
-            self._targets[number] = self._train.view(number)._replace(picture=torch.zeros(0))
+            view = self._train.view(number)
+            self._targets[number] = view._replace(picture=view.picture[:0].clone())
         return self._targets[number]
 
     def _keep_features(
@@ -186,7 +194,7 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
             description = {
                 "network": [config.backbone, config.strides, self.network.head.reads],
                 "weights": self._weights,
-                "size": self.training.size,
+                "size": examples.shapes[part],
                 "views": views,
                 "keys": examples.keys(part),
             }

@@ -1,13 +1,16 @@
 """How good a predictor in training is on examples that it never learns from."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from model.core.devices import autocast
+from model.datasets.index import REFERENCE_HEIGHT
 from model.evaluation.prediction_metrics import Outcome, prediction_metrics
 from model.motion.prediction import INTERVAL
 from model.prediction.mixture import Mixture
@@ -23,7 +26,7 @@ _TEMPERATURES = (0.25, 4.0)
 
 @dataclass(frozen=True)
 class PredictorScore:
-    """Means over the points that are visible at the end of the horizon.
+    """Means over the points that lie within the frame at the end of the horizon.
 
     Lengths are in pixels of a 256-high image.
 
@@ -57,39 +60,46 @@ def score_cached(
     network: MotionPredictor,
     examples: Sequence[Example],
     features: FeatureCache | None,
-    size: tuple[int, int],
 ) -> PredictorScore:
     """Predict examples and compare.
 
-    features: of the examples in their order, or None to compute them. size: (height, width) of the pictures.
+    features: of the examples in their order, or None to compute them.
     """
     network.eval()
     device = next(network.parameters()).device
     answers, truths, likelihoods = [], [], []
-    for first in range(0, len(examples), _BATCH):
-        batch = Example(*(part.to(device) for part in stack(list(examples[first : first + _BATCH]))))
+    for rows in _alike(examples):
+        batch = Example(*(part.to(device) for part in stack([examples[row] for row in rows])))
         with autocast(device):
             if features is None:
                 maps = network.features(normalise(batch.picture))
             else:
-                maps = features.read(range(first, first + len(batch.picture)), device)
-            mixture = network.answer(maps, batch.points, size).mixture
+                maps = features.read(rows, device)
+            mixture = network.answer(maps, batch.points, batch.shape).mixture
+        unit = batch.shape[0] / REFERENCE_HEIGHT
+        mixture = mixture._replace(
+            displacement=mixture.displacement / unit, log_scale=mixture.log_scale - math.log(unit)
+        )
+        batch = batch._replace(motion=batch.motion / unit)
         likelihoods.append(mixture.log_likelihood(batch.motion, batch.counts)[batch.counts.sum(-1) > 0].cpu())
         last = Mixture(mixture.displacement[..., -1:, :], mixture.log_scale[..., -1:], mixture.log_weight)
-        # A point counts by its visibility times what its whole sample counts; only visible ones are measured.
-        counts = batch.counts[..., -1]
-        seen = counts > 0.5 * counts.amax(dim=1, keepdim=True)
+        seen = batch.counts[..., -1] > 0
         answers.append(Mixture(*(part[seen].cpu() for part in last)))
         truths.append(batch.motion[..., -1, :][seen].cpu())
     together = Mixture(*(torch.cat(parts)[None] for parts in zip(*answers, strict=True)))
     is_fixed = isinstance(network.output, BinsOutput)
-    return _score(together, torch.cat(truths), torch.cat(likelihoods), size[0] / 256, is_fixed)
+    return _score(together, torch.cat(truths), torch.cat(likelihoods), is_fixed)
 
 
-def _score(
-    mixture: Mixture, truth: Tensor, likelihood: Tensor, unit: float, is_fixed: bool
-) -> PredictorScore:
-    """mixture: of P points and one frame, `[1, P, K, 1, 2]`. truth: `[P, 2]`. unit: pixels for one of 256."""
+def _alike(examples: Sequence[Example]) -> Iterator[list[int]]:
+    """Yield batches of the numbers of examples whose pictures have one shape."""
+    for _, group in groupby(range(len(examples)), key=lambda row: examples[row].shape):
+        rows = list(group)
+        yield from (rows[first : first + _BATCH] for first in range(0, len(rows), _BATCH))
+
+
+def _score(mixture: Mixture, truth: Tensor, likelihood: Tensor, is_fixed: bool) -> PredictorScore:
+    """mixture: of P points and one frame, `[1, P, K, 1, 2]`. truth: `[P, 2]`."""
     if len(truth) == 0:
         return PredictorScore.unknown()
     scale_factor, temperature = 1.0, 1.0
@@ -100,11 +110,9 @@ def _score(
         scale_factor = fit_scale_factor(mixture, truth)
         calibrated = mixture.widened(scale_factor)
     answer = mixture.answer()[0]
-    goal = truth[:, None].numpy() / unit
+    goal = truth[:, None].numpy()
     found = prediction_metrics(
-        Outcome(
-            goal, answer.numpy() / unit, mixture.displacement[0].numpy() / unit, mixture.weight[0].numpy()
-        )
+        Outcome(goal, answer.numpy(), mixture.displacement[0].numpy(), mixture.weight[0].numpy())
     )
     return PredictorScore(
         epe=found.epe,

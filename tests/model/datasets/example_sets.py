@@ -14,9 +14,12 @@ from model.motion.tracks import Method, Tracks
 SIZE, IMAGE_SIZE, GRID, FRAMES = (90, 160), (72, 128), 4, 8
 
 
-def make_sample(source: int, start: int, split: str, velocity: tuple[float, float]) -> Sample:
+def make_sample(
+    source: int, start: int, split: str, velocity: tuple[float, float], is_upright: bool = False
+) -> Sample:
     """A sample whose points all move by `velocity` pixels a frame; the last point is hidden in the end."""
-    queries = query_grid(GRID, SIZE)
+    size, image_size = (SIZE[::-1], IMAGE_SIZE[::-1]) if is_upright else (SIZE, IMAGE_SIZE)
+    queries = query_grid(GRID, size)
     steps = np.arange(FRAMES, dtype=np.float32)[:, None, None]
     displacement = (steps * np.array(velocity, np.float32) + np.zeros((1, GRID**2, 1), np.float32)).astype(
         np.float16
@@ -27,13 +30,13 @@ def make_sample(source: int, start: int, split: str, velocity: tuple[float, floa
         queries + displacement.astype(np.float32),
         visibility.astype(np.float32),
         np.arange(FRAMES, dtype=np.int32),
-        SIZE,
+        size,
         25.0,
         (GRID, GRID),
         Method("lk"),
     )
-    picture = np.zeros((*IMAGE_SIZE, 3), np.uint8)
-    picture[..., 0] = np.linspace(0, 255, IMAGE_SIZE[1], dtype=np.uint8)
+    picture = np.zeros((*image_size, 3), np.uint8)
+    picture[..., 0] = np.linspace(0, 255, image_size[1], dtype=np.uint8)
     picture[..., 1] = 40 * (source % 6)
     picture[..., 2] = start % 256
     summary = MotionSummary.of(tracks)
@@ -46,8 +49,8 @@ def make_sample(source: int, start: int, split: str, velocity: tuple[float, floa
         count=FRAMES,
         horizon=FRAMES,
         fps=25.0,
-        size=SIZE,
-        image_size=IMAGE_SIZE,
+        size=size,
+        image_size=image_size,
         grid=GRID,
         method="lk",
         weights_sha256=None,
@@ -60,11 +63,17 @@ def make_sample(source: int, start: int, split: str, velocity: tuple[float, floa
 
 
 def make_dataset(
-    path: Path, videos: int = 6, chunks: int = 5, shard_samples: int = 8, *, tests: int | None = None
+    path: Path,
+    videos: int = 6,
+    chunks: int = 5,
+    shard_samples: int = 8,
+    *,
+    tests: int | None = None,
+    upright: tuple[int, ...] = (),
 ) -> tuple[DatasetSummary, list[Sample]]:
     """Write a set: every third video is for validation, the rest for training; video k moves by (k, -k/2).
 
-    tests: the number of a video that is for the test.
+    tests: the number of a video that is for the test. upright: numbers of videos that are higher than wide.
     """
     split_of = {k: "test" if k == tests else "train" if k % 3 != 2 else "validation" for k in range(videos)}
     folder = DataFolder.open(path)
@@ -73,7 +82,7 @@ def make_dataset(
     for split in ("train", "validation", *([] if tests is None else ["test"])):
         chosen = [k for k in range(videos) if split_of[k] == split]
         samples = [
-            make_sample(source, 8 * chunk, split, (source, -source / 2))
+            make_sample(source, 8 * chunk, split, (source, -source / 2), source in upright)
             for source in chosen
             for chunk in range(chunks)
         ]
