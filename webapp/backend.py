@@ -35,7 +35,7 @@ class Backend:
         return cls(
             settings=settings,
             database=queue.database,
-            storage=Storage(settings.storage, settings.temporary_folder),
+            storage=Storage.of(settings),
             queue=queue,
             datasets=Datasets(settings.datasets),
             decoding=DecodingBudget(),

@@ -1,16 +1,28 @@
 """What is there of clips and runs: found, sorted, named, tagged, put into the bin and taken back."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Text, or_, select, type_coerce, update
+from sqlalchemy.exc import SQLAlchemyError
 
+from model.core.errors import Unreachable
 from webapp.audit import note_removal
 from webapp.jobs.queue import RunQueue
 from webapp.records import Clip, Run, now
 from webapp.settings import Settings
 from webapp.storage import Storage
+from webapp.troubles import FULL, database_trouble
+
+log = logging.getLogger(__name__)
+
+KEPT = "keep"
+"""A clip or run with this tag stays, however old it is."""
+
+REMOVED = datetime(1900, 1, 1, tzinfo=UTC)
+"""Since when what is being removed is in the bin: what is interrupted goes on at the next look at the bin."""
 
 ORDERS = ("newest", "oldest", "name")
 
@@ -64,6 +76,10 @@ def change(queue: RunQueue, found: Clip | Run, values: Mapping[str, Any]) -> Non
 
     What is not finished of what goes into the bin is cancelled.
     """
+    _even_on_a_full_disk(queue.settings, lambda: _change(queue, found, values))
+
+
+def _change(queue: RunQueue, found: Clip | Run, values: Mapping[str, Any]) -> None:
     columns = {name: values[name] for name in ("name", "tags") if name in values}
     if "deleted" in values:
         columns["deleted_at"] = now() if values["deleted"] else None
@@ -84,16 +100,38 @@ def _run_ids(queue: RunQueue, found: Clip | Run) -> list[str]:
 
 
 def remove(queue: RunQueue, found: Clip | Run) -> None:
-    """Remove a clip with its runs, or a run, and all their files; unfinished runs are cancelled."""
+    """Remove a clip with its runs, or a run, and all their files; unfinished runs are cancelled.
+
+    Raises Unreachable when the storage does not answer; the next `empty_bin` then tries again.
+    """
+    _even_on_a_full_disk(queue.settings, lambda: _remove(queue, found))
+
+
+def _remove(queue: RunQueue, found: Clip | Run) -> None:
     run_ids = _run_ids(queue, found)
     for run_id in run_ids:
         queue.cancel(run_id)
     with queue.database.session() as session:
-        session.delete(session.merge(found))
+        session.execute(update(type(found)).filter_by(id=found.id).values(deleted_at=REMOVED))
     for run_id in run_ids:
         queue.discard(run_id)
     if isinstance(found, Clip):
-        Storage(queue.settings.storage, queue.settings.temporary_folder).delete(found.key)
+        Storage.of(queue.settings).delete(found.key)
+    with queue.database.session() as session:
+        row = session.get(type(found), found.id)
+        if row is not None:
+            session.delete(row)
+
+
+def _even_on_a_full_disk(settings: Settings, work: Callable[[], None]) -> None:
+    """Change the database; where there is no room for that, in that of the ballast."""
+    try:
+        work()
+    except SQLAlchemyError as error:
+        if database_trouble(error) != FULL:
+            raise
+        settings.ballast.unlink(missing_ok=True)
+        work()
 
 
 def empty_bin(queue: RunQueue, settings: Settings) -> None:
@@ -104,5 +142,25 @@ def empty_bin(queue: RunQueue, settings: Settings) -> None:
         clips = session.scalars(select(Clip).where(Clip.deleted_at < oldest)).all()
     found: list[Clip | Run] = [*runs, *clips]
     for row in found:
-        remove(queue, row)
+        try:
+            remove(queue, row)
+        except Unreachable as error:
+            log.warning("%s The bin is emptied later.", error)
+            return
         note_removal(settings, f"{row.__tablename__}/{row.id}", "STILLMOTION_BIN_DAYS")
+
+
+def retire(queue: RunQueue, settings: Settings) -> None:
+    """Put into the bin what ended or came longer ago than the settings keep it, if they say so.
+
+    What has the tag `KEPT` stays, and a clip as long as a run of it does.
+    """
+    if not settings.keep_days:
+        return
+    oldest = now() - timedelta(days=settings.keep_days)
+    with queue.database.session() as session:
+        ended = (Run.finished_at < oldest, Run.deleted_at.is_(None), ~_has_tag(Run, KEPT))
+        session.execute(update(Run).where(*ended).values(deleted_at=now()))
+        in_use = select(Run.clip_id).where(Run.deleted_at.is_(None))
+        came = (Clip.created_at < oldest, Clip.deleted_at.is_(None), ~_has_tag(Clip, KEPT))
+        session.execute(update(Clip).where(*came, Clip.id.not_in(in_use)).values(deleted_at=now()))

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar, cast
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -30,13 +31,16 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from model.clips.video import ClipInfo, Kind
+from model.core.errors import BadInput
 from model.tracking.both_ways import Direction
 from model.tracking.methods import is_prediction
 from model.tracking.run import TrackRequest
-from webapp.settings import Settings
+from webapp.settings import Settings, masked
+from webapp.troubles import database_trouble
 
 SQLITE_PATIENCE = 15.0
 """Seconds that a writer waits for another one's transaction."""
@@ -321,10 +325,17 @@ class Database:
 
 
 def _engine(url: str) -> Engine:
-    """Connect to a database; SQLite gets write-ahead logging, so that readers never wait."""
-    parsed = sqlalchemy.make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
+    """Connect to a database; SQLite gets write-ahead logging, so that readers never wait.
+
+    Raises BadInput for what is no URL of a database, or of one whose package is not installed.
+    """
+    try:
+        parsed = sqlalchemy.make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        what = f"has an unknown or missing driver ({error})" if "://" in url else "is no URL of a database"
+        raise BadInput(f"DATABASE_URL {masked(url)} {what}; see docs/settings.md.") from error
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, connect_args={"timeout": SQLITE_PATIENCE})
@@ -339,7 +350,10 @@ def _engine(url: str) -> Engine:
 
 
 def migrate(settings: Settings) -> None:
-    """Bring the database's tables up to date; processes that start together take turns."""
+    """Bring the database's tables up to date; processes that start together take turns.
+
+    Raises BadInput when the database cannot be used.
+    """
     settings.make_instance()
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
@@ -350,5 +364,14 @@ def migrate(settings: Settings) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except CommandError as error:
+        raise BadInput(
+            "The database comes from a newer Stillmotion; use that, or put a backup from before in its place."
+        ) from error
+    except SQLAlchemyError as error:
+        trouble = database_trouble(error)
+        if trouble is None:
+            raise
+        raise BadInput(trouble) from error
     finally:
         engine.dispose()

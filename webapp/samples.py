@@ -60,7 +60,7 @@ def list_samples(folder: Path) -> list[Sample]:
 
 def store_sample(backend: Backend, sample: Sample) -> tuple[Clip, bool]:
     """Make a sample a clip like an uploaded one and return (clip, whether it is new)."""
-    copy = HashedFile(backend.settings.temporary_folder, sample.path.name)
+    copy = HashedFile(backend.storage, sample.path.name)
     try:
         with sample.path.open("rb") as source:
             shutil.copyfileobj(source, cast(IO[bytes], copy))

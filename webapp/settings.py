@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ QUEUE_WORDS = ("short", "long", "cpu", "gpu", "conversions")
 
 SHORTEST_TOKEN = 16
 """Characters; a shorter one could be guessed."""
+
+BALLAST_BYTES = 1024**2
 
 LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel takes 107, and Redis adds a little for its temporary name."""
@@ -63,6 +66,9 @@ class Settings:
     hosts: str | None = _setting("STILLMOTION_HOSTS", None)
     token: str | None = _setting("STILLMOTION_TOKEN", None)
     bin_days: int = _setting("STILLMOTION_BIN_DAYS", 30)
+    keep_days: int = _setting("STILLMOTION_KEEP_DAYS", 0)
+    reserve_bytes: int = _setting("STILLMOTION_RESERVE_BYTES", 512 * 1024**2)
+    quota_bytes: int = _setting("STILLMOTION_QUOTA_BYTES", 0)
     is_open: int = _setting("STILLMOTION_OPEN", 0)
     proxies: int = _setting("STILLMOTION_PROXIES", 0)
 
@@ -78,6 +84,9 @@ class Settings:
             ("bin_days", 0, 36500),
             ("short_workers", 0, 256),
             ("max_waiting", 1, math.inf),
+            ("keep_days", 0, 36500),
+            ("reserve_bytes", 0, math.inf),
+            ("quota_bytes", 0, math.inf),
             ("is_open", 0, 1),
             ("proxies", 0, 8),
         ):
@@ -102,6 +111,8 @@ class Settings:
             self.temporary_folder.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=self.temporary_folder):
                 pass  # a folder of another user, or a disk that is read only, is noticed here
+            if not self.ballast.exists() and shutil.disk_usage(self.instance).free > 2 * BALLAST_BYTES:
+                self.ballast.write_bytes(bytes(BALLAST_BYTES))
         except OSError as error:
             raise BadInput(
                 f"The folder {self.instance} cannot be used ({error.strerror}); set STILLMOTION_INSTANCE to "
@@ -185,6 +196,11 @@ class Settings:
     def datasets(self) -> Path:
         """Where training sets lie that the app shows, each in a folder of its own."""
         return self.instance / "datasets"
+
+    @property
+    def ballast(self) -> Path:
+        """A file that is given up on a full disk, so that the database can note what is removed."""
+        return self.instance / "ballast"
 
     @property
     def temporary_folder(self) -> Path:

@@ -1,42 +1,119 @@
 """The bytes of clips and results: a folder by default, any fsspec file system by URL."""
 
 import errno
+import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, cast
 
-import fsspec
+from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from model.core.errors import BadInput
+from model.core.errors import BadInput, Unreachable
 from model.core.files import atomic_path
-from webapp.settings import masked
+from model.core.remote import open_files, reaching
+from webapp.settings import Settings, masked
+
+ANSWER_SECONDS = 3
+"""So soon a storage elsewhere must answer a question before it counts as away; bytes may take longer."""
+
+log = logging.getLogger(__name__)
+
+
+class NoRoom(BadInput):
+    """The disk or the quota does not allow more."""
 
 
 class Storage:
     """Files by key, such as `clips/<sha256>.mp4`; a file is there whole or not at all."""
 
-    def __init__(self, url: str, temporary_folder: Path) -> None:
+    def __init__(
+        self, url: str, temporary_folder: Path, reserve: int = 0, quota: int = 0, is_patient: bool = True
+    ) -> None:
         """Open a storage.
 
         url: a folder, or an fsspec URL. temporary_folder: for files on their way in and out.
+        reserve: bytes that stay free on the disks. quota: bytes that all files may have; 0 for any number.
+        is_patient: a storage that does not answer is asked again for about a minute; otherwise a few seconds.
         Raises BadInput when the URL's kind of storage is unknown or its package is not installed.
         """
         try:
-            file_system, root = fsspec.url_to_fs(url)
-        except (ValueError, ImportError) as error:
-            raise BadInput(f"STORAGE_URL {masked(url)} cannot be used: {error}") from error
-        self._files: Any = file_system
-        self._root = str(root).rstrip("/")
-        self._is_local = isinstance(file_system, LocalFileSystem)
-        self._temporary_folder = temporary_folder
+            self._files, root = open_files(url)
+        except BadInput as error:
+            raise BadInput(f"STORAGE_URL {masked(url)} cannot be used: {error.__cause__}") from error
+        # Where fsspec works asynchronously, each of its methods takes a limit.
+        has_limit = isinstance(self._files, AsyncFileSystem) and not is_patient
+        self._limit = {"timeout": ANSWER_SECONDS} if has_limit else {}
+        self._url = masked(url)
+        self._root = root.rstrip("/")
+        self._is_local = isinstance(self._files, LocalFileSystem)
+        self.temporary_folder = temporary_folder
+        self._reserve, self._quota = reserve, quota
         temporary_folder.mkdir(parents=True, exist_ok=True)
         if self._is_local:
             Path(self._root).mkdir(parents=True, exist_ok=True)
+
+    @classmethod
+    def of(cls, settings: Settings, is_patient: bool = False) -> "Storage":
+        """Open the storage that the settings name."""
+        return cls(
+            settings.storage,
+            settings.temporary_folder,
+            settings.reserve_bytes,
+            settings.quota_bytes,
+            is_patient,
+        )
+
+    def free_bytes(self) -> int:
+        """Return how many bytes this machine's disks take before the reserve is touched; below 0 after."""
+        folders = [self.temporary_folder, *([Path(self._root)] if self._is_local else [])]
+        return min(shutil.disk_usage(folder).free for folder in folders) - self._reserve
+
+    def require_free(self, wanted: int = 0) -> None:
+        """Raise NoRoom unless this machine's disks take so many bytes without touching the reserve."""
+        if self.free_bytes() < wanted:
+            raise NoRoom(
+                f"The server's disk is full but for a reserve of {self._reserve:,} bytes; remove clips or "
+                "runs for good, and try again."
+            )
+
+    def require_quota(self, wanted: int) -> None:
+        """Raise NoRoom unless the quota allows so many bytes more."""
+        if self._quota:
+            with self._reached():
+                there = self._files.exists(self._root, **self._limit)
+                used = self._files.du(self._root, **self._limit) if there else 0
+            if used + wanted > self._quota:
+                raise NoRoom(
+                    f"Clips and results may take {self._quota:,} bytes in all, and {used:,} are in use; "
+                    "remove clips or runs for good, and try again."
+                )
+
+    def require_room(self, wanted: int) -> None:
+        """Raise NoRoom unless both the disks and the quota allow so many bytes more."""
+        self.require_free(wanted)
+        self.require_quota(wanted)
+
+    @contextmanager
+    def _reached(self, *about_one_file: type[OSError]) -> Iterator[None]:
+        """Turn what storage elsewhere raises into Unreachable, but for what it says about one file."""
+        if self._is_local:
+            yield
+            return
+        try:
+            with reaching(self._url):
+                yield
+        except about_one_file:
+            raise
+        except OSError as error:  # of the bucket or the rights
+            log.warning("%s", error)
+            raise Unreachable("The storage takes no files; see STORAGE_URL and its rights.") from error
+        except Unreachable as error:
+            log.warning("%s", error.__cause__)
+            raise Unreachable("The storage does not answer; try again later.") from error
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
@@ -45,7 +122,10 @@ class Storage:
         """Make a finished local file the content of `key`; the source is gone afterwards."""
         if not self._is_local:
             # Object stores show an upload only when it is complete.
-            self._files.put_file(str(source), self._path(key))
+            if self._limit:
+                self.exists(key)  # which has a limit, unlike the transfer
+            with self._reached():
+                self._files.put_file(str(source), self._path(key))
             source.unlink()
             return
         target = Path(self._path(key))
@@ -62,17 +142,13 @@ class Storage:
 
     def write(self, key: str, content: bytes) -> None:
         """Make `content` the content of `key`."""
-        handle, name = tempfile.mkstemp(dir=self._temporary_folder, prefix="write-")
+        handle, name = tempfile.mkstemp(dir=self.temporary_folder, prefix="write-")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
             self.move_in(Path(name), key)
         finally:
             Path(name).unlink(missing_ok=True)
-
-    def open(self, key: str) -> IO[bytes]:
-        """Open for reading. Raises FileNotFoundError when there is no such key."""
-        return cast(IO[bytes], self._files.open(self._path(key), "rb"))
 
     def local_path(self, key: str) -> Path | None:
         """Return the file with the key's content, or None when it is missing or not on this machine."""
@@ -81,7 +157,8 @@ class Storage:
 
     def exists(self, key: str) -> bool:
         """Tell whether there is such a key."""
-        return bool(self._files.exists(self._path(key)))
+        with self._reached():
+            return bool(self._files.exists(self._path(key), **self._limit))
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
@@ -95,20 +172,21 @@ class Storage:
                 raise FileNotFoundError(key)
             yield path
             return
-        with tempfile.TemporaryDirectory(dir=self._temporary_folder, prefix="copy-") as folder:
+        with tempfile.TemporaryDirectory(dir=self.temporary_folder, prefix="copy-") as folder:
             path = Path(folder) / Path(key).name
-            self._files.get_file(self._path(key), str(path))
+            if self._limit:
+                self.exists(key)
+            with self._reached(FileNotFoundError):
+                self._files.get_file(self._path(key), str(path))
             yield path
 
     def delete(self, key: str) -> None:
         """Remove a file or everything under a folder; nothing happens when it is not there."""
-        try:
-            self._files.rm(self._path(key), recursive=True)
-        except FileNotFoundError:
-            return
+        with suppress(FileNotFoundError), self._reached(FileNotFoundError):
+            self._files.rm(self._path(key), recursive=True, **self._limit)
 
     def check_writable(self) -> None:
-        """Write and remove a small file. Raises OSError when that fails."""
+        """Write and remove a small file. Raises OSError or Unreachable when that fails."""
         key = f".check-{os.getpid()}"
         self.write(key, b"ok")
         self.delete(key)

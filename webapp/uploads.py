@@ -25,6 +25,7 @@ from model.core.errors import BadInput
 from webapp.backend import EXTENSION, Backend
 from webapp.history import change
 from webapp.records import Clip
+from webapp.storage import Storage
 
 LONGEST_NAME = 255
 """Characters of a clip's name."""
@@ -38,18 +39,24 @@ LIMITS = Limits()
 class HashedFile:
     """A temporary file that is hashed while it is written; Werkzeug's parser writes an upload into it."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        """Make the file in a folder; name: what its owner calls it, perhaps with folders before it."""
+    def __init__(self, storage: Storage, name: str) -> None:
+        """Make the file among a storage's temporary ones.
+
+        name: what its owner calls it, perhaps with folders before it.
+        Writing raises NoRoom where the disk has none but its reserve.
+        """
         self.full_name = unicodedata.normalize("NFC", name)
         self.name = readable_name(name)
-        handle, path = tempfile.mkstemp(dir=folder, prefix="upload-")
+        handle, path = tempfile.mkstemp(dir=storage.temporary_folder, prefix="upload-")
         self.path = Path(path)
         self.size = 0
+        self._storage = storage
         self._digest = hashlib.sha256()
         self._file = os.fdopen(handle, "wb")
 
     def write(self, data: bytes) -> int:
         """Append to the file."""
+        self._storage.require_free(len(data))
         self._digest.update(data)
         self.size += len(data)
         return self._file.write(data)
@@ -92,7 +99,7 @@ class StreamingRequest(Request):
                 f"The upload holds more than {LIMITS.max_images:,} files; send fewer, or a video of them."
             )
         backend: Backend = current_app.extensions[EXTENSION]
-        file = HashedFile(backend.settings.temporary_folder, filename or "")
+        file = HashedFile(backend.storage, filename or "")
         self.received.append(file)
         return cast(IO[bytes], file)
 
@@ -136,7 +143,7 @@ def store_clip(backend: Backend, files: Sequence[HashedFile]) -> tuple[Clip, boo
     if len(ordered) == 1:
         return _store(backend, ordered[0], _suffix(ordered[0].name))
     name = f"{len(ordered)} images: {ordered[0].name} to {ordered[-1].name}"
-    packed = HashedFile(backend.settings.temporary_folder, name)
+    packed = HashedFile(backend.storage, name)
     try:
         _pack(ordered, packed)
         return _store(backend, packed, ".zip")
@@ -184,6 +191,7 @@ def _store(backend: Backend, file: HashedFile, suffix: str) -> tuple[Clip, bool]
     clip = Clip(
         id=file.sha256[:16], sha256=file.sha256, name=file.name, suffix=suffix, bytes=file.size, **vars(info)
     )
+    backend.storage.require_quota(file.size)
     os.chmod(file.path, 0o644)  # mkstemp makes it private
     backend.storage.move_in(file.path, clip.key if existing is None else existing.key)
     if existing is not None:

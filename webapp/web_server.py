@@ -6,6 +6,7 @@ bounded by deadlines, and by how many there may be.
 
 import json
 import logging
+import math
 import resource
 import signal
 import tempfile
@@ -25,6 +26,8 @@ from waitress.utilities import RequestEntityTooLarge
 from webapp.access import access_token
 from webapp.app import LARGEST_BODY, create_app
 from webapp.settings import Settings
+from webapp.storage import Storage
+from webapp.troubles import FULL
 
 HEADER_SECONDS = 20
 """A request's headers must be there so soon after its first byte."""
@@ -54,6 +57,13 @@ class BodyTooLarge(RequestEntityTooLarge):  # type: ignore[misc]  # waitress has
         return f"{self.code} {self.reason}", headers, json.dumps(problem).encode()
 
 
+class DiskFull(BodyTooLarge):
+    """The disk became full while a body came in."""
+
+    code = 507
+    reason = "Insufficient Storage"
+
+
 class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
     """Keeps no body that is too large: the app answers at once, and the channel throws away what comes."""
 
@@ -65,7 +75,8 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         """Take in some bytes, and return how many of them belong to this request."""
         had_headers = self.headers_finished
         consumed: int = super().received(data)
-        if self.headers_finished and not had_headers and self.content_length > self._largest:
+        begins = self.headers_finished and not had_headers
+        if begins and self.content_length > min(self._largest, self._room):
             self.completed = True
             # Who waits for the answer will send no body.
             self.connection_close = self.headers.get("EXPECT", "").lower() == "100-continue"
@@ -77,12 +88,23 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
                 f"The request's body is too large; this address takes up to {self._largest:,} bytes."
             )
             self.completed = True
+        elif self.headers_finished and self._room < 0:
+            self.error = DiskFull(FULL)
+            self.completed = True
         return consumed
 
     @property
+    def _is_upload(self) -> bool:
+        return bool(self.headers.get("CONTENT_TYPE", "").startswith("multipart/form-data"))
+
+    @property
     def _largest(self) -> int:
-        is_form = self.headers.get("CONTENT_TYPE", "").startswith("multipart/form-data")
-        return int(self._channel.server.settings.max_upload_bytes) if is_form else LARGEST_BODY
+        return int(self._channel.server.settings.max_upload_bytes) if self._is_upload else LARGEST_BODY
+
+    @property
+    def _room(self) -> float:
+        """Bytes that may still be kept; small bodies are taken in any case."""
+        return self._channel.server.storage.free_bytes() if self._is_upload else math.inf
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
@@ -124,6 +146,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
 
     def __init__(self, app: Flask, settings: Settings) -> None:
         self.settings = settings
+        self.storage = Storage.of(settings)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         super().__init__(
             app,

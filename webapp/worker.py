@@ -11,7 +11,7 @@ from model.core.errors import BadInput
 from model.tracking.methods import METHODS, MethodEntry
 from webapp.conversion import queue as conversions
 from webapp.conversion import task
-from webapp.history import empty_bin
+from webapp.history import empty_bin, retire
 from webapp.jobs import base, overlays, tasks
 from webapp.jobs.queue import RunQueue, record_killed, served_queues
 from webapp.jobs.reaper import Reaper
@@ -41,6 +41,8 @@ def run_worker(settings: Settings) -> None:
         reaper.reconcile()
         look = next(looks)
         if look % LOOKS_BETWEEN_BINS == 1:
+            settings.make_instance()  # which makes the ballast again
+            retire(runs, settings)
             empty_bin(runs, settings)
         runs.database.close()  # a forked job must not share its connections
         if look == 1:  # a few seconds after the start: the worker need not be ready later for it

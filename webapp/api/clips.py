@@ -50,12 +50,13 @@ UPLOAD_BODY = {
 @clips.doc(requestBody=UPLOAD_BODY)
 @clips.response(201, ClipSchema)
 @clips.alt_response(200, schema=ClipSchema, description="The same bytes are there already", success=True)
-@can_fail(413, 415, 422)
+@can_fail(413, 415, 422, 503, 507)
 def upload() -> tuple[Clip, int, dict[str, str]]:
     """Upload a clip."""
     if request.mimetype != "multipart/form-data":
         abort(415, description="Send the file as multipart/form-data in the field “file”.")
     backend = app_backend()
+    backend.storage.require_room(request.content_length or 0)
     clip, is_new = store_clip(backend, uploaded_files(request, backend.settings.max_upload_bytes))
     address = url_for("clips.clip", clip_id=clip.id)
     return clip, 201 if is_new else 200, {"Location": address}

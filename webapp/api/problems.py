@@ -9,12 +9,17 @@ from typing import Any, TypeVar
 from flask import Flask, Response, json, render_template, request
 from flask_smorest import Api, Blueprint
 from marshmallow import Schema
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from model.core.errors import BadInput, Unreachable
 from webapp.api.fields import integer, text
 from webapp.jobs.queue import QueueFull
+from webapp.storage import NoRoom
+from webapp.troubles import FULL, database_trouble, redis_trouble
 
+INSIDE = "An error inside Stillmotion; the server's log says more."
 PROBLEM_JSON = "application/problem+json"
 FOR_PROGRAMS = ("/api/", "/healthz", "/readyz")
 
@@ -92,6 +97,23 @@ def register_problems(app: Flask) -> None:
     def unreachable(error: Unreachable) -> Response:
         return problem(503, "Service Unavailable", str(error))
 
+    @app.errorhandler(NoRoom)
+    def no_room(error: NoRoom) -> Response:
+        return problem(507, HTTPStatus(507).phrase, str(error))
+
+    @app.errorhandler(SQLAlchemyError)
+    def database_error(error: SQLAlchemyError) -> Response:
+        log.error("%s %s", request.method, request.path, exc_info=error)
+        trouble = database_trouble(error)
+        if trouble is None:
+            return problem(500, HTTPStatus(500).phrase, INSIDE)
+        status = 507 if trouble is FULL else 503
+        return problem(status, HTTPStatus(status).phrase, trouble)
+
+    @app.errorhandler(RedisError)
+    def redis_error(error: RedisError) -> Response:
+        return problem(503, HTTPStatus(503).phrase, f"{redis_trouble(error)}; try again later.")
+
     @app.errorhandler(QueueFull)
     def queue_full(error: QueueFull) -> Response:
         answer = problem(429, HTTPStatus(429).phrase, str(error))
@@ -102,10 +124,8 @@ def register_problems(app: Flask) -> None:
     def system_error(error: OSError) -> Response:
         log.error("%s %s", request.method, request.path, exc_info=error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return problem(507, "Insufficient Storage", "The server's disk is full; nothing was kept.")
-        return problem(
-            500, "Internal Server Error", "An error inside Stillmotion; the server's log says more."
-        )
+            return problem(507, HTTPStatus(507).phrase, FULL)
+        return problem(500, HTTPStatus(500).phrase, INSIDE)
 
 
 def _detail(error: HTTPException) -> str:
@@ -120,7 +140,7 @@ def _detail(error: HTTPException) -> str:
     if error.code == 404 and error.description == type(error).description:
         return "There is nothing at this address."
     if error.code == 500:
-        return "An error inside Stillmotion; the server's log says more."
+        return INSIDE
     return error.description or error.name
 
 

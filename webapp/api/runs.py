@@ -48,7 +48,7 @@ runs = Blueprint(
 @runs.route("", methods=["POST"])
 @runs.arguments(RunBody)
 @runs.response(202, RunSchema)
-@can_fail(404, 429, 503)
+@can_fail(404, 429, 503, 507)
 def start(body: Mapping[str, Any]) -> tuple[Json, int, dict[str, str]]:
     """Start a run."""
     backend = app_backend()
@@ -154,7 +154,7 @@ def tracks_as_csv(run_id: str) -> Response:
 @runs.arguments(CameraQuery, location="query")
 @runs.response(200, {"type": "string", "format": "binary"}, content_type="video/mp4")
 @runs.alt_response(202, schema=LaterSchema, description="It is being drawn", success=True)
-@can_fail(404, 409, 422, 429, 503)
+@can_fail(404, 409, 422, 429, 503, 507)
 def overlay_mp4(query: Mapping[str, str], run_id: str) -> Response:
     """Download the clip with the tracks drawn over it; the first time it is drawn: 202 until it is."""
     return _overlay(run_id, "mp4", "video/mp4", query["camera"])
@@ -164,7 +164,7 @@ def overlay_mp4(query: Mapping[str, str], run_id: str) -> Response:
 @runs.arguments(CameraQuery, location="query")
 @runs.response(200, {"type": "string", "format": "binary"}, content_type="image/gif")
 @runs.alt_response(202, schema=LaterSchema, description="It is being drawn", success=True)
-@can_fail(404, 409, 422, 429, 503)
+@can_fail(404, 409, 422, 429, 503, 507)
 def overlay_gif(query: Mapping[str, str], run_id: str) -> Response:
     """Download the same as a GIF."""
     return _overlay(run_id, "gif", "image/gif", query["camera"])

@@ -81,7 +81,7 @@ def execute(run_id: str, work: Callable[[JobContext], None]) -> None:
 
 
 def _execute(settings: Settings, database: Database, run: Run, work: Callable[[JobContext], None]) -> None:
-    storage = Storage(settings.storage, settings.temporary_folder)
+    storage = Storage.of(settings, is_patient=True)
     scratch = Path(scratch_folder(settings, run.id))
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)

@@ -30,7 +30,7 @@ def draw(run_id: str, kind: str, camera: str) -> None:
     Raises BadInput when the clip or the tracks are gone from the storage, or the camera is not known.
     """
     settings = Settings.from_environment()
-    storage = Storage(settings.storage, settings.temporary_folder)
+    storage = Storage.of(settings, is_patient=True)
     with Database(settings.database) as database:
         run = database.find(Run, run_id)
         if run is None or run.tracks_key is None:

@@ -1,5 +1,6 @@
 """The queue of runs: submitted by the web process, cancelled, and how they end without a result."""
 
+import errno
 import logging
 import os
 import shutil
@@ -13,6 +14,7 @@ from rq import Callback
 from rq.exceptions import AbandonedJobError
 from rq.job import Job
 from rq.timeouts import JobTimeoutException
+from sqlalchemy.exc import SQLAlchemyError
 
 from model.core.errors import BadInput, Unreachable
 from model.tracking.methods import find_method
@@ -21,12 +23,16 @@ from webapp.jobs.estimates import estimate_run
 from webapp.records import Database, Run, RunState
 from webapp.settings import Settings
 from webapp.storage import Storage
+from webapp.troubles import FULL, database_trouble, redis_trouble
 
 QUEUES = tuple(f"stillmotion-{length}-{device}" for length in ("short", "long") for device in ("gpu", "cpu"))
 """Short jobs go before long ones. Those for a GPU are networks; machines without one may do them, too."""
 
 SHORT_SECONDS = 60.0
 """A run that will take longer, by its estimate, is a long one."""
+
+PICTURE_BYTES, POSITION_BYTES = 300_000, 20
+"""Of a run's results: a stored frame, at most 1280 pixels a side; a point in a frame."""
 
 OVERLAY_SECONDS = 3600
 """How long an overlay may take to draw."""
@@ -74,8 +80,10 @@ class RunQueue:
     def submit(self, run: Run) -> Run:
         """Record a run, then enqueue it.
 
-        Raises QueueFull, and Unreachable when Redis does not answer; the run is then recorded as failed.
+        Raises NoRoom, QueueFull, and Unreachable when Redis does not take it; the run is then recorded as
+        failed.
         """
+        Storage.of(self.settings).require_room(result_bytes(run))
         self._check_length()
         with self.database.session() as session:
             session.add(run)
@@ -83,7 +91,7 @@ class RunQueue:
             self.enqueue(run)
         except RedisError as error:
             log.warning("run %s was not enqueued: %s", run.id, error)
-            reason = "The run could not be queued because Redis does not answer; start it again."
+            reason = f"The run could not be queued because {redis_trouble(error)}; start it again."
             self.database.finish_run(run.id, RunState.FAILED, reason)
             raise Unreachable(reason) from error
         return run
@@ -127,30 +135,28 @@ class RunQueue:
     def draw_overlay(self, run: Run, kind: str, camera: str) -> None:
         """Have an overlay drawn, unless it waits or is being drawn already; see `webapp.jobs.overlays`.
 
-        Raises BadInput with the reason why drawing it failed, QueueFull, and Unreachable without Redis.
+        Raises BadInput with the reason why drawing it failed, NoRoom, QueueFull, and RedisError.
         """
         job_id = f"overlay-{run.id}-{run.frames_in_tracks}-{kind}-{camera}"
-        try:
-            with self.jobs.redis.lock(f"stillmotion:{job_id}", timeout=10):
-                handle = self.jobs.handles([job_id])[job_id]
-                if handle.condition is Condition.FAILED and "AbandonedJobError" not in handle.failure:
-                    reason = overlay_failure(handle.failure)
-                    self.jobs.forget(job_id)
-                    raise BadInput(f"The overlay could not be drawn: {reason}")
-                if handle.condition not in (Condition.WAITING, Condition.WORKING, Condition.BETWEEN):
-                    self._check_length()
-                    self.jobs.enqueue(
-                        job_id,
-                        DRAW,
-                        run.id,
-                        kind,
-                        camera,
-                        queue="stillmotion-short-cpu",
-                        timeout=OVERLAY_SECONDS,
-                        result_ttl=0,  # once it is drawn, the storage says so
-                    )
-        except RedisError as error:
-            raise Unreachable("The overlay cannot be drawn because Redis does not answer.") from error
+        with self.jobs.redis.lock(f"stillmotion:{job_id}", timeout=10):
+            handle = self.jobs.handles([job_id])[job_id]
+            if handle.condition is Condition.FAILED and "AbandonedJobError" not in handle.failure:
+                reason = overlay_failure(handle.failure)
+                self.jobs.forget(job_id)
+                raise BadInput(f"The overlay could not be drawn: {reason}")
+            if handle.condition not in (Condition.WAITING, Condition.WORKING, Condition.BETWEEN):
+                Storage.of(self.settings).require_room(0)
+                self._check_length()
+                self.jobs.enqueue(
+                    job_id,
+                    DRAW,
+                    run.id,
+                    kind,
+                    camera,
+                    queue="stillmotion-short-cpu",
+                    timeout=OVERLAY_SECONDS,
+                    result_ttl=0,  # once it is drawn, the storage says so
+                )
 
     def _check_length(self) -> None:
         """Raise QueueFull when too many jobs wait."""
@@ -162,16 +168,22 @@ class RunQueue:
             raise QueueFull(f"{waiting} jobs wait already, and no more are taken; try again later.")
 
 
+def result_bytes(run: Run) -> int:
+    """Return about how many bytes a run's results will take."""
+    return run.frames * (PICTURE_BYTES + POSITION_BYTES * run.point_count)
+
+
 def overlay_failure(failure: str) -> str:
     """Return the sentence of a failed job's last line, if it is one for people."""
     kind, _, sentence = failure.partition(": ")
-    return sentence if kind.endswith("BadInput") else "the server's log says why."
+    is_for_people = kind.rpartition(".")[2] in ("BadInput", "Unreachable", "NoRoom")
+    return sentence if is_for_people else "the server's log says why."
 
 
 def discard_results(settings: Settings, run_id: str) -> None:
     """Remove whatever a run without a result has written."""
     shutil.rmtree(scratch_folder(settings, run_id), ignore_errors=True)
-    Storage(settings.storage, settings.temporary_folder).delete(f"runs/{run_id}")
+    Storage.of(settings).delete(f"runs/{run_id}")
 
 
 def discard_cancelled(settings: Settings, database: Database, run_id: str) -> None:
@@ -200,10 +212,15 @@ def record_failure(
         return  # the reaper decides whether it starts again
     if issubclass(kind, JobTimeoutException):
         _fail(job.id, f"The run took longer than {job.timeout} s and was ended; try fewer frames or points.")
-    elif issubclass(kind, MemoryError):
+    elif issubclass(kind, MemoryError) or kind.__name__ == "OutOfMemoryError":  # of torch, for a GPU
         _fail(job.id, "The memory did not suffice; try fewer frames or points.")
+    elif isinstance(value, OSError) and value.errno in (errno.ENOSPC, errno.EDQUOT):
+        _fail(job.id, FULL)
+    elif isinstance(value, SQLAlchemyError) and (trouble := database_trouble(value)):
+        _fail(job.id, trouble)
     else:
-        _fail(job.id, f"An error inside Stillmotion ended the run ({kind.__name__}: {value}); see the log.")
+        # What it says may hold paths or SQL: that is for the log, to which the worker writes it.
+        _fail(job.id, f"An error inside Stillmotion ended the run ({kind.__name__}); see the server's log.")
 
 
 def record_killed(job: Job, _process_id: int, status: int, _usage: Any) -> None:
@@ -211,6 +228,10 @@ def record_killed(job: Job, _process_id: int, status: int, _usage: Any) -> None:
     if job.func_name not in (TRACK, PREDICT) or status is None or not os.WIFSIGNALED(status):
         return  # it left by itself, before the run started or after it ended: the reaper looks after it
     killer = signal.Signals(os.WTERMSIG(status))
+    with Database(Settings.from_environment().database) as database:
+        run = database.find(Run, job.id)
+    if killer is signal.SIGKILL and run is not None and run.attempts == 1:
+        return  # another process may have taken the memory: the reaper starts it once more
     cause = ", most likely because the memory ran out" if killer is signal.SIGKILL else ""
     _fail(job.id, f"The system ended the run ({killer.name}){cause}; try fewer frames or points.")
 

@@ -86,6 +86,7 @@ def _predict(context: JobContext) -> None:
 
 
 def _keep_frame(context: JobContext, position: int, frame: NDArray[np.uint8]) -> None:
+    context.storage.require_free()
     picture = context.scratch / "frame.jpg"
     picture.write_bytes(jpeg(frame))
     context.storage.move_in(picture, context.run.picture_key(position))

@@ -7,8 +7,10 @@ from redis.exceptions import RedisError
 from rq.worker import BaseWorker
 from sqlalchemy.exc import SQLAlchemyError
 
+from model.core.errors import Unreachable
 from webapp.backend import app_backend
 from webapp.records import Run
+from webapp.troubles import database_trouble, redis_trouble
 
 blueprint = Blueprint("health", __name__)
 
@@ -25,9 +27,9 @@ def readyz() -> tuple[Response, int]:
     backend = app_backend()
     workers: list[BaseWorker] = []
     checks = {
-        "database": _check(lambda: backend.database.find(Run, ""), "the database does not answer"),
-        "storage": _check(backend.storage.check_writable, "the storage is not writable"),
-        "redis": _check(lambda: workers.extend(backend.queue.jobs.workers()), "Redis does not answer"),
+        "database": _check(lambda: backend.database.find(Run, "")),
+        "storage": _check(backend.storage.check_writable),
+        "redis": _check(lambda: workers.extend(backend.queue.jobs.workers())),
         "workers": "unknown",
     }
     if checks["redis"] == "ok":
@@ -36,10 +38,16 @@ def readyz() -> tuple[Response, int]:
     return jsonify(status="ok" if is_ready else "not ready", checks=checks), 200 if is_ready else 503
 
 
-def _check(ask: Callable[[], object], failure: str) -> str:
-    """Return “ok”, or what failed and why."""
+def _check(ask: Callable[[], object]) -> str:
+    """Return “ok”, or what is wrong."""
     try:
         ask()
-    except (SQLAlchemyError, RedisError, OSError) as error:
-        return f"{failure} ({getattr(error, 'strerror', None) or type(error).__name__})"
+    except SQLAlchemyError as error:
+        return database_trouble(error) or "The database does not know its tables."
+    except RedisError as error:
+        return f"{redis_trouble(error)}."
+    except Unreachable as error:
+        return str(error)
+    except OSError as error:
+        return f"The storage cannot be written ({error.strerror})."
     return "ok"
