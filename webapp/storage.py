@@ -112,7 +112,7 @@ class Storage:
             log.warning("%s", error)
             raise Unreachable("The storage takes no files; see STORAGE_URL and its rights.") from error
         except Unreachable as error:
-            log.warning("%s", error.__cause__)
+            log.warning("the storage does not answer: %r", error.__cause__)
             raise Unreachable("The storage does not answer; try again later.") from error
 
     def _path(self, key: str) -> str:

@@ -66,9 +66,15 @@ def kill(process: psutil.Process) -> None:
         process.wait(5)
 
 
-def test_kill_9_of_the_job_fails_the_run_with_its_reason(disturbed: Disturbed) -> None:
+def test_kill_9_of_the_job_starts_the_run_once_more_then_fails_it_with_its_reason(
+    disturbed: Disturbed,
+) -> None:
+    first_start = disturbed.stack.run(disturbed.run)["started_at"]
     kill(disturbed.stack.horse())
-    ended = disturbed.check_recovery(seconds=5)
+    wait_for(lambda: disturbed.stack.run(disturbed.run)["started_at"] not in (None, first_start), NOTICED)
+    disturbed.stack.wait_for_progress(disturbed.run)
+    kill(disturbed.stack.horse())
+    ended = disturbed.check_recovery(seconds=15)
     assert ended["state"] == "failed"
     assert "SIGKILL" in ended["error"]
     assert "memory" in ended["error"]

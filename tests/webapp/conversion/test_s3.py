@@ -4,9 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import boto3
@@ -15,7 +13,8 @@ import pytest
 from model.__main__ import main
 from tests.media import moving_clip, moving_frames, write_image
 from tests.webapp.conversion.converting import SETTINGS, machines, shards
-from tests.webapp.stack import ROOT, free_port, wait_for
+from tests.webapp.s3_server import S3Server
+from tests.webapp.stack import ROOT, free_port
 
 BUCKET = "films"
 
@@ -23,27 +22,9 @@ BUCKET = "films"
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment in which s3:// is a local server; it has one empty bucket."""
-    log = (tmp_path_factory.mktemp("s3") / "server.log").open("w")
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log
-    )
-
-    def answers() -> bool:
-        with suppress(OSError), urllib.request.urlopen(f"{url}/moto-api/", timeout=1):
-            return True
-        return False
-
-    wait_for(answers)
-    yield {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "anyone",
-        "AWS_SECRET_ACCESS_KEY": "anything",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    server.terminate()
-    server.wait(10)
-    log.close()
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    yield server.environment
+    server.end()
 
 
 class Bucket:
