@@ -69,9 +69,9 @@ export async function follow(id, show, say) {
 
 /** Start a run like another one. @param {Run} run @returns {Promise<Run>} */
 export async function startLike(run) {
-  const { points_of: isOwn, ...wish } = { points_of: undefined, ...settingsOf(run) };
+  const { points_of: isOwn, ...body } = { points_of: undefined, ...settingsOf(run) };
   const own = isOwn ? { points: (await request(run.links.points)).points } : {};
-  return request("/runs", { method: "POST", body: { clip: run.clip, ...wish, ...own } });
+  return request("/runs", { method: "POST", body: { clip: run.clip, ...body, ...own } });
 }
 
 /**

@@ -92,13 +92,13 @@ export function chooser(kind, reload) {
     byId("batch-title").textContent = `Track ${count(clips.length, "clip")}`;
     ask("batch", async () => {
       const frames = byId("batch-frames").value;
-      const wish = {
+      const body = {
         method: byId("batch-method").value,
         grid: Number(byId("batch-grid").value),
         frames: frames ? Number(frames) : null,
       };
       const started = await Promise.allSettled(
-        clips.map((clip) => request("/runs", { method: "POST", body: { clip: clip.id, ...wish } })),
+        clips.map((clip) => request("/runs", { method: "POST", body: { clip: clip.id, ...body } })),
       );
       const refused = started.flatMap((result, index) =>
         result.status === "rejected" ? [`${clips[index].name}: ${sentenceOf(result.reason)}`] : []);

@@ -48,11 +48,11 @@ function settings() {
   const chosen = choice("method");
   const method = offers.find(({ name }) => name === chosen);
   const weights = byId("weights").value || null;
-  const wish = { clip: clip.id, method: method?.name, weights, grid: number("grid"), start: number("start") };
-  if (isStill || method?.from_one_image) return { wish, method };
+  const body = { clip: clip.id, method: method?.name, weights, grid: number("grid"), start: number("start") };
+  if (isStill || method?.from_one_image) return { body, method };
   const frames = byId("to-end").checked ? null : number("frames");
   const own = choice("points") === "own" ? { points: chooser.points() } : {};
-  return { wish, method, span: { frames, frame_step: number("step"), direction: choice("direction"), ...own } };
+  return { body, method, span: { frames, frame_step: number("step"), direction: choice("direction"), ...own } };
 }
 
 /** @typedef {ReturnType<typeof settings>} Settings */
@@ -62,7 +62,7 @@ function settings() {
  * @param {ReturnType<typeof settings>} settings
  * @returns {{ sentence?: string, problem?: string, missing?: string }} missing: what is still to be chosen
  */
-function plan({ wish: { grid, start }, span }) {
+function plan({ body: { grid, start }, span }) {
   const points = count(span?.points?.length ?? grid * grid, "point");
   if (!span) {
     const picture = isStill ? "this picture" : `frame ${start}, and from nothing else`;
@@ -95,7 +95,7 @@ function plan({ wish: { grid, start }, span }) {
 function describe() {
   arrange(settings());
   const chosen = settings(); // another method may have moved the start
-  const { grid, start } = chosen.wish;
+  const { grid, start } = chosen.body;
   byId("grid-value").textContent = `${grid} × ${grid}`;
   byId("start-value").textContent = clip.fps > 0 ? `${start} (${(start / clip.fps).toFixed(2)} s)` : `${start}`;
   byId("spacing-value").textContent = `${number("spacing")} px`;
@@ -165,14 +165,14 @@ let estimating = new AbortController();
  * Ask what the run would cost, once the settings have rested for a moment.
  * @param {ReturnType<typeof settings>} settings
  */
-async function estimateSoon({ wish, method, span }) {
+async function estimateSoon({ body, method, span }) {
   estimating.abort();
   estimating = new AbortController();
   const { signal } = estimating;
   await pause(200);
   if (signal.aborted || !method) return;
   try {
-    const cost = await request("/runs/estimate", { method: "POST", body: { ...wish, ...span }, signal });
+    const cost = await request("/runs/estimate", { method: "POST", body: { ...body, ...span }, signal });
     byId("estimate").textContent = costs(cost, method);
   } catch (error) {
     if (!wasStopped(error)) byId("estimate").textContent = ""; // the start says what is wrong
@@ -192,7 +192,7 @@ let shown = -1;
 let isLoading = false;
 async function showFrame() {
   const frame = isStill ? 0 : number("start");
-  if (isLoading || frame === shown) return; // the newest wish is looked at again when this one is done
+  if (isLoading || frame === shown) return; // the newest choice is looked at again when this one is done
   isLoading = true;
   const late = setTimeout(() => say("preview-note", `Loading frame ${frame} …`), 300);
   try {
@@ -338,8 +338,8 @@ byId("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   byId("start-run").disabled = true;
   try {
-    const { wish, span } = settings();
-    const run = await request("/runs", { method: "POST", body: { ...wish, ...span } });
+    const { body, span } = settings();
+    const run = await request("/runs", { method: "POST", body: { ...body, ...span } });
     location.assign(`${ROOT}/runs/${run.id}`);
   } catch (error) {
     sayIn("form-error")(error);

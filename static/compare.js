@@ -39,7 +39,7 @@ async function begin() {
     const { shown } = byId("compare").dataset;
     if (shown) show(candidate, shown);
   });
-  // A wish for another run is kept, so that the answer says what is wrong with it.
+  // Another run in the address is asked for all the same, so that the answer says what is wrong with it.
   if (wanted && !references.some((run) => run.id === wanted)) return show(candidate, wanted);
   if (references.length === 0) return offerTracking(candidate, methods.items);
   fillChoice(references);
@@ -156,14 +156,14 @@ async function show(candidate, reference) {
   showing = new AbortController();
   const { signal } = showing;
   const isRemoved = byId("camera").value === "removed";
-  const wish = isRemoved ? "&camera=removed" : "";
+  const query = isRemoved ? "&camera=removed" : "";
   const address = `${location.pathname}?${new URLSearchParams({ candidate: id, reference })}`;
   history.replaceState(null, "", `${address}&camera=${byId("camera").value}`);
   byId("reference").value = reference;
   byId("reference-link").href = `${ROOT}/runs/${reference}`;
   try {
     /** @type {Comparison} */
-    const found = await request(`/compare?${new URLSearchParams({ reference, candidate: id })}${wish}`, { signal });
+    const found = await request(`/compare?${new URLSearchParams({ reference, candidate: id })}${query}`, { signal });
     const [other, ours, theirs] = await Promise.all([
       request(`/runs/${reference}`, { signal }),
       ...[id, reference].map((run) =>

@@ -69,7 +69,7 @@ async function load(signal) {
 // ---- showing ----
 
 /**
- * Show the sample at a place among the wanted ones; only the newest wish is drawn.
+ * Show the sample at a place among the wanted ones; only the newest choice is drawn.
  * @param {number} wanted
  * @returns {Promise<void>}
  */

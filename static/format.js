@@ -54,12 +54,12 @@ function ahead(run, clipFrames) {
 /** The settings that start a run like this one; points of one's own are at its `links.points`. @param {Run} run */
 export function settingsOf(run) {
   const { method, grid, start, query_frame, direction, frame_step } = run;
-  const wish = { method, ...(run.weights && { weights: run.weights }) };
-  if (run.is_prediction) return { ...wish, grid, start };
+  const settings = { method, ...(run.weights && { weights: run.weights }) };
+  if (run.is_prediction) return { ...settings, grid, start };
   const before = (query_frame - start) / frame_step;
   const frames = Math.max(before, run.frames - 1 - before) + 1; // in each direction
   const points = grid === null ? { points_of: run.id } : { grid };
-  return { ...wish, ...points, start: query_frame, direction, frames, frame_step };
+  return { ...settings, ...points, start: query_frame, direction, frames, frame_step };
 }
 
 /** What a run follows, in a few words. @param {Run} run */

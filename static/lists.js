@@ -11,8 +11,8 @@ const STATES = { queued: "waiting", running: "running", done: "done", failed: "f
 
 /** The list of clips; returns what loads it. @param {() => Promise<void>} [others] loads what shows clips, too */
 export function clipList(others = async () => {}) {
-  const load = listOf("clips", async (wish) => {
-    const { items, total } = await request(`/clips?${wish}`);
+  const load = listOf("clips", async (query) => {
+    const { items, total } = await request(`/clips?${query}`);
     const cards = items.map((/** @type {Clip} */ clip) => clipCard(clip, choosing.box(clip, clip.name)));
     fill("clips", total, cards, isNarrowed("clips") ? "No clips like that." : "No clips yet. The ones you upload stay here.");
   });
@@ -31,10 +31,10 @@ export function showRuns({ clip, empty }) {
   /** @type {Map<string, Pick<Clip, "id" | "name" | "frames">>} */
   const clips = new Map();
   let isMoving = false;
-  const load = listOf("runs", async (wish) => {
-    if (clip) wish.set("clip", clip.id);
+  const load = listOf("runs", async (query) => {
+    if (clip) query.set("clip", clip.id);
     /** @type {{ items: Run[], total: number }} */
-    const { items, total } = await request(`/runs?${wish}`);
+    const { items, total } = await request(`/runs?${query}`);
     const unknown = new Set(items.map((run) => run.clip).filter((id) => !clips.has(id) && id !== clip?.id));
     await Promise.all([...unknown].map(async (id) => clips.set(id, await request(`/clips/${id}`))));
     const cards = items.map((run) => {
@@ -65,13 +65,13 @@ export function showRuns({ clip, empty }) {
 const finder = (name) => formOf(`${name}-finder`);
 
 /** What a list's finder asks for, as the API takes it. @param {string} name */
-function wishOf(name) {
+function queryOf(name) {
   const filled = [...new FormData(finder(name))].filter(([, value]) => value !== "");
   return new URLSearchParams(/** @type {[string, string][]} */ (filled));
 }
 
 /** Whether a list shows a part only. @param {string} name */
-const isNarrowed = (name) => [...wishOf(name).keys()].some((key) => key !== "sort");
+const isNarrowed = (name) => [...queryOf(name).keys()].some((key) => key !== "sort");
 
 /** @param {string} name @param {() => void} forget what is chosen @param {() => Promise<void>} load */
 function onFinding(name, forget, load) {
@@ -88,15 +88,15 @@ function onFinding(name, forget, load) {
 
 /**
  * A list that can show more; returns what loads it, which says itself what goes wrong.
- * @param {string} name @param {(wish: URLSearchParams) => Promise<void>} load
+ * @param {string} name @param {(query: URLSearchParams) => Promise<void>} load
  */
 function listOf(name, load) {
   let limit = PAGE;
   const refresh = async () => {
-    const wish = wishOf(name);
-    wish.set("limit", `${limit}`);
+    const query = queryOf(name);
+    query.set("limit", `${limit}`);
     try {
-      await load(wish);
+      await load(query);
     } catch (error) {
       const list = byId(`${name}-list`);
       list.setAttribute("aria-busy", "false");

@@ -104,9 +104,9 @@ async function showTracks(run) {
 
 /** Let MP4 and GIF show the camera as it is shown here. @param {Run} run @param {string} camera */
 function linkOverlays({ links }, camera) {
-  const wish = camera === "removed" ? "?camera=removed" : "";
+  const query = camera === "removed" ? "?camera=removed" : "";
   for (const form of ["mp4", "gif"]) {
-    byId(`get-${form}`).href = `${links[form]}${wish}`;
+    byId(`get-${form}`).href = `${links[form]}${query}`;
     byId(`get-${form}`).onclick = saveOnceDrawn;
   }
 }

@@ -25,12 +25,6 @@ def total_displacement(tracks: Tracks) -> NDArray[np.float32]:
     return np.asarray(tracks.points[-1] - tracks.points[0], dtype=np.float32)
 
 
-def mean_speed(tracks: Tracks) -> NDArray[np.float32]:
-    """Length of each point's path over the frames it took: float32 `[N]`, pixels per source frame."""
-    length = np.linalg.norm(np.diff(tracks.points, axis=0), axis=2).sum(axis=0)
-    return np.asarray(length / max(1, int(tracks.frames[-1] - tracks.frames[0])), dtype=np.float32)
-
-
 def summary(tracks: Tracks) -> str:
     """Say in one line what the tracks hold, for people who cannot or need not see the picture."""
     count = tracks.points.shape[1]

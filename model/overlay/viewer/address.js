@@ -20,14 +20,14 @@ export function readAddress(numbers) {
   /** @type {Record<string, any>} */
   const read = {};
   for (const [setting, values] of Object.entries(choices(numbers))) {
-    const wish = hash.get(nameOf(setting));
-    if (wish === null) continue;
-    if (values === null) read[setting] = wish === "1";
-    else if (values.includes(wish)) read[setting] = wish;
+    const given = hash.get(nameOf(setting));
+    if (given === null) continue;
+    if (values === null) read[setting] = given === "1";
+    else if (values.includes(given)) read[setting] = given;
   }
   for (const [setting, [least, most]] of Object.entries(RANGES)) {
-    const wish = Number(hash.get(setting) ?? NaN);
-    if (wish >= least && wish <= most) read[setting] = wish;
+    const given = Number(hash.get(setting) ?? NaN);
+    if (given >= least && given <= most) read[setting] = given;
   }
   const speed = Number(hash.get("speed") ?? NaN);
   if (SPEEDS.includes(speed)) read.speed = speed;

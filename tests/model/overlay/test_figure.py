@@ -17,7 +17,7 @@ from model.motion.prediction import Prediction
 from model.motion.tracks import Method, Tracks
 from model.overlay.figure import figure_json
 from model.overlay.html import write_html
-from model.overlay.motion import mean_speed, summary
+from model.overlay.motion import summary
 from model.overlay.numbers import shown_first
 from model.overlay.truth import TrueMotion, true_motion
 
@@ -43,11 +43,6 @@ def drift(side: int, frames: int, velocity: tuple[float, float]) -> NDArray[np.f
     """A grid that moves as a whole."""
     time = np.arange(frames)[:, None, None]
     return query_grid(side, SIZE) + time * np.array(velocity)
-
-
-def test_speeds_count_source_frames() -> None:
-    tracks = make(drift(2, 3, (6.0, 8.0)), step=2)  # 10 px every second frame
-    np.testing.assert_allclose(mean_speed(tracks), 5.0, rtol=1e-5)
 
 
 def test_the_picture_covers_pixels_whose_centres_are_integers() -> None:
