@@ -1,6 +1,7 @@
 """What the tests of the engine share: the authors' network with reproducible weights, and a tiny one."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -14,6 +15,13 @@ from model.tracking.pips.network import Pips, PipsConfig
 from tests.fixtures.pseudo_weights import pseudo_weights
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def share_of_the_cores() -> None:
+    """Where several processes test at a time, each computes on its share of the cores."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    torch.set_num_threads(max(1, torch.get_num_threads() // processes))
 
 
 @pytest.fixture(scope="session")
