@@ -51,7 +51,7 @@ const cameraCard = ({ camera }) => `
 const predictionCard = (numbers) => {
   const offered = choices(numbers);
   const ways = Array.from({ length: hypothesisCount(numbers) }, (_, k) =>
-    /** @type {[string, string]} */ ([`${k}`, `hypothesis ${k + 1} of ${hypothesisCount(numbers)}`]));
+    /** @type {[string, string]} */ ([`${k}`, `number ${k + 1} of ${hypothesisCount(numbers)}`]));
   return `
   <section class="viewer-card surface viewer-settings">
     <h2>Prediction</h2>
