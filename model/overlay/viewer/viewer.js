@@ -27,7 +27,7 @@ const MARKUP = `
     <div class="surface raised">
       <div class="viewer-stage stage">
         <canvas class="viewer-canvas" aria-hidden="true"></canvas>
-        <div class="viewer-plot" role="img"></div>
+        <div class="viewer-plot" role="group"></div>
         <p class="viewer-notice stage-note" role="status" hidden></p>
       </div>
       ${TRANSPORT}
