@@ -1,13 +1,14 @@
 """Trajectories drawn over the frames, as an MP4 or a GIF."""
 
+import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import av
 import cv2
@@ -23,8 +24,7 @@ from model.core.files import atomic_path
 from model.core.progress import Progress, ReportProgress, ignore_progress
 from model.motion.grid import rescale_points
 from model.motion.tracks import NO_CAMERA, Tracks
-from model.overlay.colours import direction_colour
-from model.overlay.motion import total_displacement
+from model.overlay.look import BACKDROP, Look, moving_map, paint_map, step_colours
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ _FORMATS = {
 FPS_OF_IMAGES = 10.0
 """Frames per second of the picture where the clip has no frame rate of its own (images)."""
 
+_USUAL = Look()
 _FRACTION_BITS = 4  # OpenCV draws at sixteenths of a pixel
 _HIDDEN_OPACITY = 0.4
 _OUTLINE = (16, 18, 24)
@@ -63,22 +64,25 @@ def write_overlay(
     tracks: Tracks,
     *,
     fps: float | None = None,
-    trail: int | None = None,
+    look: Look = _USUAL,
+    chance: NDArray[np.float32] | None = None,
+    about: Mapping[str, Any] | None = None,
     progress: ReportProgress = ignore_progress,
 ) -> None:
-    """Draw each point's trajectory so far over its frame, and write an MP4 (H.264, yuv420p) or a GIF.
+    """Draw each point's trajectory over its frame, and write an MP4 (H.264, yuv420p) or a GIF.
 
-    Colours tell the direction of a point's total displacement; where it is hidden, line and head are dim.
+    By default the trajectory so far, in the colour of the point's total displacement; dim where it is hidden.
     Frames are drawn one at a time, so a long clip needs no more memory than a short one. The file appears
     whole or not at all.
 
     path: ends in .mp4 (longest side at most 1280 pixels) or .gif (640).
     frames: the T frames of `tracks`, in order, uint8 `[H, W, 3]` RGB of the tracks' size.
     fps: frames per second of the result; by default those of the clip, divided by its frame step.
-    trail: how many frames a line reaches back; None: to the first.
+    look: what is shown, and how. chance: how likely each point moves, float32 `[N]`, where that is shown.
+    about: what the file says of itself, as JSON in its comment.
     progress: told the stage "drawing" after each frame.
-    Raises BadInput for another ending or a folder that cannot be written to, ValueError when the frames do
-    not fit the tracks.
+    Raises BadInput for another ending, a folder that cannot be written to, or a look that the tracks lack
+    something for; ValueError when the frames do not fit the tracks.
     """
     target = Path(path)
     kind = target.suffix.lower()
@@ -86,12 +90,14 @@ def write_overlay(
         raise BadInput(f"An overlay ends in .mp4 or .gif, not in {target.suffix or 'nothing'}.")
     if len(tracks.frames) == 0:
         raise ValueError("tracks without frames cannot be drawn.")
-    rate = Fraction(min(_rate(tracks, fps), _FORMATS[kind].fastest)).limit_denominator(1001)
-    pictures = _drawn(frames, tracks, _FORMATS[kind].longest_side, trail, progress)
+    wished = _rate(tracks, fps) * look.speed
+    rate = Fraction(min(wished, _FORMATS[kind].fastest)).limit_denominator(1001)
+    painter = _Painter.of(tracks, look, chance, _result_size(tracks.size, _FORMATS[kind].longest_side))
+    pictures = _drawn(frames, painter, progress)
     if not os.access(target.parent, os.W_OK):
         raise BadInput(f"The folder {target.parent} is not there or cannot be written to.")
     with atomic_path(target) as temporary:
-        write_video(temporary, pictures, rate, kind)
+        write_video(temporary, pictures, rate, kind, json.dumps(about) if about else "")
 
 
 def without_camera(frames: Iterable[NDArray[np.uint8]], tracks: Tracks) -> Iterator[NDArray[np.uint8]]:
@@ -114,12 +120,9 @@ def draw_trajectories(picture: NDArray[np.uint8], tracks: Tracks) -> NDArray[np.
 
     picture: uint8 `[h, w, 3]` RGB, any size. Returns a new picture of that size.
     """
-    brush = _Brush.of(tracks, (picture.shape[0], picture.shape[1]))
-    lines = brush.clear()
-    brush.draw_steps(lines, 0, len(tracks.frames) - 1)
-    drawn = _over(lines, picture)
-    brush.draw_heads(drawn, len(tracks.frames) - 1)
-    return drawn
+    look = Look(paths="all", first=int(tracks.frames[-1]))
+    painter = _Painter.of(tracks, look, None, (picture.shape[0], picture.shape[1]))
+    return painter.paint(picture, len(tracks.frames) - 1)
 
 
 def _rate(tracks: Tracks, fps: float | None) -> float:
@@ -132,51 +135,46 @@ def _rate(tracks: Tracks, fps: float | None) -> float:
 
 
 def _drawn(
-    frames: Iterable[NDArray[np.uint8]],
-    tracks: Tracks,
-    longest_side: int,
-    trail: int | None,
-    progress: ReportProgress,
+    frames: Iterable[NDArray[np.uint8]], painter: "_Painter", progress: ReportProgress
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield the frames of `tracks` with lines and heads on them, at the size of the result."""
-    total = len(tracks.frames)
-    brush = _Brush.of(tracks, _result_size(tracks.size, longest_side))
-    lines = brush.clear()
+    """Yield the frames that are to be seen with lines and heads on them, at the size of the result."""
+    tracks, total, rows = painter.tracks, len(painter.tracks.frames), painter.rows
     position = -1
     for position, frame in enumerate(frames):
         if position >= total or frame.shape != (*tracks.size, 3):
             raise ValueError(
                 f"frame {position} of shape {frame.shape} does not fit {total} of {tracks.size}."
             )
-        if trail is None:
-            brush.draw_steps(lines, max(0, position - 1), position)  # only what is new
-        else:
-            lines = brush.clear()
-            brush.draw_steps(lines, max(0, position - trail), position)
-        picture = _over(lines, _resized(frame, brush.size))
-        brush.draw_heads(picture, position)
-        yield picture
+        if position in rows:
+            yield painter.paint(frame, position)
         progress(Progress("drawing", position + 1, total))
     if position + 1 != total:
         raise ValueError(f"there are {position + 1} frames for {total} rows of tracks.")
 
 
 @dataclass(frozen=True)
-class _Brush:
-    """Draws steps and heads at the size of the result.
+class _Painter:
+    """Paints frames at the size of the result, in order.
 
-    points: float32 `[T, N, 2]`, pixels of the result. visible: bool `[T, N]`. colours: uint8 `[N, 3]`.
+    points: float32 `[T, N, 2]`, pixels of the result. colours: uint8 `[1 or T, N, 3]`. likely: a map of the
+    picture, or None. lines: those of the frame before, uint8 `[h, w, 4]`, colour times coverage, coverage.
     """
 
+    tracks: Tracks
+    look: Look
     size: tuple[int, int]
+    rows: range
     points: NDArray[np.float32]
-    visible: NDArray[np.bool_]
     colours: NDArray[np.uint8]
+    likely: NDArray[np.float32] | None
     line_width: int
     head_radius: float
+    lines: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, tracks: Tracks, size: tuple[int, int]) -> "_Brush":
+    def of(
+        cls, tracks: Tracks, look: Look, chance: NDArray[np.float32] | None, size: tuple[int, int]
+    ) -> "_Painter":
         # Far beyond the border nothing shows, and OpenCV's fixed-point coordinates would overflow.
         points = np.clip(rescale_points(tracks.points, tracks.size, size), -4.0 * max(size), 5.0 * max(size))
         count = points.shape[1]
@@ -184,37 +182,69 @@ class _Brush:
         # A dense grid gets thinner strokes, so that the picture stays visible between them.
         density = 1.0 if count <= 1024 else 0.7
         return cls(
+            tracks=tracks,
+            look=look,
             size=size,
+            rows=look.rows(tracks),
             points=points.astype(np.float32),
-            visible=tracks.visible,
-            colours=direction_colour(total_displacement(tracks)),
-            line_width=max(1, round(2.4 * scale * density)),
-            head_radius=max(1.4, 4.2 * scale * density),
+            colours=step_colours(tracks, look.colour, chance),
+            likely=moving_map(tracks, chance, size) if look.moving and chance is not None else None,
+            line_width=max(1, round(2.4 * scale * density * min(1.5, max(0.6, look.size)))),
+            head_radius=max(1.4, 4.2 * scale * density * look.size),
+            lines=np.zeros((*size, 4), np.uint8),
         )
 
-    def clear(self) -> NDArray[np.uint8]:
-        """An empty layer of lines, uint8 `[H, W, 4]`: colour times coverage, and coverage."""
-        return np.zeros((*self.size, 4), dtype=np.uint8)
+    def paint(self, frame: NDArray[np.uint8], position: int) -> NDArray[np.uint8]:
+        """Return a frame, of any size, with all that is shown in it; frames come in order."""
+        picture = self._below(frame)
+        if self.likely is not None:
+            picture = paint_map(picture, self.likely, self.look.opacity)
+        self._draw_lines(position)
+        picture = _over(self.lines, picture)
+        if self.look.dots:
+            self._draw_heads(picture, position)
+        return picture
 
-    def draw_steps(self, lines: NDArray[np.uint8], first: int, last: int) -> None:
-        """Draw the ways of all points from frame `first` to frame `last`, step by step."""
+    def _below(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        share = self.look.shade / 100 if self.look.picture else 0.0
+        picture = _resized(frame, self.size)
+        if share == 1:
+            return picture
+        return np.asarray(np.round(picture * share + np.array(BACKDROP) * (1 - share)), np.uint8)
+
+    def _draw_lines(self, position: int) -> None:
+        first, last = self.look.window(self.tracks, position)
+        grows = self.look.paths in ("all", "past")  # then only what is new is drawn
+        if grows and position > self.rows.start:
+            first = last if self.look.paths == "all" else position - 1
+        elif not grows:
+            self.lines[...] = 0
         places = _fixed(self.points[first : last + 1])
         steps = np.stack([places[:-1], places[1:]], axis=2)  # [step, point, end, coordinate]
-        seen = self.visible[first:last] & self.visible[first + 1 : last + 1]
+        visible = self.tracks.visible
+        seen = visible[first:last] & visible[first + 1 : last + 1]
+        colours = np.broadcast_to(
+            self.colours if len(self.colours) == 1 else self.colours[first + 1 : last + 1], (*seen.shape, 3)
+        )
         # Hidden steps first, so that what is seen lies on top.
-        for chosen, opacity in ((~seen, _HIDDEN_OPACITY), (seen, 1.0)):
-            for index in np.flatnonzero(chosen.any(axis=0)):
-                colour = tuple(float(value) * opacity for value in (*self.colours[index], 255))
-                ways = list(steps[chosen[:, index], index])
-                cv2.polylines(lines, ways, False, colour, self.line_width, cv2.LINE_AA, _FRACTION_BITS)
+        hidden = [] if self.look.hidden == "hide" else [(~seen, _HIDDEN_OPACITY)]
+        for chosen, opacity in (*hidden, (seen, 1.0)):
+            packed = colours[chosen].astype(np.int32) @ [1 << 16, 1 << 8, 1]
+            ways = steps[chosen]
+            for number in np.unique(packed):
+                red, green, blue = int(number) >> 16, int(number) >> 8 & 255, int(number) & 255
+                shade = tuple(float(value) * opacity for value in (red, green, blue, 255))
+                own = list(ways[packed == number])
+                cv2.polylines(self.lines, own, False, shade, self.line_width, cv2.LINE_AA, _FRACTION_BITS)
 
-    def draw_heads(self, picture: NDArray[np.uint8], position: int) -> None:
+    def _draw_heads(self, picture: NDArray[np.uint8], position: int) -> None:
         """Mark where the points are: filled and outlined where visible, a faint ring where hidden."""
-        visible = self.visible[position]
+        visible = self.tracks.visible[position]
+        colours = self.colours[min(position, len(self.colours) - 1)]
         for index in np.argsort(visible, kind="stable"):  # hidden ones first: what is seen lies on top
-            _stamp(
-                picture, self.points[position, index], self.colours[index], self.head_radius, visible[index]
-            )
+            if visible[index] or self.look.hidden == "dim":
+                place, radius = self.points[position, index], self.head_radius
+                _stamp(picture, place, colours[index], radius, visible[index])
 
 
 def _stamp(
@@ -266,13 +296,17 @@ def _fixed(points: NDArray[np.float32]) -> NDArray[np.int32]:
     return np.round(points * (1 << _FRACTION_BITS)).astype(np.int32)
 
 
-def write_video(path: Path, pictures: Iterator[NDArray[np.uint8]], rate: Fraction, kind: str) -> None:
+def write_video(
+    path: Path, pictures: Iterator[NDArray[np.uint8]], rate: Fraction, kind: str, comment: str = ""
+) -> None:
     """Write pictures, uint8 `[H, W, 3]` RGB with even sides, as H.264 (kind ".mp4") or as a GIF (".gif").
 
-    rate: frames per second.
+    rate: frames per second. comment: text that the file carries.
     """
     form = _FORMATS[kind]
     with av.open(str(path), "w", format=kind[1:], options=form.container) as container:
+        if comment:
+            container.metadata["comment"] = comment
         first = next(pictures)
         stream = container.add_stream(form.codec, rate=rate, options=form.encoder)
         stream.height, stream.width = first.shape[:2]
@@ -281,6 +315,16 @@ def write_video(path: Path, pictures: Iterator[NDArray[np.uint8]], rate: Fractio
         for frame in _with_palettes(frames, stream, 1 / rate) if kind == ".gif" else frames:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    if comment and kind == ".gif":
+        _add_gif_comment(path, comment.encode())
+
+
+def _add_gif_comment(path: Path, comment: bytes) -> None:
+    """Put a comment extension before the trailer, which FFmpeg does not write: blocks of up to 255 bytes."""
+    blocks = (comment[at : at + 255] for at in range(0, len(comment), 255))
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x21\xfe" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\x00\x3b")
 
 
 def _with_palettes(

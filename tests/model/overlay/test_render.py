@@ -1,14 +1,19 @@
 """Overlays: the right pictures at the right places, whole files or none."""
 
+import json
 import tracemalloc
+from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from model.clips.video import probe, read_frames
 from model.core.errors import BadInput
 from model.motion.tracks import Method, Tracks
 from model.overlay.colours import STILL_COLOUR, direction_colour, speed_colour
+from model.overlay.look import Look, moving_map, round_top, step_colours
 from model.overlay.render import write_overlay
 
 GREY = 90
@@ -71,7 +76,7 @@ def test_lines_and_heads_are_where_the_points_are(tmp_path, suffix):
 
 
 def test_a_short_trail_forgets_its_start(tmp_path):
-    write_overlay(tmp_path / "o.mp4", grey_frames(6, (120, 160)), straight_tracks(), trail=2)
+    write_overlay(tmp_path / "o.mp4", grey_frames(6, (120, 160)), straight_tracks(), look=Look(paths="2"))
     last = list(read_frames(tmp_path / "o.mp4"))[-1]
     assert is_untouched(last, 36, 30)
     assert not is_untouched(last, 76, 30)
@@ -210,3 +215,100 @@ def test_colours_of_nothing():
     assert speed_colour(np.zeros(0), 1.0).shape == (0, 3)
     with pytest.raises(ValueError, match="must be positive"):
         speed_colour(np.zeros(1), 0.0)
+
+
+def drawn(tmp_path, tracks=None, chance=None, frames=6, **look):
+    """The pictures of an overlay of `straight_tracks` with such a look."""
+    tracks = straight_tracks(frames) if tracks is None else tracks
+    path = tmp_path / "look.mp4"
+    write_overlay(path, grey_frames(frames, (120, 160)), tracks, look=Look(**look), chance=chance)
+    return list(read_frames(path))
+
+
+def test_an_overlay_shows_what_it_is_told_to(tmp_path):
+    ahead = straight_tracks().points[5, 0] - [8, 0]
+    assert not is_untouched(drawn(tmp_path, paths="all")[0], *ahead)
+    assert not is_untouched(drawn(tmp_path, paths="all")[5], *ahead)
+    assert is_untouched(drawn(tmp_path, paths="past")[0], *ahead)
+    none = drawn(tmp_path, paths="0", dots=False)
+    assert all(np.abs(picture.astype(int) - GREY).max() < 6 for picture in none)
+    # A tenth of a second is 2.4 frames of 12 px: the line reaches from 66 to 90.
+    in_seconds = drawn(tmp_path, paths="0.1s", dots=False)[5]
+    assert not is_untouched(in_seconds, 70, 30)
+    assert is_untouched(in_seconds, 50, 30)
+    dark = drawn(tmp_path, paths="0", dots=False, shade=50)[0]
+    assert abs(colour_near(dark, 80, 110).mean() - (GREY + 9) / 2) < 4
+    assert drawn(tmp_path, picture=False, dots=False, paths="0")[0].max() < 20
+    cut = drawn(tmp_path, first=2, last=3, paths="past")
+    assert len(cut) == 2
+    assert not is_untouched(cut[0], 36, 30)  # the way that lies before the range
+    with pytest.raises(BadInput, match="no frame from 9"):
+        drawn(tmp_path, first=9)
+
+    visible = np.ones((6, 3), np.float32)
+    visible[:, 0] = 0
+    left_out = drawn(tmp_path, straight_tracks(visible=visible), hidden="hide")[5]
+    assert is_untouched(left_out, 60, 30)
+    assert is_untouched(left_out, 90, 30)
+
+
+def test_speed_of_an_overlay(tmp_path):
+    write_overlay(tmp_path / "slow.mp4", grey_frames(6, (120, 160)), straight_tracks(), look=Look(speed=0.25))
+    assert probe(tmp_path / "slow.mp4").fps == pytest.approx(6)
+
+
+def test_colours_are_those_of_what_they_tell():
+    tracks = straight_tracks()
+    np.testing.assert_array_equal(step_colours(tracks, "direction", None)[0, 2], STILL_COLOUR)
+    now = step_colours(tracks, "direction-now", None)
+    assert now.shape == (6, 3, 3)
+    np.testing.assert_array_equal(now[3], step_colours(tracks, "direction", None)[0])
+    top = round_top(np.full(9, 12.0))
+    assert top == 15
+    expected = speed_colour(np.array([12, 12, 0]), top)
+    np.testing.assert_array_equal(step_colours(tracks, "speed", None)[0], expected)
+    np.testing.assert_array_equal(step_colours(tracks, "speed-now", None)[4], expected)
+    chance = np.array([0, 0.5, 1], np.float32)
+    np.testing.assert_array_equal(step_colours(tracks, "chance", chance)[0], speed_colour(chance, 1.0))
+    with pytest.raises(BadInput, match="not known"):
+        step_colours(tracks, "chance", None)
+
+
+def test_a_map_of_what_moves(tmp_path):
+    grid = np.stack(np.meshgrid([20, 139], [30, 89]), axis=2).reshape(1, 4, 2).repeat(6, axis=0)
+    tracks = replace(
+        straight_tracks(), points=grid.astype(np.float32), visibility=np.ones((6, 4), np.float32), grid=(2, 2)
+    )
+    chance = np.array([0, 1, 0, 1], np.float32)
+    found = moving_map(tracks, chance, (120, 160))
+    assert found.shape == (120, 160)
+    np.testing.assert_allclose(found[:, :20], 0, atol=0.05)
+    np.testing.assert_allclose(found[:, 140:], 1, atol=0.05)
+    assert found[60, 79] == pytest.approx(0.5, abs=0.05)
+    picture = drawn(tmp_path, tracks, chance, moving=True, opacity=100, dots=False)[0]
+    yellow = speed_colour(np.ones(1), 1.0)[0].astype(int)
+    assert np.abs(colour_near(picture, 150, 110) - yellow).max() < 25
+    assert is_untouched(picture, 5, 110)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_an_overlay_says_what_it_is(tmp_path, suffix):
+    about = {"clip": "a “clip”.mp4", "clip_sha256": "ab" * 32, "settings": {"grid": 16}, "more": "x" * 400}
+    path = tmp_path / f"o{suffix}"
+    write_overlay(path, grey_frames(3, (120, 160)), straight_tracks(3), about=about)
+    assert probe(path).frames == 3
+    if suffix == ".mp4":
+        with av.open(str(path)) as container:
+            assert json.loads(container.metadata["comment"]) == about
+    else:
+        with Image.open(path) as picture:
+            for number in range(picture.n_frames):
+                picture.seek(number)
+            content = path.read_bytes()
+        at = content.rindex(b"\x21\xfe") + 2
+        text = b""
+        while content[at]:
+            text += content[at + 1 : at + 1 + content[at]]
+            at += 1 + content[at]
+        assert json.loads(text) == about
+        assert content[at:] == b"\x00\x3b"
