@@ -28,11 +28,18 @@ from model.inspection.statistics import pixels
     help="A folder for the figures as PNG and PDF, for a paper.",
 )
 @click.option(
+    "--scene-motion",
+    is_flag=True,
+    help="Take the camera's motion out; samples without a camera are left out.",
+)
+@click.option(
     "--samples",
     type=click.IntRange(1),
     help="Read only so many samples for the statistics of points, chosen at random.",
 )
-def command(*, dataset: str, out: Path, pictures: Path | None, samples: int | None) -> None:
+def command(
+    *, dataset: str, out: Path, pictures: Path | None, scene_motion: bool, samples: int | None
+) -> None:
     """Show what is in the training set DATASET, a folder or a URL such as s3://bucket/name."""
     from model.inspection.paper import write_pictures
     from model.inspection.report import write_report
@@ -40,7 +47,13 @@ def command(*, dataset: str, out: Path, pictures: Path | None, samples: int | No
     check_output("--out", out, ".html", ".htm")
     folder = DataFolder.open(dataset)
     with progress_bar("parts") as report, stop_on_interrupt() as should_stop:
-        found = inspect(folder, most_samples=samples, progress=report, should_stop=should_stop)
+        found = inspect(
+            folder,
+            scene_motion=scene_motion,
+            most_samples=samples,
+            progress=report,
+            should_stop=should_stop,
+        )
     write_report(out, found)
     click.echo(describe(found))
     click.echo(f"Wrote {out}")

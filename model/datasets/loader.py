@@ -272,7 +272,7 @@ def as_tensors(
     displacement = np.zeros((facts.horizon, *sample.queries.shape), np.float32)
     visibility = np.zeros(displacement.shape[:2], np.float32)
     if scene_motion:
-        known, moved = _scene_motion(sample)
+        known, moved = sample.scene_displacement()
     else:
         known, moved = np.ones(facts.count, bool), sample.displacement.astype(np.float32)
     displacement[: facts.count] = moved * scale
@@ -288,15 +288,6 @@ def as_tensors(
         torch.from_numpy(in_frame),
         facts,
     )
-
-
-def _scene_motion(sample: Sample) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Return the frames `[T]` whose camera is known, and scene displacements `[T, N, 2]`, 0 in others."""
-    tracks = sample.tracks()
-    if tracks.camera is None:
-        raise BadInput(f"No camera was found in the sample {sample.key}; its motion cannot be taken out.")
-    moved = tracks.camera.remove(tracks.points) - tracks.points[0]
-    return tracks.camera.is_found, np.nan_to_num(moved, nan=0.0)
 
 
 def _nothing_left(index: DatasetIndex, split: str | None) -> str:

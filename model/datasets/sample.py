@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model.core.arrays import read_arrays
+from model.core.errors import BadInput
 from model.core.structure import from_json
 from model.motion.camera import Camera
 from model.motion.grid import inside_frame
@@ -154,6 +155,17 @@ class Sample:
             method=Method(facts.method, facts.weights_sha256),
             camera=self.camera,
         )
+
+    def scene_displacement(self) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """Return the displacements with the camera's motion taken out.
+
+        Returns the frames `[T]` whose camera is known, and displacements `[T, N, 2]` from the query, in
+        pixels of the first frame, 0 in others. Raises BadInput when no camera was found in the sample.
+        """
+        if self.camera is None:
+            raise BadInput(f"No camera was found in the sample {self.key}; its motion cannot be taken out.")
+        moved = self.camera.remove(self.queries + self.displacement.astype(np.float32)) - self.queries
+        return self.camera.is_found, np.nan_to_num(moved, nan=0.0)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from model.core.errors import BadInput
 from model.core.progress import ReportProgress, ShouldStop
 from model.datasets.folder import DataFolder
-from model.datasets.index import DatasetIndex
+from model.datasets.index import DatasetIndex, SampleFilter
 from model.datasets.sample import Sample, SampleFacts
 from model.datasets.summary import DatasetSummary
 from model.inspection.choosing import spread, worst
@@ -39,14 +39,16 @@ class Inspection:
     """What a training set looks like.
 
     url: where it is. samples: how many there are; `motion.samples` tells how many were read for the
-    statistics of points. histograms: over all samples. videos: most samples first. sheet: samples of as many
-    videos as possible. worst: those of the lowest quality. failures: {file, reason} of videos that could
-    not be used, at most `MOST_FAILURES`.
+    statistics of points. scene_motion: whether these, and what is drawn, are with the camera's motion taken
+    out; samples in which no camera was found are then left out of both. histograms: over all samples, as
+    filmed. videos: most samples first. sheet: samples of as many videos as possible. worst: those of the
+    lowest quality. failures: {file, reason} of videos that could not be used, at most `MOST_FAILURES`.
     """
 
     url: str
     summary: DatasetSummary
     samples: int
+    scene_motion: bool
     motion: MotionStatistics
     histograms: Mapping[Column, SampleHistogram]
     videos: Sequence[VideoCount]
@@ -61,41 +63,52 @@ class Inspection:
 
 
 def inspect(
-    folder: DataFolder, *, most_samples: int | None, progress: ReportProgress, should_stop: ShouldStop
+    folder: DataFolder,
+    *,
+    scene_motion: bool = False,
+    most_samples: int | None,
+    progress: ReportProgress,
+    should_stop: ShouldStop,
 ) -> Inspection:
     """Look at a training set, finished or not.
 
+    scene_motion: with the camera's motion taken out, see `Inspection`.
     most_samples: read at most so many samples for the statistics of points, chosen at random; None: all.
-    Raises BadInput when there is no set, it is empty, or it is damaged; Stopped when `should_stop` says so.
+    Raises BadInput when there is no set, it is empty, it is damaged, or no camera was found in any sample;
+    Stopped when `should_stop` says so.
     """
     index = DatasetIndex.load(folder, allow_incomplete=True, progress=progress)
     if len(index) == 0:
         raise BadInput(f"The training set {folder.url} has no samples yet.")
-    everything = np.arange(len(index), dtype=np.int64)
+    everything = index.select(SampleFilter(with_camera=scene_motion))
+    if len(everything) == 0:
+        raise BadInput(f"No camera was found in any sample of {folder.url}; its motion cannot be taken out.")
     read = everything
-    if most_samples is not None and most_samples < len(index):
+    if most_samples is not None and most_samples < len(everything):
         read = np.sort(np.random.default_rng(0).choice(everything, most_samples, replace=False))
     columns: tuple[Column, ...] = ("motion", "moving", "visible", "quality")
     return Inspection(
         url=folder.url,
         summary=index.summary,
         samples=len(index),
-        motion=collect(index, read.tolist(), progress, should_stop),
+        scene_motion=scene_motion,
+        motion=collect(index, read.tolist(), progress, should_stop, scene_motion=scene_motion),
         histograms={column: sample_histogram(index.rows, column) for column in columns},
         videos=video_counts(index, index.rows),
-        sheet=_drawn(index, spread(index, everything, SHEET_PICTURES)),
-        worst=_drawn(index, worst(index, everything, WORST_PICTURES)),
+        sheet=_drawn(index, spread(index, everything, SHEET_PICTURES), scene_motion),
+        worst=_drawn(index, worst(index, everything, WORST_PICTURES), scene_motion),
         failures=_failures(folder),
     )
 
 
-def _drawn(index: DatasetIndex, numbers: NDArray[np.int64]) -> list[DrawnSample]:
-    return [draw_sample(sample) for sample in index.read(numbers.tolist())]
+def _drawn(index: DatasetIndex, numbers: NDArray[np.int64], scene_motion: bool) -> list[DrawnSample]:
+    return [_draw(sample, scene_motion) for sample in index.read(numbers.tolist())]
 
 
-def draw_sample(sample: Sample) -> DrawnSample:
+def _draw(sample: Sample, scene_motion: bool) -> DrawnSample:
     """Draw a sample's trajectories over its first frame."""
-    return DrawnSample(draw_trajectories(sample.picture(), sample.tracks()), sample.facts)
+    tracks = sample.tracks().scene_motion() if scene_motion else sample.tracks()
+    return DrawnSample(draw_trajectories(sample.picture(), tracks), sample.facts)
 
 
 def _failures(folder: DataFolder) -> list[dict[str, Any]]:

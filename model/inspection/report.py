@@ -84,7 +84,12 @@ def _warnings(inspection: Inspection) -> list[str]:
         warnings.append(
             "The conversion of this set has not ended; the report shows what there was at this moment."
         )
-    if inspection.motion.samples < inspection.samples:
+    if inspection.scene_motion:
+        warnings.append(
+            "The camera's motion is taken out of what is drawn and of the motion of points; samples in which "
+            "no camera was found are left out of these. Motion by sample is as filmed."
+        )
+    elif inspection.motion.samples < inspection.samples:
         warnings.append(
             f"The statistics of points are of {inspection.motion.samples:,} samples, chosen at random."
         )

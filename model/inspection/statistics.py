@@ -76,10 +76,13 @@ def pixels(length: float) -> str:
 
 
 class StatisticsCollector:
-    """Adds up samples of one grid and horizon."""
+    """Adds up samples of one grid and horizon.
 
-    def __init__(self, grid: int, horizon: int) -> None:
-        self._grid = grid
+    scene_motion: whether the camera's motion is taken out first.
+    """
+
+    def __init__(self, grid: int, horizon: int, *, scene_motion: bool = False) -> None:
+        self._grid, self._scene_motion = grid, scene_motion
         self._samples = 0
         self._displacement = np.zeros(len(EDGES), np.int64)
         self._directions = np.zeros((len(REACHES), SECTORS), np.int64)
@@ -93,9 +96,15 @@ class StatisticsCollector:
     def add(self, sample: Sample) -> None:
         """Count a sample in."""
         tracks = sample.tracks()
-        motion = (tracks.points - tracks.points[0]) * (REFERENCE_HEIGHT / tracks.size[0])
+        moved, seen = (
+            tracks.points - tracks.points[0],
+            tracks.visible & inside_frame(tracks.points, tracks.size),
+        )
+        if self._scene_motion:
+            known, moved = sample.scene_displacement()
+            seen &= known[:, None]
+        motion = moved * (REFERENCE_HEIGHT / tracks.size[0])
         distance = np.linalg.norm(motion, axis=2)
-        seen = tracks.visible & inside_frame(tracks.points, tracks.size)
         self._samples += 1
         self._points[: len(seen)] += seen.shape[1]
         self._seen[: len(seen)] += seen.sum(axis=1)
@@ -135,17 +144,23 @@ class StatisticsCollector:
 
 
 def collect(
-    index: DatasetIndex, numbers: Sequence[int], progress: ReportProgress, should_stop: ShouldStop
+    index: DatasetIndex,
+    numbers: Sequence[int],
+    progress: ReportProgress,
+    should_stop: ShouldStop,
+    *,
+    scene_motion: bool = False,
 ) -> MotionStatistics:
     """Read samples, by the numbers of their rows, and add up their motion.
 
+    scene_motion: with the camera's motion taken out; each sample must have a camera.
     progress: told the stage "reading samples".
     Raises BadInput when a sample is damaged or has another grid or horizon than the set's settings say,
     Stopped when `should_stop` says so.
     """
     settings = index.summary.settings
     grid, horizon = int(settings["grid"]), int(settings["horizon"])
-    collector = StatisticsCollector(grid, horizon)
+    collector = StatisticsCollector(grid, horizon, scene_motion=scene_motion)
     for first in range(0, len(numbers), AT_ONCE):
         raise_if_stopped(should_stop)
         for sample in index.read(numbers[first : first + AT_ONCE]):

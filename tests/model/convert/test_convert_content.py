@@ -12,8 +12,11 @@ import torch
 
 from model.clips.video import read_frames
 from model.core.errors import BadInput
+from model.core.progress import ignore_progress, never_stop
+from model.datasets.folder import DataFolder
 from model.datasets.loader import open_dataset
 from model.datasets.sample import Sample
+from model.inspection.inspect import inspect
 from model.motion.grid import query_grid
 from model.tracking.methods import DEFAULT_METHOD
 from model.tracking.pips.network import Pips, PipsConfig
@@ -321,6 +324,18 @@ def test_the_camera_is_kept_and_can_be_taken_out(tmp_path: Path) -> None:
     seen = as_filmed.visibility[-1] > 0.5
     assert torch.median(as_filmed.displacement[-1, seen].norm(dim=1)) > 20
     assert torch.median(scene.displacement[-1, seen].norm(dim=1)) < 0.5
+    medians = [
+        inspect(
+            DataFolder.open(tmp_path / "out"),
+            scene_motion=scene_motion,
+            most_samples=None,
+            progress=ignore_progress,
+            should_stop=never_stop,
+        ).motion.quantile(0.5)
+        for scene_motion in (False, True)
+    ]
+    assert medians[0] > 25  # 23.5 px of frames 192 high, in pixels of a 256-high one
+    assert medians[1] < 0.7
 
 
 def test_samples_without_a_camera_are_left_out_of_scene_motion(tmp_path: Path) -> None:
