@@ -42,6 +42,21 @@ def worker() -> None:
     run_worker(Settings.from_environment())
 
 
+@cli.command()
+def tidy() -> None:
+    """Remove files that no row names, and name rows whose files are missing; for after a restored backup."""
+    from webapp.records import migrate  # noqa: PLC0415 - a worker does not need it
+    from webapp.tidy import tidy as bring_together  # noqa: PLC0415
+
+    settings = Settings.from_environment()
+    migrate(settings)
+    found = bring_together(settings)
+    for key in found.removed:
+        click.echo(f"removed {key}, which no row names")
+    for key in found.missing:
+        click.echo(f"missing {key}: remove its clip or run, or upload or start it again")
+
+
 @cli.command("convert-worker")
 @click.option(
     "--queue",

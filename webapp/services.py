@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from urllib.request import urlopen
@@ -27,6 +28,7 @@ from webapp.jobs.queue import RunQueue
 from webapp.jobs.reaper import Reaper
 from webapp.records import migrate
 from webapp.settings import ROOT, Settings
+from webapp.tidy import tidy
 from webapp.uploads import sweep
 
 REDIS_NAMES = ("redis-server", "valkey-server")
@@ -152,6 +154,8 @@ class Supervisor:
             # The instance's workers ended with the supervisor before this one.
             with suppress(RedisError):
                 queue.jobs.abandon_all()
+        if settings.redis_url is None and settings.database_url is None and settings.storage_url is None:
+            tidy(settings, timedelta(0))  # nobody else uses them
         token, is_new = access_token(settings)
         program = [sys.executable, "-m", "webapp"]
         for number in range(settings.workers):

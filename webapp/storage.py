@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fsspec.asyn import AsyncFileSystem
@@ -159,6 +160,18 @@ class Storage:
         """Tell whether there is such a key."""
         with self._reached():
             return bool(self._files.exists(self._path(key), **self._limit))
+
+    def names(self, folder: str) -> list[str]:
+        """Return what a folder holds; nothing where it is not there."""
+        with suppress(FileNotFoundError), self._reached(FileNotFoundError):
+            return [Path(name).name for name in self._files.ls(self._path(folder), detail=False)]
+        return []
+
+    def modified(self, key: str) -> datetime:
+        """Return when a file was written. Raises FileNotFoundError when there is no such key."""
+        with self._reached(FileNotFoundError):
+            moment: datetime = self._files.modified(self._path(key))
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
