@@ -179,9 +179,9 @@ def _look(app: App, accepted: list[str], report: Report) -> None:
             continue
         answer = app.ask("GET", f"/runs/{run['id']}/tracks.npz", deadline)
         with np.load(io.BytesIO(answer.content if answer is not None else b"")) as tracks:
-            positions = tracks["positions"]
-        truth = positions if truth is None else truth
-        report.wrong += not np.array_equal(positions, truth)
+            points = tracks["points"]
+        truth = points if truth is None else truth
+        report.wrong += not np.array_equal(points, truth)
     stored = {folder.name for folder in (app.instance / "storage" / "runs").iterdir()}
     report.orphans = len(stored - {run["id"] for run in found if run["state"] in ("done", "cancelled")})
     report.orphans += len(list((app.instance / "tmp").iterdir()))
