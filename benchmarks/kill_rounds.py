@@ -8,7 +8,6 @@ those that failed a sentence, and neither the storage nor the temporary folder m
 """
 
 import argparse
-import dataclasses
 import io
 import os
 import random
@@ -208,8 +207,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         report = kill_rounds(Path(name), arguments.seconds, arguments.runs, arguments.seed)
-    for line in dataclasses.asdict(report).items():
-        print(*line)
+    for name, value in vars(report).items():
+        print(f"{name}: {dict(value) if isinstance(value, Counter) else value}")
     sys.exit(0 if report.is_clean else 1)
 
 
