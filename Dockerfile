@@ -7,6 +7,10 @@ ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1
 COPY requirements.lock ./
 RUN python3 -m venv .venv && .venv/bin/pip install -r requirements.lock
 
+# For Postgres and S3, say: docker compose build --build-arg EXTRAS="psycopg[binary] s3fs"
+ARG EXTRAS=""
+RUN if [ -n "$EXTRAS" ]; then .venv/bin/pip install -c requirements.lock $EXTRAS; fi
+
 COPY model ./model
 COPY webapp ./webapp
 COPY static ./static

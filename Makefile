@@ -12,7 +12,7 @@ NODE_READY := node_modules/.ready
 # torch that have nothing to do sleep, since spinning would keep the other process from its work.
 PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test test-quick lint format lock clean
+.PHONY: run test test-quick lint format lock audit clean
 
 run: $(RUN_READY)
 	@exec $(BIN)/python -m webapp
@@ -38,6 +38,10 @@ format: $(TEST_READY)
 # The pinned versions; run after changing the dependencies in pyproject.toml.
 lock: $(TEST_READY)
 	bash tools/lock.sh
+
+# What the app is made of, and which of it has known weaknesses; says so where it cannot ask.
+audit: $(TEST_READY)
+	@bash tools/audit.sh
 
 $(RUN_READY): requirements.lock tools/prepare.sh
 	@PYTHON=$(PYTHON) bash tools/prepare.sh requirements.lock
