@@ -18,7 +18,7 @@ run: $(RUN_READY)
 	@exec $(BIN)/python -m webapp
 
 test: $(TEST_READY) lint
-	@bash tests/ensure_chromium.sh
+	@bash tests/ensure_programs.sh
 	$(PYTEST) $(COVERAGE) $(PYTEST_ARGS)
 
 test-quick: $(TEST_READY) lint

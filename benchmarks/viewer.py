@@ -1,6 +1,6 @@
 """How long the viewer takes for a frame: made tracks, a real Chromium with software rendering.
 
-Run it with `python -m benchmarks.viewer`; it needs Chromium (`bash tests/ensure_chromium.sh`), no network and
+Run it with `python -m benchmarks.viewer`; it needs Chromium (`bash tests/ensure_programs.sh`), no network and
 no tracking. For each grid it writes the viewer as a file, moves its slider from frame to frame, and waits
 each time until the frame was painted; then it plays the clip once, as filmed.
 """
