@@ -1,6 +1,6 @@
 """`kill -9` of web server, workers, jobs and Redis at random moments: is anything stuck, lost or doubled?
 
-python -m benchmarks.kill_rounds [--seconds 300] [--runs 1000] [--seed 0]
+python -m benchmarks.kill_rounds [--seconds 300] [--runs 1000] [--pause 8] [--seed 0]
 
 Runs of one small clip are asked for all the time; a request that gets no answer is asked again, as a person
 would. In the end every run must have ended, those that are done must have the very tracks of the first one,
@@ -28,7 +28,7 @@ import requests
 
 from benchmarks.clips import write_clip
 
-WISH = {"method": "lk", "grid": 8, "frames": None}
+WISH = {"method": "lk", "grid": 16, "frames": None}
 VICTIMS = ("web", "worker", "job", "redis")
 LONGEST_END = 240.0
 """Seconds after the last kill within which every run must have ended."""
@@ -99,9 +99,11 @@ class App:
         return random.choice(found) if found else None
 
     def kill(self, kind: str) -> bool:
-        """End a process of a kind as `kill -9` does; False when there is none at this moment."""
+        """End a process of a kind as `kill -9` does; False when there is none within a second."""
         try:
-            victim = self.victim(kind)
+            deadline = time.monotonic() + 1.0
+            while (victim := self.victim(kind)) is None and time.monotonic() < deadline:
+                time.sleep(0.01)
             if victim is not None:
                 victim.kill()
             return victim is not None
@@ -114,10 +116,13 @@ class App:
         self.process.wait(30)
 
 
-def kill_rounds(folder: Path, seconds: float, runs: int, seed: int) -> Report:
-    """Start the app in a folder, ask for runs and kill for some seconds, and report what is there then."""
+def kill_rounds(folder: Path, seconds: float, runs: int, pause: float, seed: int) -> Report:
+    """Start the app in a folder, ask for runs and kill for some seconds, and report what is there then.
+
+    pause: seconds at most between two kills.
+    """
     random.seed(seed)
-    write_clip(folder / "clip.mp4", 24, (120, 160))
+    write_clip(folder / "clip.mp4", 60, (240, 320))
     app, report = App(folder / "instance"), Report()
     try:
         deadline = time.monotonic() + LONGEST_END
@@ -125,14 +130,16 @@ def kill_rounds(folder: Path, seconds: float, runs: int, seed: int) -> Report:
         uploaded = app.ask("POST", "/clips", deadline, files={"file": ("clip.mp4", content)})
         if uploaded is None:
             raise RuntimeError("The app does not start.")
-        accepted = _disturb(app, {"clip": uploaded.json()["id"], **WISH}, seconds, runs, report)
+        accepted = _disturb(app, {"clip": uploaded.json()["id"], **WISH}, seconds, runs, pause, report)
         _look(app, accepted, report)
     finally:
         app.stop()
     return report
 
 
-def _disturb(app: App, wish: dict[str, Any], seconds: float, runs: int, report: Report) -> list[str]:
+def _disturb(
+    app: App, wish: dict[str, Any], seconds: float, runs: int, pause: float, report: Report
+) -> list[str]:
     """Ask for runs and kill until the time is over; return the ids of those that were accepted."""
     accepted: list[str] = []
     began = time.monotonic()
@@ -151,7 +158,7 @@ def _disturb(app: App, wish: dict[str, Any], seconds: float, runs: int, report: 
         if time.monotonic() > next_kill:
             kind = random.choice(VICTIMS)
             report.kills[kind] += app.kill(kind)
-            next_kill = time.monotonic() + random.uniform(0.5, 5.0)
+            next_kill = time.monotonic() + random.uniform(0.5, pause)
     report.seconds = time.monotonic() - began
     report.accepted = len(accepted)
     return accepted
@@ -203,10 +210,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--pause", type=float, default=8.0)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        report = kill_rounds(Path(name), arguments.seconds, arguments.runs, arguments.seed)
+        report = kill_rounds(Path(name), arguments.seconds, arguments.runs, arguments.pause, arguments.seed)
     for name, value in vars(report).items():
         print(f"{name}: {dict(value) if isinstance(value, Counter) else value}")
     sys.exit(0 if report.is_clean else 1)
