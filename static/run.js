@@ -6,6 +6,13 @@ import { announce, byId, pause, say, sayIn, scriptsLoaded, sentenceOf, setBar, s
 import { count, runFacts, seconds, settingsOf, whole } from "./format.js";
 import { showViewer } from "./viewer/viewer.js";
 
+/**
+ * @import { Numbers } from "./viewer/numbers.js"
+ * @import { Settings } from "./viewer/settings.js"
+ */
+
+const OVERLAYS = ["mp4", "gif", "html"];
+
 const { run: id = "", clip, fps, frames, name } = byId("run").dataset;
 const waitingStage = /** @type {HTMLElement} */ (document.querySelector(".waiting-stage"));
 for (const side of ["width", "height"]) {
@@ -86,7 +93,7 @@ function ending(run) {
 async function showTracks(run) {
   byId("get-npz").href = run.links.tracks;
   for (const form of ["csv", "json"]) byId(`get-${form}`).href = run.links[form];
-  linkOverlays(run, "filmed");
+  for (const form of OVERLAYS) linkOverlay(run, form, {});
   byId("downloads").hidden = false;
   try {
     /** @type {[Figure, void]} */
@@ -95,20 +102,44 @@ async function showTracks(run) {
     const [first] = figure.layout.meta.stillmotion.frames;
     const lacking = run.is_prediction ? 0 : (first - run.start) / run.frame_step;
     const frameUrl = (/** @type {number} */ row) => run.links.frames.replace("{position}", `${row + lacking}`);
-    await showViewer(byId("viewer"), figure, frameUrl, { changed: ({ camera }) => linkOverlays(run, camera) });
+    await showViewer(byId("viewer"), figure, frameUrl, { changed: (settings, numbers) => linkOverlays(run, settings, numbers) });
     if (run.state === "done") announce(`Done. ${figure.layout.meta.stillmotion.summary}`);
   } catch (error) {
     say("run-error", `The tracks cannot be shown: ${sentenceOf(error)}`);
   }
 }
 
-/** Let MP4 and GIF show the camera as it is shown here. @param {Run} run @param {string} camera */
-function linkOverlays({ links }, camera) {
-  const query = camera === "removed" ? "?camera=removed" : "";
-  for (const form of ["mp4", "gif"]) {
-    byId(`get-${form}`).href = `${links[form]}${query}`;
-    byId(`get-${form}`).onclick = saveOnceDrawn;
-  }
+/** Let MP4, GIF and HTML show what is shown here. @param {Run} run @param {Settings} settings @param {Numbers} numbers */
+function linkOverlays(run, settings, numbers) {
+  const { camera, colour, trail, hidden, size, shade, picture, dots, moving, opacity, from, to, speed, hypothesis } = settings;
+  const look = {
+    camera: run.is_prediction ? "filmed" : camera, colour: colour === "error" ? "direction" : colour, paths: trail,
+    hidden, size, shade, picture, dots, moving: moving && settings.motion === "arrows", opacity,
+    first: numbers.frames[from], last: numbers.frames[to], speed,
+    ...(/^\d+$/.test(hypothesis) && { hypothesis }),
+  };
+  linkOverlay(run, "mp4", look);
+  linkOverlay(run, "gif", look);
+  linkOverlay(run, "html", { view: location.hash.slice(1) });
+  const lacking = leftOut(settings);
+  byId("left-out").textContent = lacking.length ? `MP4 and GIF leave out: ${lacking.join(", ")}.` : "";
+}
+
+/** What is on the screen and not in a film. @param {Settings} settings */
+function leftOut({ zoom, pins, colour, motion, hypothesis, grid, seams, truth }) {
+  const shown = /** @type {[unknown, string][]} */ ([
+    [zoom.length, "the zoom"], [pins.length, "pinned points"], [colour === "error", "colours by error"],
+    [motion === "field", "the field"], [motion === "still", "the animation"], [hypothesis === "all", "all hypotheses"],
+    [grid, "the grid"], [seams, "chunk seams"], [truth, "the true motion"],
+  ]);
+  return shown.flatMap(([isShown, name]) => (isShown ? [name] : []));
+}
+
+/** @param {Run} run @param {string} form @param {Record<string, unknown>} wish */
+function linkOverlay({ links }, form, wish) {
+  const query = new URLSearchParams(Object.entries(wish).map(([name, value]) => [name, `${value}`]));
+  byId(`get-${form}`).href = `${links[form]}${query.size ? `?${query}` : ""}`;
+  byId(`get-${form}`).onclick = saveOnceDrawn;
 }
 
 /** Wait until the server has drawn an overlay, then save it. @param {Event} event */

@@ -129,7 +129,7 @@ def command(
             if camera == "removed":
                 selected = without_camera(selected, tracks)
             if overlay.suffix.lower() == ".html":
-                write_html(overlay, list(selected), shown)
+                write_html(overlay, selected, shown)
             else:
                 write_overlay(overlay, selected, shown, progress=report)
     for remark in remarks:

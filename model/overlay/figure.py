@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ def figure_json(
     position: int = 0,
     truth: TrueMotion | None = None,
     prediction: Prediction | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> str:
     """Return a Plotly figure as JSON: the frame with its axes, no traces, and in `layout.meta` the numbers.
 
@@ -33,11 +35,14 @@ def figure_json(
     position: the row of `tracks` that the image shows, 0 to T - 1.
     truth: the true motion, for the viewer to draw.
     prediction: whose answer the tracks are; the viewer draws its intervals and hypotheses.
+    about: where it all comes from (clip, its sha256, settings, ...), which the viewer writes into pictures
+        that it saves; "citation" is a sentence of it that people read.
     Raises ValueError when the position is out of range.
     """
     if not 0 <= position < len(tracks.frames):
         raise ValueError(f"position must be 0 to {len(tracks.frames) - 1}, not {position}.")
     numbers = viewer_numbers(tracks, position, truth, prediction)
+    numbers |= {"about": about} if about else {}
     return json.dumps({"data": [], "layout": _layout(image, tracks.size, numbers)}, separators=(",", ":"))
 
 

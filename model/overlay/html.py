@@ -3,9 +3,10 @@
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ MODULES = (
         "painter",
         "stage",
     ),
-    *("frames", "clock", "controls", "transport", "points", "selection", "keys", "viewer"),
+    *("frames", "clock", "controls", "transport", "points", "selection", "saving", "keys", "viewer"),
 )
 """The viewer's modules, each after those that it imports from."""
 
@@ -59,6 +60,7 @@ main > h1 {{ margin: 0 0 14px; font-size: 20px; }}</style>
 <script type="module">{viewer}
 const content = (id) => JSON.parse(document.getElementById(id).textContent);
 const frames = content("frames");
+if (!location.hash) location.hash = {view};
 await showViewer(document.getElementById("viewer"), content("figure"), (position) => frames[position]);
 </script>
 </body>
@@ -68,29 +70,35 @@ await showViewer(document.getElementById("viewer"), content("figure"), (position
 
 def write_html(
     path: str | os.PathLike[str],
-    frames: Sequence[NDArray[np.uint8]],
+    frames: Iterable[NDArray[np.uint8]],
     tracks: Tracks,
     prediction: Prediction | None = None,
+    *,
+    view: str = "",
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the viewer with its frames and numbers as one file; it appears whole or not at all.
 
     frames: the T frames of the tracks, uint8 `[H, W, 3]` RGB; stored as JPEG with at most 1280 pixels a side.
     prediction: whose answer the tracks are; its intervals and hypotheses go with them.
+    view: what the viewer shows at first, as in its address: "frame=3&colour=speed".
+    about: what the file says of itself, see `figure_json`.
     Raises ValueError when the number of frames is not that of the tracks.
     """
-    if len(frames) != len(tracks.frames):
-        raise ValueError(f"there must be {len(tracks.frames)} frames, as in the tracks, not {len(frames)}.")
     pictures = [jpeg_url(frame) for frame in frames]
+    if len(pictures) != len(tracks.frames):
+        raise ValueError(f"there must be {len(tracks.frames)} frames, as in the tracks, not {len(pictures)}.")
     page = PAGE.format(
         title=escape(_title(tracks)),
         summary=escape(summary(tracks) if prediction is None else prediction_summary(prediction)),
         style=styles("theme", "viewer"),
         figure=_in_script(
-            figure_json(tracks, pictures[0], position=shown_first(tracks), prediction=prediction)
+            figure_json(tracks, pictures[0], position=shown_first(tracks), prediction=prediction, about=about)
         ),
         frames=_in_script(json.dumps(pictures)),
         plotly=get_plotlyjs(),
         viewer=viewer_script(),
+        view=_in_script(json.dumps(view)),
     )
     write_whole(Path(path), page.encode())
 

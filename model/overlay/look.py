@@ -57,34 +57,38 @@ class Look:
         earliest = tracks.frames[position] - float(self.paths[:-1]) * tracks.fps - 1e-6
         return int(np.argmax(tracks.frames >= earliest)), position
 
+    def check(self, tracks: Tracks, chance: NDArray[np.float32] | None) -> None:
+        """Raise BadInput when tracks lack what is to be shown. chance: how likely each point moves."""
+        if not self.rows(tracks):
+            raise BadInput(
+                f"The tracks have no frame from {self.first} to {self.last}; they reach from "
+                f"{tracks.frames[0]} to {tracks.frames[-1]}."
+            )
+        if chance is None and (self.moving or self.colour == "chance"):
+            raise BadInput("How likely the points move is not known; show something else of them.")
+        if self.moving and tracks.grid is None:
+            raise BadInput("A map of what is likely to move needs a grid of points.")
+
     def rows(self, tracks: Tracks) -> range:
-        """Return the rows to draw. Raises BadInput when the tracks have none of the frames."""
+        """Return the rows to draw."""
         first = 0 if self.first is None else int(np.searchsorted(tracks.frames, self.first))
         last = (
             len(tracks.frames)
             if self.last is None
             else int(np.searchsorted(tracks.frames, self.last, "right"))
         )
-        if first >= last:
-            raise BadInput(
-                f"The tracks have no frame from {self.first} to {self.last}; they reach from "
-                f"{tracks.frames[0]} to {tracks.frames[-1]}."
-            )
         return range(first, last)
 
 
 def step_colours(tracks: Tracks, colour: str, chance: NDArray[np.float32] | None) -> NDArray[np.uint8]:
     """Colour each point, or each step of each, as the viewer does: uint8 `[1 or T, N, 3]`.
 
-    colour: one of `COLOURS`. chance: of each point, how likely it moves, `[N]`.
-    Raises BadInput when that is asked for and not known.
+    colour: one of `COLOURS`. chance: of each point, how likely it moves, `[N]`, for that colour.
     """
     count, points = tracks.points.shape[:2]
     before = np.maximum(np.arange(count), 1) - 1  # the first frame has the first step's colours
     after = np.minimum(before + 1, count - 1)
     steps = tracks.points[after] - tracks.points[before]
-    if colour == "chance" and chance is None:
-        raise BadInput("How likely the points move is not known; colour them by something else.")
     between = np.maximum(tracks.frames[after] - tracks.frames[before], 1)[:, None]
     angles = np.arange(points) / max(1, points) * 2 * np.pi
     around = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -127,12 +131,8 @@ def round_top(values: NDArray[np.floating]) -> float:
 
 
 def moving_map(tracks: Tracks, chance: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Return how likely each pixel moves, between the grid's points and beyond the outer ones: `[h, w]`.
-
-    Raises BadInput when the points are no grid.
-    """
-    if tracks.grid is None:
-        raise BadInput("A map of what is likely to move needs a grid of points.")
+    """Return how likely each pixel moves, between the grid's points and beyond the outer ones: `[h, w]`."""
+    assert tracks.grid is not None
     rows, columns = tracks.grid
     first, last = tracks.points[0][0], tracks.points[0][-1]
     y, x = (

@@ -175,6 +175,7 @@ class _Painter:
     def of(
         cls, tracks: Tracks, look: Look, chance: NDArray[np.float32] | None, size: tuple[int, int]
     ) -> "_Painter":
+        look.check(tracks, chance)
         # Far beyond the border nothing shows, and OpenCV's fixed-point coordinates would overflow.
         points = np.clip(rescale_points(tracks.points, tracks.size, size), -4.0 * max(size), 5.0 * max(size))
         count = points.shape[1]

@@ -93,7 +93,7 @@ def test_still_points_stand_still_and_the_object_moves(
     np.testing.assert_allclose(np.median(moved[inside], axis=0), end * np.array(OWN), atol=0.5)
     expect(page.locator(".viewer-summary")).to_contain_text("with the camera's motion taken out")
     for form in ("mp4", "gif"):
-        assert page.get_attribute(f"#get-{form}", "href").endswith(f"overlay.{form}?camera=removed")
+        assert f"overlay.{form}?camera=removed&colour=speed" in page.get_attribute(f"#get-{form}", "href")
     with page.expect_download() as download:
         page.click("#get-mp4")
     assert download.value.suggested_filename == f"stillmotion-{panned[0]}.camera-removed.mp4"

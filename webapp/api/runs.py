@@ -13,10 +13,10 @@ from model.overlay.truth import true_motion
 from model.tracking.estimate import Estimate
 from model.tracking.run import query_points
 from webapp.api.answers import LaterSchema, attached, kept, later, stored
+from webapp.api.overlays import OverlayQuery, ViewQuery, overlay_wish
 from webapp.api.problems import can_fail
 from webapp.api.results import result_of, run_with_tracks, tracks_of
 from webapp.api.schemas import (
-    CameraQuery,
     EstimateSchema,
     PointsSchema,
     RunBody,
@@ -31,9 +31,10 @@ from webapp.backend import app_backend
 from webapp.exports import tracks_csv, tracks_json
 from webapp.history import change, order, wanted
 from webapp.jobs.estimates import estimate_run
-from webapp.jobs.overlays import overlay_key
+from webapp.jobs.overlays import Wish
 from webapp.lookups import find
 from webapp.overlays import wait_for_overlay
+from webapp.provenance import about
 from webapp.records import UNFINISHED, Clip, Run
 from webapp.runs import RunRequest, prepare_run
 from webapp.samples import true_tracks
@@ -151,23 +152,32 @@ def tracks_as_csv(run_id: str) -> Response:
 
 
 @runs.route("/<run_id>/overlay.mp4", methods=["GET"])
-@runs.arguments(CameraQuery, location="query")
+@runs.arguments(OverlayQuery, location="query")
 @runs.response(200, {"type": "string", "format": "binary"}, content_type="video/mp4")
 @runs.alt_response(202, schema=LaterSchema, description="It is being drawn", success=True)
 @can_fail(404, 409, 422, 429, 503, 507)
-def overlay_mp4(query: Mapping[str, str], run_id: str) -> Response:
+def overlay_mp4(query: Mapping[str, Any], run_id: str) -> Response:
     """Download the clip with the tracks drawn over it; the first time it is drawn: 202 until it is."""
-    return _overlay(run_id, "mp4", "video/mp4", query["camera"])
+    return _overlay(run_id, overlay_wish("mp4", query), "video/mp4")
 
 
 @runs.route("/<run_id>/overlay.gif", methods=["GET"])
-@runs.arguments(CameraQuery, location="query")
+@runs.arguments(OverlayQuery, location="query")
 @runs.response(200, {"type": "string", "format": "binary"}, content_type="image/gif")
 @runs.alt_response(202, schema=LaterSchema, description="It is being drawn", success=True)
 @can_fail(404, 409, 422, 429, 503, 507)
-def overlay_gif(query: Mapping[str, str], run_id: str) -> Response:
+def overlay_gif(query: Mapping[str, Any], run_id: str) -> Response:
     """Download the same as a GIF."""
-    return _overlay(run_id, "gif", "image/gif", query["camera"])
+    return _overlay(run_id, overlay_wish("gif", query), "image/gif")
+
+
+@runs.route("/<run_id>/overlay.html", methods=["GET"])
+@runs.arguments(ViewQuery, location="query")
+@runs.response(200, {"type": "string"}, content_type="text/html")
+@can_fail(404, 409, 422)
+def overlay_html(query: Mapping[str, Any], run_id: str) -> Response:
+    """Download the viewer with its frames and numbers as one file, which needs no server."""
+    return _overlay(run_id, Wish("html", view=query["view"]), "text/html; charset=utf-8")
 
 
 @runs.route("/<run_id>/figure.json", methods=["GET"])
@@ -188,7 +198,9 @@ def figure_json(query: Mapping[str, Any], run_id: str) -> Response:
     truth = true_tracks(app_backend().settings.samples, found.clip)
     # The truth is of what was filmed.
     compared = None if truth is None or tracks.is_scene_motion else true_motion(tracks, truth)
-    text = figure_as_json(tracks, first, position=position, truth=compared, prediction=prediction)
+    text = figure_as_json(
+        tracks, first, position=position, truth=compared, prediction=prediction, about=about(found, tracks)
+    )
     return Response(text, content_type="application/json")
 
 
@@ -205,14 +217,17 @@ def run_frame(run_id: str, position: int) -> Response:
     return answer if found.state in UNFINISHED else kept(answer)
 
 
-def _overlay(run_id: str, kind: str, content_type: str, camera: str) -> Response:
+def _overlay(run_id: str, wish: Wish, content_type: str) -> Response:
     found = run_with_tracks(run_id)
-    if camera == "removed":
-        result_of(found, camera)  # which says so where it is not known
-    key = overlay_key(found, kind, camera)
-    if not wait_for_overlay(app_backend(), found, kind, camera):
+    if not app_backend().storage.exists(wish.key(found)):
+        wish.check(*result_of(found, wish.camera))
+    if not wait_for_overlay(app_backend(), found, wish):
         return later("The overlay is being drawn; ask again.")
-    return stored(key, content_type, _name(run_id, key.rpartition("/overlay")[2].lstrip(".-")))
+    return stored(
+        wish.key(found),
+        content_type,
+        _name(run_id, f"{'camera-removed.' if wish.camera == 'removed' else ''}{wish.kind}"),
+    )
 
 
 def _name(run_id: str, suffix: str) -> str:

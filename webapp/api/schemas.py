@@ -185,6 +185,7 @@ class LinksSchema(Schema):
     csv = text()
     mp4 = text()
     gif = text()
+    html = text()
     figure = text()
     frames = text("a template: {position} is 0 to frames - 1")
 
@@ -299,7 +300,7 @@ def _links(run: Run) -> dict[str, str]:
     if run.tracks_key is None:
         return links
     results = {name: f"{here}/tracks.{name}" for name in ("json", "csv")}
-    results |= {name: f"{here}/overlay.{name}" for name in ("mp4", "gif")}
+    results |= {name: f"{here}/overlay.{name}" for name in ("mp4", "gif", "html")}
     return {
         **links,
         **results,

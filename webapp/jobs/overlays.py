@@ -1,13 +1,27 @@
 """A run's tracks drawn over its clip, as a job: made when first asked for, then kept beside the tracks."""
 
+import hashlib
+import json
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from model.clips.video import read_frame, read_frames
 from model.core.errors import BadInput
+from model.core.structure import from_json
+from model.motion.prediction import Prediction
 from model.motion.tracks import Tracks
+from model.overlay.html import write_html
+from model.overlay.look import Look
 from model.overlay.render import without_camera, write_overlay
+from webapp.provenance import about
 from webapp.records import Database, Run
 from webapp.settings import Settings
 from webapp.storage import Storage
@@ -15,20 +29,65 @@ from webapp.storage import Storage
 PREDICTED_FPS = 4.0
 """Positions a second in the overlay of a prediction, which has few."""
 
+MOST_KEPT = 12
+"""Overlays of a run with a look of their own that are kept; of more the oldest goes."""
 
-def overlay_key(run: Run, kind: str, camera: str) -> str:
-    """Return where the storage keeps an overlay of a run that has tracks.
+MOST_FRAMES_IN_HTML = 1500
 
-    kind: "mp4" or "gif". camera: "filmed" or "removed"; a prediction is of the scene in any case.
+
+@dataclass(frozen=True)
+class Wish:
+    """Which overlay is wanted.
+
+    camera: a prediction is of the scene in any case. hypothesis: the one of a prediction that is drawn; None:
+    its single answer. view: for HTML, the viewer's address.
     """
-    return f"{run.folder}/{'overlay-camera-removed' if camera == 'removed' else 'overlay'}.{kind}"
+
+    kind: Literal["mp4", "gif", "html"]
+    camera: Literal["filmed", "removed"] = "filmed"
+    hypothesis: int | None = None
+    look: Look = field(default_factory=Look)
+    view: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name; the same for the same wish."""
+        plain = f"overlay{'-camera-removed' if self.camera == 'removed' else ''}"
+        if not self.is_special:
+            return f"{plain}.{self.kind}"
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        return f"{plain}-{digest}.{self.kind}"
+
+    @property
+    def is_special(self) -> bool:
+        """Whether it has a look of its own."""
+        return self != Wish(self.kind, self.camera)
+
+    def check(self, tracks: Tracks, prediction: Prediction | None) -> None:
+        """Raise BadInput when the tracks, as they are to be drawn, lack what is to be shown."""
+        if self.kind == "html":
+            if len(tracks.frames) > MOST_FRAMES_IN_HTML:
+                raise BadInput(
+                    f"An HTML file holds at most {MOST_FRAMES_IN_HTML:,} frames, and these tracks have "
+                    f"{len(tracks.frames):,}; track a part, or save an MP4."
+                )
+            return
+        count = 0 if prediction is None else len(prediction.hypotheses)
+        if self.hypothesis is not None and self.hypothesis >= count:
+            raise BadInput(f"There is no hypothesis {self.hypothesis}: the run has {count}, counted from 0.")
+        self.look.check(tracks, None if prediction is None else prediction.moving)
+
+    def key(self, run: Run) -> str:
+        """Return where the storage keeps it, of a run that has tracks."""
+        return f"{run.folder}/{self.name}"
 
 
-def draw(run_id: str, kind: str, camera: str) -> None:
-    """Draw an overlay and store it; see `overlay_key`.
+def draw(run_id: str, values: Mapping[str, Any]) -> None:
+    """Draw an overlay and store it. values: those of a `Wish`.
 
-    Raises BadInput when the clip or the tracks are gone from the storage, or the camera is not known.
+    Raises BadInput when the clip or the tracks are gone from the storage, or lack what is to be shown.
     """
+    wish = from_json(Wish, values, "the wish for an overlay")
     settings = Settings.from_environment()
     storage = Storage.of(settings, is_patient=True)
     with Database(settings.database) as database:
@@ -36,7 +95,7 @@ def draw(run_id: str, kind: str, camera: str) -> None:
         if run is None or run.tracks_key is None:
             return  # deleted while the job waited
         try:
-            _draw(storage, run, kind, camera, settings.temporary_folder)
+            _draw(storage, run, wish, settings.temporary_folder)
         except FileNotFoundError as error:
             raise BadInput(
                 "The run's clip or tracks are gone from the storage; upload and track it again."
@@ -45,22 +104,59 @@ def draw(run_id: str, kind: str, camera: str) -> None:
             storage.delete(run.folder)
 
 
-def _draw(storage: Storage, run: Run, kind: str, camera: str, temporary_folder: Path) -> None:
+def _draw(storage: Storage, run: Run, wish: Wish, temporary_folder: Path) -> None:
     with (
         storage.local_copy(str(run.tracks_key)) as tracks_file,
         storage.local_copy(run.clip.key) as clip,
         tempfile.TemporaryDirectory(dir=temporary_folder, prefix="overlay-") as folder,
     ):
-        drawn = Path(folder) / f"overlay.{kind}"
-        tracks = Tracks.load(tracks_file)
-        if run.is_prediction:
-            still = repeat(read_frame(clip, run.start), len(tracks.frames))
-            write_overlay(drawn, still, tracks, fps=PREDICTED_FPS)
+        drawn = Path(folder) / wish.name
+        prediction = Prediction.load(tracks_file) if run.is_prediction else None
+        tracks = Tracks.load(tracks_file) if prediction is None else prediction.tracks
+        wish.check(tracks, prediction)
+        if wish.kind == "html":
+            _write_html(drawn, clip, run, tracks, prediction, wish)
         else:
-            frames = read_frames(
-                clip, start=int(tracks.frames[0]), step=run.frame_step, count=len(tracks.frames)
-            )
-            if camera == "removed":
-                tracks, frames = tracks.scene_motion(), without_camera(frames, tracks)
-            write_overlay(drawn, frames, tracks)
-        storage.move_in(drawn, overlay_key(run, kind, camera))
+            _write_film(drawn, clip, run, tracks, prediction, wish)
+        storage.move_in(drawn, wish.key(run))
+    if wish.is_special:
+        _keep_few(storage, run, wish.name)
+
+
+def _frames(clip: Path, run: Run, tracks: Tracks) -> Iterator[NDArray[np.uint8]]:
+    if run.is_prediction:
+        return repeat(read_frame(clip, run.start), len(tracks.frames))
+    return read_frames(clip, start=int(tracks.frames[0]), step=run.frame_step, count=len(tracks.frames))
+
+
+def _write_html(
+    path: Path, clip: Path, run: Run, tracks: Tracks, prediction: Prediction | None, wish: Wish
+) -> None:
+    frames = _frames(clip, run, tracks)
+    write_html(path, frames, tracks, prediction, view=wish.view, about=about(run, tracks))
+
+
+def _write_film(
+    path: Path, clip: Path, run: Run, tracks: Tracks, prediction: Prediction | None, wish: Wish
+) -> None:
+    frames = _frames(clip, run, tracks)
+    facts = {**about(run, tracks), "look": {"camera": wish.camera, **asdict(wish.look)}}
+    chance = None if prediction is None else prediction.moving
+    if prediction is not None and wish.hypothesis is not None:
+        tracks = replace(tracks, points=prediction.hypotheses[wish.hypothesis])
+    if wish.camera == "removed" and prediction is None:
+        tracks, frames = tracks.scene_motion(), without_camera(frames, tracks)
+    fps = None if prediction is None else PREDICTED_FPS
+    write_overlay(path, frames, tracks, fps=fps, look=wish.look, chance=chance, about=facts)
+
+
+def _keep_few(storage: Storage, run: Run, name: str) -> None:
+    """Note an overlay with a look of its own, and remove the oldest of too many."""
+    listed = f"{run.folder}/overlays.json"
+    names: list[str] = []
+    with suppress(FileNotFoundError), storage.local_copy(listed) as path:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    names = [*(each for each in names if each != name), name]
+    for old in names[:-MOST_KEPT]:
+        storage.delete(f"{run.folder}/{old}")
+    storage.write(listed, json.dumps(names[-MOST_KEPT:]).encode())

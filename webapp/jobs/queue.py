@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 import signal
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from model.core.errors import BadInput, Unreachable
 from model.tracking.methods import find_method
 from webapp.jobs.base import Condition, JobQueue, connect
 from webapp.jobs.estimates import estimate_run
+from webapp.jobs.overlays import Wish
 from webapp.records import Database, Run, RunState
 from webapp.settings import Settings
 from webapp.storage import Storage
@@ -132,12 +133,12 @@ class RunQueue:
         except RedisError:
             return {}
 
-    def draw_overlay(self, run: Run, kind: str, camera: str) -> None:
+    def draw_overlay(self, run: Run, wish: Wish) -> None:
         """Have an overlay drawn, unless it waits or is being drawn already; see `webapp.jobs.overlays`.
 
         Raises BadInput with the reason why drawing it failed, NoRoom, QueueFull, and RedisError.
         """
-        job_id = f"overlay-{run.id}-{run.frames_in_tracks}-{kind}-{camera}"
+        job_id = f"{wish.name.replace('.', '-')}-{run.id}-{run.frames_in_tracks}"
         with self.jobs.redis.lock(f"stillmotion:{job_id}", timeout=10):
             handle = self.jobs.handles([job_id])[job_id]
             if handle.condition is Condition.FAILED and "AbandonedJobError" not in handle.failure:
@@ -151,8 +152,7 @@ class RunQueue:
                     job_id,
                     DRAW,
                     run.id,
-                    kind,
-                    camera,
+                    asdict(wish),
                     queue="stillmotion-short-cpu",
                     timeout=OVERLAY_SECONDS,
                     result_ttl=0,  # once it is drawn, the storage says so

@@ -11,12 +11,14 @@ const ARRAYS = { f4: Float32Array, i4: Int32Array, i2: Int16Array, u1: Uint8Arra
  * Homographies and the summary of the motion without the camera, where it can be taken out.
  * @typedef {{ is_removed: boolean, share: number | null, reason: string | null,
  *   homographies?: Packed, summary?: string }} PackedCamera
+ * What it all comes from, and a sentence that says so.
+ * @typedef {{ stillmotion: string, citation: string, [fact: string]: unknown }} About
  * @typedef {{ wheel: string[], scale: string[], still: string[] }} Palettes
  *
  * What layout.meta.stillmotion holds; truth, interval and hypotheses where there are such.
  * @typedef {{
  *   size: [number, number], frames: number[], fps: number, is_prediction: boolean, position: number,
- *   summary: string, measured?: string, camera: PackedCamera, visibility: Packed, handovers: Packed, withheld?: boolean,
+ *   summary: string, measured?: string, about?: About, camera: PackedCamera, visibility: Packed, handovers: Packed, withheld?: boolean,
  *   palettes: Palettes, grid: [number, number] | null, moving?: Packed,
  *   truth?: PackedPositions & { visible: Packed, summary: string },
  *   interval?: { low: PackedPositions, high: PackedPositions },
@@ -41,6 +43,7 @@ export function readNumbers(packed) {
     visibility: decode(packed.visibility),
     camera: { ...camera, homographies },
     withheld: Boolean(withheld),
+    about: packed.about,
     measured: packed.measured ?? "", // how well the predictor is known to do
     moving: packed.moving && decode(packed.moving),
     handovers: decode(packed.handovers),

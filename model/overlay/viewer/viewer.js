@@ -11,6 +11,7 @@ import { Frames } from "./frames.js";
 import { keySheet, listenToKeys, shortcutsOf } from "./keys.js";
 import { isVisible, readNumbers } from "./numbers.js";
 import { COURSES, Courses, MOST_PINS, POINTS, describePins, listenToPins, toggled } from "./points.js";
+import { SAVING, listenToSaving, savePicture } from "./saving.js";
 import { SELECTION, csvOf, describeChosen, pointsOf, saveFile } from "./selection.js";
 import { choices, initialSettings, isShort } from "./settings.js";
 import { Stage } from "./stage.js";
@@ -34,7 +35,7 @@ const MARKUP = `
       <p class="viewer-keys"><kbd>space</kbd> play <kbd>←</kbd><kbd>→</kbd> step <kbd>C</kbd> colour <kbd>+</kbd><kbd>−</kbd><kbd>0</kbd> zoom
         <button type="button" class="viewer-help" title="All keys (?)"><kbd>?</kbd> all keys</button></p>
     </div>
-    <div class="viewer-pair">${POINTS}${SELECTION}</div>
+    <div class="viewer-pair">${POINTS}${SELECTION}${SAVING}</div>
     ${COURSES}
   </div>
   <div class="viewer-side"></div>
@@ -46,7 +47,7 @@ const MARKUP = `
  * @param {HTMLElement} root
  * @param {Figure} figure from figure.py
  * @param {(row: number) => string} frameUrl the URL of a frame of the figure
- * @param {{ signal?: AbortSignal, changed?: (settings: Settings) => void }} [options] the signal ends the viewer, so that
+ * @param {{ signal?: AbortSignal, changed?: (settings: Settings, numbers: Numbers) => void }} [options] the signal ends the viewer, so that
  *   another can take its place; `changed` hears of every other view
  */
 export async function showViewer(root, { layout }, frameUrl, { signal, changed } = {}) {
@@ -86,7 +87,7 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
       settings.zoom = ranges;
       rememberSoon();
     },
-    save: () => stage.canvas.toBlob((content) => content && saveFile(content, `stillmotion-frame-${numbers.frames[settings.position]}.png`)),
+    save,
   });
   const transport = new Transport(root, numbers, settings, {
     show,
@@ -159,7 +160,7 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
     clearTimeout(remembering); // browsers limit how often the address may change
     remembering = setTimeout(() => {
       writeAddress({ ...settings, position: numbers.rows[settings.position] }, all);
-      changed?.(settings);
+      changed?.(settings, numbers);
     }, 250);
   }
 
@@ -193,6 +194,10 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
     if (!isCalm) transport.clock.start();
   }
 
+  function save() {
+    savePicture(stage.canvas, all, numbers.frames[settings.position]);
+  }
+
   /** @param {number[]} pins */
   function pin(pins) {
     change({ pins: pins.slice(-MOST_PINS) });
@@ -206,11 +211,12 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
     describeChosen(root, numbers, chosen);
   }
 
-  const shortcuts = shortcutsOf(all, () => settings, change, [stage], transport);
+  const shortcuts = [...shortcutsOf(all, () => settings, change, [stage], transport), { keys: ["p"], text: "save the picture as PNG", act: save }];
   find("sheet").innerHTML = keySheet(shortcuts);
   listenToKeys(shortcuts, () => find("sheet").showModal(), signal);
   find("help").addEventListener("click", () => find("sheet").showModal());
   listen(root, change);
+  listenToSaving(root, all, save);
   listenToPins(root, all, pin, () => settings.pins);
   find("deselect").addEventListener("click", () => choose(null));
   find("save-csv").addEventListener("click", () => {

@@ -271,7 +271,7 @@ def test_colours_are_those_of_what_they_tell():
     chance = np.array([0, 0.5, 1], np.float32)
     np.testing.assert_array_equal(step_colours(tracks, "chance", chance)[0], speed_colour(chance, 1.0))
     with pytest.raises(BadInput, match="not known"):
-        step_colours(tracks, "chance", None)
+        Look(colour="chance").check(tracks, None)
 
 
 def test_a_map_of_what_moves(tmp_path):
