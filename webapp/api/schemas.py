@@ -224,6 +224,7 @@ class RunSchema(Schema):
     links = fields.Nested(LinksSchema)
 
 
+RUN_FIELDS = tuple(RunSchema().fields)
 RunListSchema = list_of(RunSchema, "Runs.")
 
 
@@ -286,7 +287,7 @@ def run_json(backend: Backend, run: Run, places: Mapping[str, int] | None = None
         "estimated_memory_bytes": None if cost is None else cost.memory_bytes,
         "links": _links(run),
     }
-    return {name: special[name] if name in special else getattr(run, name) for name in RunSchema().fields}
+    return {name: special[name] if name in special else getattr(run, name) for name in RUN_FIELDS}
 
 
 def _links(run: Run) -> dict[str, str]:
