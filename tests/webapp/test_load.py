@@ -1,7 +1,6 @@
 """What many requests may cost: overlays in jobs, a bounded queue, quick lists, short before long."""
 
 import io
-import statistics
 import time
 from pathlib import Path
 
@@ -107,18 +106,21 @@ def test_a_list_of_600_unfinished_runs_takes_100_ms(client: FlaskClient, app: Fl
         session.add_all(runs)
     for run in runs[100:]:
         backend.queue.jobs.enqueue(run.id, "operator.neg", 1, timeout=10)
-    seconds = []
-    for _ in range(5):
-        began = time.thread_time()
-        first = client.get("/api/v1/runs?limit=100").json
-        seconds.append(time.thread_time() - began)
-    assert first["total"] == 600
-    assert {run["queue_position"] for run in first["items"] if run["state"] == "queued"} <= set(range(1, 501))
-    assert min(seconds) < 0.1, seconds
-    began = time.thread_time()
-    rest = client.get("/api/v1/runs?limit=500").json["items"]
-    assert len(rest) == 500
-    assert time.thread_time() - began < 8 * statistics.median(seconds)  # no more than in proportion
+
+    def seconds(limit: int) -> float:
+        """The least that a list of so many takes this process."""
+        spans = []
+        for _ in range(5):
+            began = time.thread_time()
+            listed = client.get(f"/api/v1/runs?limit={limit}").json
+            spans.append(time.thread_time() - began)
+        assert (listed["total"], len(listed["items"])) == (600, limit)
+        places = {run["queue_position"] for run in listed["items"] if run["state"] == "queued"}
+        assert places <= set(range(1, 501))
+        return min(spans)
+
+    assert seconds(100) < 0.1
+    assert seconds(500) < 0.3
 
 
 def test_workers_serve_what_suits_them_first() -> None:
