@@ -1,13 +1,12 @@
 """The predictor network: one image in, the motion of its points out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.core.errors import BadInput
 from model.motion.grid import query_grid
 from model.prediction.backbones import Backbone, build_segmentation, find_backbone
 from model.prediction.config import PredictorConfig
@@ -121,23 +120,3 @@ def build_predictor(
     Raises BadInput for what `PredictorConfig` refuses.
     """
     return MotionPredictor(PredictorConfig(backbone, head, grid, horizon, **options))
-
-
-def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Load a state dict of which no key may be missing, left over, or of another shape.
-
-    Raises BadInput that names the first few that are.
-    """
-    own = module.state_dict()
-    missing = [f"{name} is missing" for name in own if name not in tensors]
-    unexpected = [f"{name} is unexpected" for name in tensors if name not in own]
-    reshaped = [
-        f"{name} is {list(value.shape)} instead of {list(own[name].shape)}"
-        for name, value in tensors.items()
-        if name in own and value.shape != own[name].shape
-    ]
-    problems = missing + unexpected + reshaped
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise BadInput(f"{what} does not fit this network: {', '.join(problems[:3])}{more}.")
-    module.load_state_dict(dict(tensors))

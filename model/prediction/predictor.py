@@ -20,7 +20,7 @@ from model.motion.grid import query_grid, rescale_points
 from model.motion.prediction import INTERVAL, MOVES, Prediction
 from model.motion.tracks import Method, Tracks
 from model.prediction.mixture import Mixture
-from model.prediction.network import MotionPredictor, load_strictly, normalise
+from model.prediction.network import MotionPredictor, normalise
 from model.prediction.outputs import DIRECTIONS
 from model.prediction.release import (
     PredictorRelease,
@@ -28,7 +28,7 @@ from model.prediction.release import (
     predictor_file,
     read_release,
 )
-from model.weights.checkpoints import as_float32, read_state_dict
+from model.weights.checkpoints import as_float32, load_strictly, read_state_dict
 from model.weights.registry import file_sha256
 
 _MOST_HYPOTHESES = 16
@@ -74,7 +74,7 @@ class Predictor:
         path = predictor_file(name_or_path)
         release = read_release(path)
         network = MotionPredictor(release.config)
-        load_strictly(network, as_float32(read_state_dict(path)), path.name)
+        load_strictly(network, as_float32(read_state_dict(path)), f"{path.name} does not fit this network")
         return cls.of(network, release, place, file_sha256(path))
 
     @classmethod

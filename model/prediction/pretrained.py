@@ -16,8 +16,8 @@ from torchvision.models import WeightsEnum
 from model.core.errors import BadInput
 from model.core.progress import ReportProgress, ignore_progress
 from model.prediction.backbones import build_segmentation, find_backbone
-from model.prediction.network import MotionPredictor, load_strictly
-from model.weights.checkpoints import as_float32, read_state_dict
+from model.prediction.network import MotionPredictor
+from model.weights.checkpoints import as_float32, load_strictly, read_state_dict
 from model.weights.registry import WeightsEntry, entry_of_file, file_sha256, find_entry, weights_file
 
 
@@ -96,12 +96,13 @@ def begin_with(network: MotionPredictor, initial: Initial) -> None:
     Raises BadInput when they do not fit.
     """
     body, tensors = network.backbone.body, initial.tensors
+    what = f"{initial.what} does not fit this network"
     if any(name.startswith("backbone.") for name in tensors):
-        load_strictly(body, _under("backbone.", tensors), initial.what)
+        load_strictly(body, _under("backbone.", tensors), what)
         classifier = _under("classifier.", tensors)
         if network.head.published and classifier:
             published = build_segmentation(network.config.backbone).get_submodule("classifier")
-            load_strictly(published, classifier, initial.what)
+            load_strictly(published, classifier, what)
             network.head.take_published(published)
         return
     # A classification network: its backbone, without what turns features into classes.
@@ -110,7 +111,7 @@ def begin_with(network: MotionPredictor, initial: Initial) -> None:
         for name, value in tensors.items()
         if not name.startswith(("fc.", "classifier."))
     }
-    load_strictly(body, own, initial.what)
+    load_strictly(body, own, what)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

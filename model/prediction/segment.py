@@ -16,10 +16,10 @@ from torch import nn
 from model.core.devices import find_device
 from model.core.progress import ReportProgress, ignore_progress
 from model.prediction.backbones import find_backbone
-from model.prediction.network import load_strictly, normalise
+from model.prediction.network import normalise
 from model.prediction.predictor import resized
 from model.prediction.pretrained import published_entry
-from model.weights.checkpoints import read_state_dict
+from model.weights.checkpoints import load_strictly, read_state_dict
 from model.weights.registry import WeightsEntry, weights_file
 
 SHORT_SIDE = 520
@@ -76,7 +76,7 @@ class Segmenter:
         tensors = read_state_dict(path)
         options = {"aux_loss": True} if any(key.startswith("aux_classifier.") for key in tensors) else {}
         network = spec.build(weights=None, weights_backbone=None, num_classes=len(CLASSES), **options)
-        load_strictly(network, tensors, path.name)
+        load_strictly(network, tensors, f"{path.name} does not fit this network")
         return cls(network.requires_grad_(False).eval().to(place))
 
     @torch.inference_mode()

@@ -18,10 +18,9 @@ from torch import Tensor, nn
 from torchvision.models.optical_flow import raft_small
 
 from model.core.devices import find_device
-from model.core.errors import BadInput
 from model.motion.tracks import Method
 from model.tracking.frame_to_frame import FrameToFrame, Size, Step
-from model.weights.checkpoints import read_state_dict
+from model.weights.checkpoints import load_strictly, read_state_dict
 from model.weights.registry import file_sha256
 
 SMALLEST_SIDE = 128
@@ -65,18 +64,8 @@ def load_raft(path: str | os.PathLike[str]) -> nn.Module:
     Raises BadInput when the file is missing or damaged, or lacks, has too many, or has unfitting tensors.
     """
     network: nn.Module = raft_small()
-    wanted = network.state_dict()
-    weights = torchvision_names(read_state_dict(path))
-    missing, unexpected = wanted.keys() - weights.keys(), weights.keys() - wanted.keys()
-    differing = [key for key in wanted.keys() & weights.keys() if wanted[key].shape != weights[key].shape]
-    if missing or unexpected or differing:
-        example = min(missing or unexpected or differing)
-        raise BadInput(
-            f"{os.path.basename(path)} does not fit RAFT-small: {len(missing)} tensors are missing, "
-            f"{len(unexpected)} unknown and {len(differing)} of another shape, {example} for one; give the "
-            "authors' raft-small.pth or torchvision's raft_small weights."
-        )
-    network.load_state_dict(weights)
+    what = f"{os.path.basename(path)} does not fit RAFT-small of the authors or of torchvision"
+    load_strictly(network, torchvision_names(read_state_dict(path)), what)
     return network.requires_grad_(False).eval()
 
 

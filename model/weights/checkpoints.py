@@ -104,6 +104,33 @@ def _is_state_dict(value: Any) -> bool:
     )
 
 
+def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Load a state dict of which no key may be missing, left over, or of another shape.
+
+    what: "a.pth does not fit PIPs", with which the sentence of the error begins.
+    Raises BadInput that names the first few keys of each kind that are.
+    """
+    own = module.state_dict()
+    problems = {
+        "missing": sorted(own.keys() - tensors.keys()),
+        "unexpected": sorted(tensors.keys() - own.keys()),
+        "of another shape": [
+            f"{name} {list(tensors[name].shape)} instead of {list(own[name].shape)}"
+            for name in sorted(own.keys() & tensors.keys())
+            if tensors[name].shape != own[name].shape
+        ],
+    }
+    found = [f"{len(names)} {kind} ({_shortened(names)})" for kind, names in problems.items() if names]
+    if found:
+        raise BadInput(f"{what}; tensors {', '.join(found)}.")
+    module.load_state_dict(dict(tensors))
+
+
+def _shortened(names: list[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def as_float16(network: nn.Module) -> dict[str, Tensor]:
     """Return a network's tensors as they are released: on the CPU, floating-point ones as float16."""
     return {

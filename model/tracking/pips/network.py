@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.core.devices import Precision
-from model.core.errors import BadInput
 from model.core.parallel import map_pieces
 from model.tracking.pips.correlation import SIDE, PyramidLevel, local_correlation, pyramid, sample
 from model.tracking.pips.encoder import Encoder
 from model.tracking.pips.mixer import DeltaBlock
 from model.tracking.pips.packed import PackedDelta, can_pack
+from model.weights.checkpoints import as_float32, load_strictly
 
 LEVELS = 4
 CPU_BATCH = 32
@@ -111,20 +111,7 @@ class Pips(nn.Module):
         """
         network = cls(config or PipsConfig(stride=stride))
         given = {key.removeprefix("module."): torch.as_tensor(value) for key, value in mapping.items()}
-        expected = network.state_dict()
-        problems = {
-            "missing": sorted(expected.keys() - given.keys()),
-            "unexpected": sorted(given.keys() - expected.keys()),
-            "of another shape": [
-                f"{key} {list(given[key].shape)} instead of {list(expected[key].shape)}"
-                for key in sorted(expected.keys() & given.keys())
-                if given[key].shape != expected[key].shape
-            ],
-        }
-        found = [f"{len(keys)} {what} ({_shortened(keys)})" for what, keys in problems.items() if keys]
-        if found:
-            raise BadInput(f"The checkpoint does not fit PIPs; tensors {', '.join(found)}.")
-        network.load_state_dict({key: value.float() for key, value in given.items()})
+        load_strictly(network, as_float32(given), "The checkpoint does not fit PIPs")
         return network.requires_grad_(False).eval()
 
     def with_precision(self, precision: Precision) -> "Pips":
@@ -258,8 +245,3 @@ class Pips(nn.Module):
 def _padded(rows: Tensor, count: int) -> Tensor:
     """Repeat the last row until there are `count`."""
     return torch.cat([rows, rows[-1:].expand(count - len(rows), -1)])
-
-
-def _shortened(names: list[str], most: int = 4) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
