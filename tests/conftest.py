@@ -5,10 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.media import moving_clip
 from tests.webapp.stack import Stack
@@ -16,8 +19,30 @@ from webapp.app import create_app
 from webapp.services import redis_command
 from webapp.settings import Settings
 
+# How long an example takes says how busy the machine is, not whether it is right.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
+
 WHOLE_APP = {"stack", "start_stack", "team", "program"}
 """Fixtures that start or install the whole app, which alone takes seconds."""
+ON_THE_APP = ("tests/browser/", "tests/webapp/", "tests/test_installed.py")
+"""Tests that start processes and browsers, and wait for them."""
+
+
+class TestsOfARoom(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typed
+    """Gives all tests on the app to one of several processes; the others take the engine's, file by file.
+
+    Tests on the app would get into each other's way. When they are done, that process takes files, too.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "app" if nodeid.startswith(ON_THE_APP) else nodeid.split("::", maxsplit=1)[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Tell xdist which tests one process takes together."""
+    return TestsOfARoom(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
