@@ -33,7 +33,7 @@ class PredictorConfig:
     horizon: int = setting(8, "Frames, the first included.")
     trajectory: bool = False
     modes: int = setting(6, "Hypotheses of mixture; with one it learns by L1, as the plain heads do.")
-    width: int = setting(256, "Channels of mixture.", option="head_width")
+    width: int = setting(256, "Channels of mixture and bins.", option="head_width")
     pool: int | None = setting(4, "Cells a side that linear reads.")
     scene_motion: bool = setting(False, "Learn motion with the camera's taken out.")
     interval: float | None = None
