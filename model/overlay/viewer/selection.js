@@ -102,8 +102,8 @@ export async function describeChosen(root, numbers, chosen) {
     margin: { l: 30, r: 8, t: 18, b: 34 }, font: { family: style.fontFamily, color: colour("text"), size: 11 },
     polar: {
       domain: { x: [0.1, 0.9], y: [0.46, 1] }, bgcolor: "rgba(0,0,0,0)",
-      // Directions as on the picture: y is downwards.
-      angularaxis: { ...grid, direction: "clockwise", tickvals: [0, 90, 180, 270], ticktext: ["→", "↓", "←", "↑"] },
+      // Directions as on the picture: y is downwards, and to the right is on the right.
+      angularaxis: { ...grid, direction: "clockwise", rotation: 0, tickvals: [0, 90, 180, 270], ticktext: ["→", "↓", "←", "↑"] },
       radialaxis: { ...grid, showticklabels: false },
     },
     xaxis: { ...grid, anchor: "y", fixedrange: true, title: { text: "mean speed, px/frame", font: { size: 11, color: colour("muted") } }, rangemode: "tozero" },
