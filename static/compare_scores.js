@@ -36,7 +36,10 @@ export function scoreRows({ pixels, zero_pixels: zero, metrics, zero_metrics: st
     ["EPE, moving", px(metrics.epe_moving), px(still.epe_moving), "The same, of points that truly move by more than 1 pixel."],
     ["ADE", px(metrics.ade), px(still.ade), "The mean path error in pixels of a 256-high image."],
     ["Direction", plain(metrics.cosine), plain(still.cosine), "Cosine between both directions, of moving points: 1 is right, 0 is no better than chance."],
-    ["Within 4 px", share(metrics.within["4"]), share(still.within["4"]), "Points whose final error is less, in pixels of a 256-high image."],
+    ...Object.keys(metrics.within).map((length) => [
+      `Within ${length} px`, share(metrics.within[length]), share(still.within[length]),
+      "Points whose final error is less (PCK), in pixels of a 256-high image.",
+    ]),
   ];
   if (metrics.hypotheses > 1) {
     const meaning = `ADE of the nearest of the ${metrics.hypotheses} hypotheses of each point.`;

@@ -16,7 +16,7 @@ from model.evaluation.metrics import metrics_to_json
 MOVING = 1.0
 """Pixels; a point whose true displacement is longer counts as moving."""
 
-THRESHOLDS = (1, 2, 4, 8)
+THRESHOLDS = (1, 2, 4, 8, 16)
 """Pixels; a point is within one when its final error is strictly less."""
 
 INTERVAL = 0.9
