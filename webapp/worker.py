@@ -2,10 +2,12 @@
 
 import gc
 import itertools
+import logging
 from collections.abc import Sequence
 from importlib import import_module
 
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from model.core.errors import BadInput
 from model.tracking.methods import METHODS, MethodEntry
@@ -20,6 +22,8 @@ from webapp.settings import Settings, masked
 
 LOOKS_BETWEEN_BINS = 60
 """The bin is looked through every few minutes, by a worker that has nothing to do."""
+
+log = logging.getLogger(__name__)
 
 __all__ = ["overlays", "run_conversion_worker", "run_worker", "task", "tasks"]
 
@@ -41,9 +45,7 @@ def run_worker(settings: Settings) -> None:
         reaper.reconcile()
         look = next(looks)
         if look % LOOKS_BETWEEN_BINS == 1:
-            settings.make_instance()  # which makes the ballast again
-            retire(runs, settings)
-            empty_bin(runs, settings)
+            _keep_house(runs, settings)
         runs.database.close()  # a forked job must not share its connections
         if look == 1:  # a few seconds after the start: the worker need not be ready later for it
             _preload(METHODS[1:], settings)
@@ -52,6 +54,15 @@ def run_worker(settings: Settings) -> None:
     if "conversions" in settings.queue_words:
         queues.append(conversions.QUEUE)
     base.run(settings.redis, queues, look_for_lost_runs, record_killed)
+
+
+def _keep_house(runs: RunQueue, settings: Settings) -> None:
+    try:
+        settings.make_instance()  # which makes the ballast again
+        retire(runs, settings)
+        empty_bin(runs, settings)
+    except (BadInput, SQLAlchemyError) as error:  # the next time is soon
+        log.warning("the bin was not looked through: %s", error)
 
 
 def run_conversion_worker(url: str) -> None:

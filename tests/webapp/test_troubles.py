@@ -12,6 +12,7 @@ from pathlib import Path
 import boto3
 import pytest
 import redis
+import requests
 from flask import Flask
 from flask.testing import FlaskClient
 from rq.job import Job
@@ -19,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from model.core.errors import BadInput
 from tests.webapp.s3_server import S3Server
-from tests.webapp.stack import wait_for
+from tests.webapp.stack import Stack, wait_for
 from webapp import records
 from webapp.app import create_app
 from webapp.history import REMOVED, empty_bin
@@ -87,6 +88,23 @@ def test_a_storage_that_is_frozen_is_503_within_5_s_and_loses_nothing(
     assert within_5_s(lambda: client.get(f"/api/v1/clips/{clip}/frames/1.jpg")).status_code == 503
     assert within_5_s(lambda: client.get("/readyz")).status_code == 503
     backend.database.close()
+
+
+def test_the_whole_app_outlives_a_storage_that_is_away(start_stack, s3: S3Server, small_clip: Path) -> None:
+    stack: Stack = start_stack(STORAGE_URL="s3://films/stillmotion", **s3.environment)
+    clip = stack.upload(small_clip)
+    done = stack.start_run(clip, grid=4)
+    assert stack.wait_for_end(done)["state"] == "done"
+    s3.freeze()
+    away = stack.start_run(clip, grid=4)
+    wait_for(lambda: stack.run(away)["state"] == "running")
+    assert requests.get(f"{stack.url}/readyz", timeout=10).status_code == 503
+    assert stack.cancel(away)["state"] == "cancelled"
+    s3.thaw()
+    stack.wait_until_ready()
+    assert stack.process.poll() is None
+    assert stack.wait_for_end(stack.start_run(clip, grid=4))["state"] == "done"
+    assert stack.get(f"/runs/{done}/tracks.npz").status_code == 200
 
 
 def test_a_locked_database_is_503(

@@ -130,7 +130,7 @@ def list_all_samples() -> Json:
 @samples.route("/<name>", methods=["POST"])
 @samples.response(201, ClipSchema)
 @samples.alt_response(200, schema=ClipSchema, description="It is a clip already", success=True)
-@can_fail(404)
+@can_fail(404, 503, 507)
 def use_sample(name: str) -> tuple[Clip, int, dict[str, str]]:
     """Make a sample a clip, as if it had been uploaded."""
     clip, is_new = store_sample(app_backend(), find_sample(name))

@@ -94,6 +94,7 @@ def draw(run_id: str, values: Mapping[str, Any]) -> None:
         run = database.find(Run, run_id)
         if run is None or run.tracks_key is None:
             return  # deleted while the job waited
+        storage.require_free()
         try:
             _draw(storage, run, wish, settings.temporary_folder)
         except FileNotFoundError as error:

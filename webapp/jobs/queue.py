@@ -123,8 +123,9 @@ class RunQueue:
         return True
 
     def discard(self, run_id: str) -> None:
-        """Remove whatever a run has written."""
-        discard_results(self.settings, run_id)
+        """Remove whatever a run has written. Raises Unreachable when the storage does not answer."""
+        shutil.rmtree(scratch_folder(self.settings, run_id), ignore_errors=True)
+        Storage.of(self.settings).delete(f"runs/{run_id}")
 
     def places(self) -> dict[str, int]:
         """Return the place in the queue of each run that waits, 1 for the next; none without Redis."""
@@ -181,9 +182,12 @@ def overlay_failure(failure: str) -> str:
 
 
 def discard_results(settings: Settings, run_id: str) -> None:
-    """Remove whatever a run without a result has written."""
+    """Remove whatever a run without a result has written, if the storage answers."""
     shutil.rmtree(scratch_folder(settings, run_id), ignore_errors=True)
-    Storage.of(settings).delete(f"runs/{run_id}")
+    try:
+        Storage.of(settings).delete(f"runs/{run_id}")
+    except Unreachable as error:
+        log.warning("run %s: what it has written stays: %s", run_id, error)
 
 
 def discard_cancelled(settings: Settings, database: Database, run_id: str) -> None:
