@@ -109,29 +109,31 @@ def test_a_wrong_filter_is_said(
     complaints.clear()
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_the_report_draws_all_its_figures_offline(
-    browser: Browser, stack: Stack, samples: list[Sample], tmp_path: Path, scheme: str
+    browser: Browser, stack: Stack, samples: list[Sample], tmp_path: Path
 ) -> None:
     report = tmp_path / "report.html"
     assert main(["inspect", str(stack.instance / "datasets" / "street scenes"), "--out", str(report)]) == 0
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme, offline=True)
-    complaints: list[str] = []
-    page = context.new_page()
-    watch(page, complaints)
-    page.goto(report.as_uri())
-    expect(page.locator(".figures svg")).to_have_count(11)
-    # What is drawn fits its card, and text has the theme's colour.
-    assert page.evaluate(
-        """[...document.querySelectorAll('.figures svg')].every((figure) =>
-            figure.getBoundingClientRect().right
-                <= figure.closest('.card').getBoundingClientRect().right + 1)"""
-    )
-    text = page.evaluate("getComputedStyle(document.querySelector('.figures svg text')).fill")
-    assert text == page.evaluate("getComputedStyle(document.body).color")
-    page.locator(".tile button").first.click()
-    expect(page.locator("dialog img")).to_be_visible()
-    page.locator("dialog img").click()
-    expect(page.locator("dialog img")).to_be_hidden()
-    context.close()
-    assert complaints == []
+    for scheme in ("dark", "light"):
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 800}, color_scheme=scheme, offline=True
+        )
+        complaints: list[str] = []
+        page = context.new_page()
+        watch(page, complaints)
+        page.goto(report.as_uri())
+        expect(page.locator(".figures svg")).to_have_count(11)
+        # What is drawn fits its card, and text has the theme's colour.
+        assert page.evaluate(
+            """[...document.querySelectorAll('.figures svg')].every((figure) =>
+                figure.getBoundingClientRect().right
+                    <= figure.closest('.card').getBoundingClientRect().right + 1)"""
+        )
+        text = page.evaluate("getComputedStyle(document.querySelector('.figures svg text')).fill")
+        assert text == page.evaluate("getComputedStyle(document.body).color")
+        page.locator(".tile button").first.click()
+        expect(page.locator("dialog img")).to_be_visible()
+        page.locator("dialog img").click()
+        expect(page.locator("dialog img")).to_be_hidden()
+        context.close()
+        assert complaints == []
