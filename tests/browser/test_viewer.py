@@ -332,6 +332,12 @@ def test_points_are_pinned_selected_and_saved(
     expect(page.locator(".viewer-chosen-text")).to_contain_text(f"{moved[0]:.1f} px right")
     page.wait_for_function("document.querySelector('.viewer-chosen-plot').data?.length === 2")
     rose = page.evaluate("[...document.querySelector('.viewer-chosen-plot').data[0].r]")
+    signs = page.locator(".viewer-chosen-plot .angularaxistick text")
+    right, down, left, up = (
+        signs.filter(has_text=re.compile(f"^{arrow}$")).bounding_box() for arrow in "→↓←↑"
+    )
+    assert right["x"] > down["x"] > left["x"]  # as on the picture
+    assert down["y"] > right["y"] > up["y"]
     assert int(np.argmax(rose)) == 1  # of 16 sectors: 27° below the right
     with page.expect_download() as download:
         page.click(".viewer-save-csv")

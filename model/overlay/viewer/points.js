@@ -8,6 +8,7 @@ import { positionOf, speedAt } from "./numbers.js";
 /** @import { Numbers } from "./numbers.js" */
 
 const ROWS = [["x", "px"], ["y", "px"], ["speed", "px/frame"], ["visibility", "0 to 1"]];
+const LEAST_SPAN = 2; // pixels that an axis shows at least, or noise would look like motion
 
 export const POINTS = `
   <section class="viewer-card surface viewer-points">
@@ -89,10 +90,12 @@ export class Courses {
       grid: { rows: ROWS.length, columns: 1, pattern: "coupled", roworder: "top to bottom", ygap: 0.18 },
       xaxis: { ...axis("frame"), range: [first - 0.02 * (last - first || 1), last + 0.02 * (last - first || 1)] },
     };
+    const traces = this.traces(numbers, pins);
     ROWS.forEach(([name, unit], row) => {
-      layout[`yaxis${row ? row + 1 : ""}`] = { ...axis(`${name}<br>${unit}`), ...(name === "visibility" ? { range: [-0.05, 1.05] } : {}) };
+      const id = `y${row ? row + 1 : ""}`;
+      layout[id.replace("y", "yaxis")] = { ...axis(`${name}<br>${unit}`), range: rangeOf(name, traces.filter(({ yaxis }) => yaxis === id)) };
     });
-    await Plotly.react(this.plot, this.traces(numbers, pins), layout, { displayModeBar: false, responsive: true });
+    await Plotly.react(this.plot, traces, layout, { displayModeBar: false, responsive: true });
     if (!this.isOpen) {
       this.isOpen = true;
       this.plot.on("plotly_click", ({ points: [hit] }) => this.go(Number(hit.x)));
@@ -135,6 +138,16 @@ export class Courses {
   close() {
     if (this.isOpen) Plotly.purge(this.plot);
   }
+}
+
+/** What an axis shows: all values with a margin. @param {string} name @param {{ y: number[] }[]} traces */
+function rangeOf(name, traces) {
+  if (name === "visibility") return [-0.05, 1.05];
+  const values = traces.flatMap(({ y }) => y).filter(Number.isFinite);
+  const [low, high] = values.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);
+  if (name === "speed") return [0, 1.08 * Math.max(1, high)];
+  const half = Math.max(LEAST_SPAN, 1.16 * (high - low)) / 2;
+  return [(low + high) / 2 - half, (low + high) / 2 + half];
 }
 
 export const MOST_PINS = PIN_COLOURS.length;
