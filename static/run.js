@@ -54,7 +54,8 @@ function place(position) {
 /** @param {Run} run */
 function timeLeft(run) {
   const left = run.eta_seconds ?? run.estimate;
-  return left === null ? "Working out how long it takes …" : `About ${seconds(Math.max(1, Math.round(left)))} left`;
+  const time = left === null ? "working out how long it takes …" : `about ${seconds(Math.max(1, Math.round(left)))} left`;
+  return capitalized(run.tracked_frames ? `frame ${whole(run.tracked_frames)} of ${whole(run.frames)}, ${time}` : time);
 }
 
 /** @param {Run} run */

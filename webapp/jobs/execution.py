@@ -8,7 +8,9 @@ from pathlib import Path
 
 from model.core.errors import BadInput, Stopped
 from model.core.progress import Progress
+from webapp.jobs.estimates import estimate_run
 from webapp.jobs.queue import discard_cancelled, discard_results, scratch_folder
+from webapp.jobs.time_left import TimeLeft
 from webapp.records import Database, Run, RunState
 from webapp.settings import Settings
 from webapp.storage import Storage
@@ -20,7 +22,9 @@ SECONDS_BETWEEN_REPORTS = 0.25
 class RunProgress:
     """Writes a run's progress into its row, not too often, and learns from it whether the run is over."""
 
-    def __init__(self, database: Database, run: Run) -> None:
+    def __init__(self, database: Database, run: Run, estimate: float) -> None:
+        """estimate: seconds that the run is expected to take."""
+        self._left = TimeLeft(estimate)
         self._database = database
         self._run_id = run.id
         self._attempt = run.attempts
@@ -35,13 +39,12 @@ class RunProgress:
         if seconds < self._next_report and fraction < 1.0:
             return
         self._next_report = seconds + SECONDS_BETWEEN_REPORTS
-        elapsed = seconds - self._began
         self.is_over = not self._database.update_running(
             self._run_id,
             self._attempt,
             stage=progress.stage,
             progress=fraction,
-            eta_seconds=elapsed * (1 - fraction) / fraction if fraction > 0 else None,
+            eta_seconds=self._left.after(seconds - self._began, fraction),
         )
 
 
@@ -86,8 +89,9 @@ def _execute(settings: Settings, database: Database, run: Run, work: Callable[[J
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     storage.delete(f"{run.folder}/partial")  # an earlier attempt's
+    progress = RunProgress(database, run, estimate_run(settings, run).seconds)
     try:
-        work(JobContext(settings, database, storage, run, scratch, RunProgress(database, run)))
+        work(JobContext(settings, database, storage, run, scratch, progress))
     except FileNotFoundError as error:
         raise BadInput("The clip's file is gone; upload it again.") from error
     finally:
