@@ -184,7 +184,7 @@ def _look(app: App, accepted: list[str], report: Report) -> None:
     for run in found:
         if run["state"] != "done":
             continue
-        answer = app.ask("GET", f"/runs/{run['id']}/tracks.npz", deadline)
+        answer = app.ask("GET", f"/runs/{run['id']}/tracks.npz", time.monotonic() + LONGEST_STILL)
         with np.load(io.BytesIO(answer.content if answer is not None else b"")) as tracks:
             points = tracks["points"]
         truth = points if truth is None else truth
