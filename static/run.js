@@ -131,6 +131,7 @@ function leftOut({ zoom, pins, colour, motion, hypothesis, grid, seams, truth })
   const shown = /** @type {[unknown, string][]} */ ([
     [zoom.length, "the zoom"], [pins.length, "pinned points"], [colour === "error", "colours by error"],
     [motion === "field", "the field"], [motion === "still", "the animation"], [hypothesis === "all", "all hypotheses"],
+    [hypothesis === "likely", "the likeliest way"],
     [grid, "the grid"], [seams, "chunk seams"], [truth, "the true motion"],
   ]);
   return shown.flatMap(([isShown, name]) => (isShown ? [name] : []));

@@ -4,7 +4,7 @@
 import { COLOURINGS } from "./colours.js";
 import { fieldTop } from "./field.js";
 import { LAYERS, choices, offeredLayers, trailChoices } from "./settings.js";
-import { distance } from "./numbers.js";
+import { anyMoves } from "./numbers.js";
 import { hypothesisCount } from "./variants.js";
 
 /**
@@ -56,25 +56,21 @@ const predictionCard = (numbers) => {
   <section class="viewer-card surface viewer-settings">
     <h2>Prediction</h2>
     ${offered.motion ? choice([["arrows", "Arrows"], ["field", "Field"], ["still", "Animated"]], "motion", "Show the motion as") : ""}
-    ${ways.length ? select([["answer", "the single answer"], ["all", "all hypotheses"], ...ways], "hypothesis", "Which") : ""}
+    ${ways.length ? select([["answer", "the single answer"], ...(numbers.moving ? /** @type {[string, string][]} */ ([["likely", "the likeliest way"]]) : []), ["all", "all hypotheses"], ...ways], "hypothesis", "Which") : ""}
     <p class="viewer-note viewer-motion-note"></p>
     <p class="viewer-note viewer-measured">${numbers.measured}</p>
   </section>`;
 };
 
 /** What the ways of showing predicted motion mean. @param {Numbers} numbers @returns {Record<string, string>} */
-const motionTexts = (numbers) => moves(numbers) ? ({
+const motionTexts = (numbers) => anyMoves(numbers) ? ({
   arrows: "One arrow for each point, from where it is to where it is expected.",
   field: `The motion between the points is interpolated. The hue is its direction, as on the wheel; it is full from ${Number(fieldTop(numbers).toPrecision(2))} px on.`,
   still: "The picture moves along its predicted motion, to and fro.",
 }) : Object.fromEntries(["arrows", "field", "still"].map((motion) => [motion, STAYS]));
 
 const STAYS = "The single answer is that nothing moves, for it cannot be told whither. The map tells what is likely to move; " +
-  "the hypotheses tell how.";
-
-/** Whether any point goes half a pixel. @param {Numbers} numbers */
-const moves = (numbers) =>
-  Array.from({ length: numbers.points }, (_, point) => distance(numbers, point, 0, numbers.count - 1)).some((way) => way >= 0.5);
+  "its likeliest way, as far as it is likely to move, and the hypotheses tell how.";
 
 /** @param {Numbers} numbers */
 const markup = (numbers) => {

@@ -91,6 +91,14 @@ export function distance(paths, point, from, to) {
   return Math.hypot(x - beforeX, y - beforeY);
 }
 
+const MOVES = 0.5; // pixels
+
+/** Whether a point ends elsewhere than it begins. @param {Paths} paths @param {number} point @param {number} last frame */
+export const moves = (paths, point, last) => distance(paths, point, 0, last) >= MOVES;
+
+/** Whether any point does. @param {Numbers} numbers */
+export const anyMoves = (numbers) => Array.from({ length: numbers.points }, (_, k) => k).some((k) => moves(numbers, k, numbers.count - 1));
+
 /**
  * A point's speed on its way to a frame, in pixels per frame of the clip; at the first frame that of the first step.
  * @param {Numbers} numbers @param {number} index @param {number} point

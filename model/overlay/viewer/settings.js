@@ -73,7 +73,7 @@ export function choices(numbers) {
     loop: ["loop", "bounce", "once"],
     ...(numbers.camera.homographies || numbers.camera.is_removed ? { camera: ["filmed", "removed"] } : {}),
     ...(numbers.is_prediction && numbers.grid ? { motion: ["arrows", "field", "still"] } : {}),
-    ...(ways.length > 0 ? { hypothesis: ["answer", "all", ...ways] } : {}),
+    ...(ways.length > 0 ? { hypothesis: ["answer", ...(numbers.moving ? ["likely"] : []), "all", ...ways] } : {}),
     ...layers,
   });
 }

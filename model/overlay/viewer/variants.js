@@ -1,6 +1,8 @@
 // @ts-check
 // Other numbers made of a figure's: with the camera's motion taken out, or one hypothesis in place of the answer.
 
+import { moves, positionOf } from "./numbers.js";
+
 /** @import { Numbers } from "./numbers.js" */
 
 /**
@@ -78,6 +80,27 @@ export function withHypothesis(numbers, which) {
   const size = 2 * numbers.count * numbers.points;
   const all = numbers.hypotheses?.xy ?? numbers.xy;
   return { ...numbers, xy: all.subarray(which * size, (which + 1) * size) };
+}
+
+/**
+ * The numbers with a possible motion as the answer: each point goes its likeliest way, as far as it is likely to move.
+ * @param {Numbers} numbers @returns {Numbers}
+ */
+export function withLikeliestWay(numbers) {
+  const { count, points, xy, hypotheses, moving } = numbers;
+  if (!hypotheses || !moving) return numbers;
+  const ways = Array.from({ length: hypothesisCount(numbers) }, (_, k) => withHypothesis(numbers, k));
+  const found = Float32Array.from(xy);
+  for (let point = 0; point < points; point++) {
+    const way = ways.find((one) => moves(one, point, count - 1)) ?? numbers;
+    const [x, y] = positionOf(numbers, 0, point);
+    const share = moving[point] / 255;
+    for (let index = 0; index < count; index++) {
+      const [farX, farY] = positionOf(way, index, point);
+      found.set([x + share * (farX - x), y + share * (farY - y)], 2 * (index * points + point));
+    }
+  }
+  return { ...numbers, xy: found };
 }
 
 /** How many hypotheses there are beside the answer. @param {Numbers} numbers */

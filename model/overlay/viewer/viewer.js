@@ -9,14 +9,14 @@ import { buildCards, finder, listen, reflect } from "./controls.js";
 import { colouring } from "./colours.js";
 import { Frames } from "./frames.js";
 import { keySheet, listenToKeys, shortcutsOf } from "./keys.js";
-import { isVisible, readNumbers } from "./numbers.js";
+import { anyMoves, isVisible, readNumbers } from "./numbers.js";
 import { COURSES, Courses, MOST_PINS, POINTS, describePins, listenToPins, toggled } from "./points.js";
 import { SAVING, listenToSaving, savePicture } from "./saving.js";
 import { SELECTION, csvOf, describeChosen, pointsOf, saveFile } from "./selection.js";
 import { choices, initialSettings, isShort } from "./settings.js";
 import { Stage } from "./stage.js";
 import { TRANSPORT, Transport } from "./transport.js";
-import { homographiesToFirst, withHypothesis, withoutCamera } from "./variants.js";
+import { homographiesToFirst, withHypothesis, withLikeliestWay, withoutCamera } from "./variants.js";
 
 /**
  * @import { Numbers } from "./numbers.js"
@@ -168,6 +168,8 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
   function change(other) {
     if (Object.entries(other).every(([name, value]) => settings[/** @type {keyof Settings} */ (name)] === value)) return;
     const frame = numbers.frames[settings.position];
+    const showsNothing = other.motion && other.motion !== "arrows" && settings.hypothesis === "answer" && !anyMoves(all);
+    if (showsNothing && choices(all).hypothesis?.includes("likely")) other = { ...other, hypothesis: "likely" };
     Object.assign(settings, other);
     if ("camera" in other || "hypothesis" in other) {
       numbers = variant(all, settings);
@@ -259,6 +261,7 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
 /** The numbers that the settings ask for. @param {Numbers} all @param {Settings} settings */
 function variant(all, { camera, hypothesis }) {
   if (camera === "removed" && all.camera.homographies) return withoutCamera(all);
+  if (hypothesis === "likely") return withLikeliestWay(all);
   return /^\d+$/.test(hypothesis) ? withHypothesis(all, Number(hypothesis)) : all;
 }
 

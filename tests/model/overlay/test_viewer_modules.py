@@ -127,3 +127,21 @@ def test_a_selection_is_summed_up(tmp_path: Path) -> None:
     assert found["moved"] == 7.5
     assert found["rose"] == [1, 0, 0, 0, 2] + [0] * 11
     assert found["speeds"] == [10, 10, 10, 0]
+
+
+def test_the_likeliest_way_is_gone_as_far_as_it_is_likely(tmp_path: Path) -> None:
+    """Two points, two frames, three hypotheses; the second point has none that moves."""
+    script = """
+        const still = [10, 20, 5, 5];
+        const hypotheses = {
+            xy: Float32Array.from([...still, ...still, ...still, 18, 20, 5, 5, ...still, 10, 99, 5, 5]),
+            weights: new Uint8Array(6),
+        };
+        const xy = Float32Array.from([...still, ...still]);
+        const numbers = { count: 2, points: 2, xy, hypotheses, moving: Uint8Array.from([102, 255]) };
+        const likeliest = m.withLikeliestWay(numbers);
+        return [[...likeliest.xy], m.anyMoves(numbers), m.anyMoves(likeliest)];
+    """
+    xy, before, after = run(tmp_path, script)
+    assert xy == pytest.approx([10, 20, 5, 5, 10 + 8 * 102 / 255, 20, 5, 5], abs=1e-4)
+    assert (before, after) == (False, True)
