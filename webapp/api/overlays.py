@@ -29,7 +29,7 @@ class OverlayQuery(CameraQuery):
         "paths",
         "all, past (up to the frame), or how many frames (8; 0: none) or seconds (0.5s) they reach back",
         validate=validate.Regexp(
-            r"all\Z|past\Z|\d{1,6}\Z|\d{1,4}(\.\d{1,4})?s\Z",
+            r"^(all|past|[0-9]{1,6}|[0-9]{1,4}(\.[0-9]{1,4})?s)(?![\s\S])",  # ends there, in ECMAScript too
             error="The paths must be all, past, a number of frames (8) or of seconds (0.5s), not “{input}”.",
         ),
         load_default=_USUAL.paths,
