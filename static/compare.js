@@ -44,7 +44,8 @@ async function begin() {
   if (references.length === 0) return offerTracking(candidate, methods.items);
   fillChoice(references);
   // The methods are listed with the best one first.
-  const [usual] = methods.items.flatMap(({ name }) => references.find((run) => run.method === name) ?? []);
+  const done = references.filter((run) => run.state === "done");
+  const [usual] = methods.items.flatMap(({ name }) => (done.length ? done : references).find((run) => run.method === name) ?? []);
   await show(candidate, wanted ?? (usual ?? references[0]).id);
 }
 
@@ -73,7 +74,10 @@ function framesOf(run) {
 /** @param {Run[]} references */
 function fillChoice(references) {
   byId("reference").replaceChildren(
-    ...references.map((run) => new Option(`${run.method_title}, ${frameSpan(run, clipFrames)}, ${ago(run.created_at)}`, run.id)),
+    ...references.map((run) => {
+      const state = run.state === "done" ? "" : `, ${run.state}`;
+      return new Option(`${run.method_title}, ${frameSpan(run, clipFrames)}${state}, ${ago(run.created_at)}`, run.id);
+    }),
   );
   byId("choice").hidden = false;
 }

@@ -94,6 +94,12 @@ def test_still_points_stand_still_and_the_object_moves(
     expect(page.locator(".viewer-summary")).to_contain_text("with the camera's motion taken out")
     for form in ("mp4", "gif"):
         assert f"overlay.{form}?camera=removed&colour=speed" in page.get_attribute(f"#get-{form}", "href")
+    page.get_by_text("As filmed").click()
+    page.keyboard.press("Home")  # after a click the keys are the player's again
+    wait_for_position(page, 0)
+    expect(page.get_by_role("radio", name="As filmed")).to_be_checked()
+    page.keyboard.press("m")
+    page.wait_for_url(re.compile("camera=removed"))
     with page.expect_download() as download:
         page.click("#get-mp4")
     assert download.value.suggested_filename == f"stillmotion-{panned[0]}.camera-removed.mp4"

@@ -138,3 +138,14 @@ def test_an_upload_can_be_stopped(page: Page, stack: Stack, clip: Path) -> None:
     page.click("#stop-sending")
     expect(page.locator("#choose")).to_be_visible()
     expect(page.locator("#upload-error")).to_be_hidden()
+
+
+def test_enter_in_the_dialog_saves_a_name(page: Page, stack: Stack, small_clip: Path) -> None:
+    clip = stack.upload(small_clip)
+    page.goto(stack.url)
+    card = page.locator(f"#clips li:has(a[href$='/clips/{clip}'])")
+    card.locator("input[type=checkbox]").check(force=True)  # unseen until the pointer is on the card
+    page.locator("#clips").get_by_role("button", name="Rename").click()
+    page.fill("#edit-text", "a dog before a cake")
+    page.press("#edit-text", "Enter")
+    expect(card).to_contain_text("a dog before a cake")

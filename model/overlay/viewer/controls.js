@@ -180,13 +180,20 @@ const steps = (colours, size, unit) =>
  * @param {HTMLElement} root @param {(changed: Partial<Settings>) => void} change
  */
 export function listen(root, change) {
+  let isPointed = false;
+  root.addEventListener("pointerdown", () => { isPointed = true; });
+  root.addEventListener("keydown", () => { isPointed = false; });
   for (const control of settingControls(root)) {
     const name = control.dataset.setting ?? "";
     const read = () => {
       if (control.type === "checkbox") return control.checked;
       return control.type === "range" || name === "speed" ? Number(control.value) : control.value;
     };
-    control.addEventListener("input", () => change({ [name]: read() }));
+    control.addEventListener("input", () => {
+      change({ [name]: read() });
+      // The arrow keys step through frames; only who came here by keys chooses with them.
+      if (isPointed && control.type === "radio") control.blur();
+    });
   }
 }
 
