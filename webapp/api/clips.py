@@ -56,8 +56,9 @@ def upload() -> tuple[Clip, int, dict[str, str]]:
     if request.mimetype != "multipart/form-data":
         abort(415, description="Send the file as multipart/form-data in the field “file”.")
     backend = app_backend()
-    backend.storage.require_room(request.content_length or 0)
-    clip, is_new = store_clip(backend, uploaded_files(request, backend.settings.max_upload_bytes))
+    largest = backend.settings.max_upload_bytes
+    backend.storage.require_room(min(request.content_length or 0, largest))  # more is too large anyway
+    clip, is_new = store_clip(backend, uploaded_files(request, largest))
     address = url_for("clips.clip", clip_id=clip.id)
     return clip, 201 if is_new else 200, {"Location": address}
 

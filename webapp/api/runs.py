@@ -174,7 +174,8 @@ def overlay_gif(query: Mapping[str, Any], run_id: str) -> Response:
 @runs.route("/<run_id>/overlay.html", methods=["GET"])
 @runs.arguments(ViewQuery, location="query")
 @runs.response(200, {"type": "string"}, content_type="text/html")
-@can_fail(404, 409, 422)
+@runs.alt_response(202, schema=LaterSchema, description="It is being drawn", success=True)
+@can_fail(404, 409, 422, 429, 503, 507)
 def overlay_html(query: Mapping[str, Any], run_id: str) -> Response:
     """Download the viewer with its frames and numbers as one file, which needs no server."""
     return _overlay(run_id, Wish("html", view=query["view"]), "text/html; charset=utf-8")
