@@ -67,6 +67,15 @@ export async function follow(id, show, say) {
   }
 }
 
+/**
+ * Where the pictures of a figure's rows are. A cancelled run that was followed backwards lacks frames at its start.
+ * @param {Run} run @param {Figure} figure @returns {(row: number) => string}
+ */
+export function frameAddresses(run, { layout }) {
+  const lacking = run.is_prediction ? 0 : (layout.meta.stillmotion.frames[0] - run.start) / run.frame_step;
+  return (row) => run.links.frames.replace("{position}", `${row + lacking}`);
+}
+
 /** Start a run like another one. @param {Run} run @returns {Promise<Run>} */
 export async function startLike(run) {
   const { points_of: isOwn, ...body } = { points_of: undefined, ...settingsOf(run) };

@@ -1,6 +1,7 @@
 // @ts-check
 // A comparison's two stages: a run beside its reference, or both in one, on one clock and with one zoom.
 
+import { frameAddresses } from "./api.js";
 import { byId } from "./dom.js";
 import { finder } from "./viewer/controls.js";
 import { colouring } from "./viewer/colours.js";
@@ -43,7 +44,6 @@ export async function showStages(figures, runs, common, isRemoved, signal) {
     area.style.setProperty("--frame-width", `${numbers.width}`);
     area.style.setProperty("--frame-height", `${numbers.height}`);
     area.querySelector(".viewer-plot")?.setAttribute("aria-label", `Trajectories over the frame. ${numbers.summary}`);
-    const frameUrl = (/** @type {number} */ row) => run.links.frames.replace("{position}", `${row}`);
     const stage = new Stage(area, {
       click: (point) => pin([point]),
       hover: () => {},
@@ -51,10 +51,11 @@ export async function showStages(figures, runs, common, isRemoved, signal) {
       zoom: () => follow(stage),
       save: () => {},
     });
+    const pictures = new Frames(frameAddresses(run, figures[name]), figures[name].layout.meta.stillmotion.frames.length);
     const own = { ...initialSettings(numbers), hypothesis: "answer", motion: "arrows", trail: settings.trail };
     if (numbers.withheld && numbers.hypotheses) own.hypothesis = "all";
     const toFirst = isRemoved && !run.is_prediction ? homographiesToFirst(readNumbers(figures[name].layout.meta.stillmotion)) : [];
-    return { stage, numbers, frames: new Frames(frameUrl, run.frames), toFirst, settings: own, colours: colouring("direction", numbers) };
+    return { stage, numbers, frames: pictures, toFirst, settings: own, colours: colouring("direction", numbers) };
   }
 
   /** Let the other stage show the same part of the frame. @param {Stage} moved */

@@ -1,7 +1,7 @@
 // @ts-check
 // A run's page: its progress while it works, its tracks when it is done, its reason when it failed.
 
-import { API, ROOT, follow, request, startLike } from "./api.js";
+import { API, ROOT, follow, frameAddresses, request, startLike } from "./api.js";
 import { announce, byId, pause, say, sayIn, scriptsLoaded, sentenceOf, setBar, showFacts } from "./dom.js";
 import { count, runFacts, seconds, settingsOf, whole } from "./format.js";
 import { showViewer } from "./viewer/viewer.js";
@@ -99,11 +99,7 @@ async function showTracks(run) {
   try {
     /** @type {[Figure, void]} */
     const [figure] = await Promise.all([request(run.links.figure), scriptsLoaded()]);
-    // A cancelled run that was followed backwards lacks frames at its start.
-    const [first] = figure.layout.meta.stillmotion.frames;
-    const lacking = run.is_prediction ? 0 : (first - run.start) / run.frame_step;
-    const frameUrl = (/** @type {number} */ row) => run.links.frames.replace("{position}", `${row + lacking}`);
-    await showViewer(byId("viewer"), figure, frameUrl, { changed: (settings, numbers) => linkOverlays(run, settings, numbers) });
+    await showViewer(byId("viewer"), figure, frameAddresses(run, figure), { changed: (settings, numbers) => linkOverlays(run, settings, numbers) });
     if (run.state === "done") announce(`Done. ${figure.layout.meta.stillmotion.summary}`);
   } catch (error) {
     say("run-error", `The tracks cannot be shown: ${sentenceOf(error)}`);
@@ -137,9 +133,9 @@ function leftOut({ zoom, pins, colour, motion, hypothesis, grid, seams, truth })
   return shown.flatMap(([isShown, name]) => (isShown ? [name] : []));
 }
 
-/** @param {Run} run @param {string} form @param {Record<string, unknown>} wish */
-function linkOverlay({ links }, form, wish) {
-  const query = new URLSearchParams(Object.entries(wish).map(([name, value]) => [name, `${value}`]));
+/** @param {Run} run @param {string} form @param {Record<string, unknown>} look */
+function linkOverlay({ links }, form, look) {
+  const query = new URLSearchParams(Object.entries(look).map(([name, value]) => [name, `${value}`]));
   byId(`get-${form}`).href = `${links[form]}${query.size ? `?${query}` : ""}`;
   byId(`get-${form}`).onclick = saveOnceDrawn;
 }

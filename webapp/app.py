@@ -70,5 +70,5 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     if settings.proxies:
         trusted = dict.fromkeys(("x_for", "x_proto", "x_host", "x_prefix"), settings.proxies)
-        app.wsgi_app = ProxyFix(app.wsgi_app, **trusted)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, **trusted)  # type: ignore[method-assign]  # as Werkzeug documents it
     return app

@@ -3,7 +3,7 @@
 import time
 
 from webapp.backend import Backend
-from webapp.jobs.overlays import Wish
+from webapp.jobs.overlays import OverlayRequest
 from webapp.records import Run
 
 PATIENCE = 10.0
@@ -12,12 +12,12 @@ PATIENCE = 10.0
 LOOK_SECONDS = 0.1
 
 
-def wait_for_overlay(backend: Backend, run: Run, wish: Wish) -> bool:
+def wait_for_overlay(backend: Backend, run: Run, wanted: OverlayRequest) -> bool:
     """Have an overlay drawn if it is not there; tell whether it is now. See `RunQueue.draw_overlay`."""
-    key = wish.key(run)
+    key = wanted.key(run)
     if backend.storage.exists(key):
         return True
-    backend.queue.draw_overlay(run, wish)
+    backend.queue.draw_overlay(run, wanted)
     if not backend.waiting.acquire(blocking=False):
         return False
     try:
@@ -26,7 +26,7 @@ def wait_for_overlay(backend: Backend, run: Run, wish: Wish) -> bool:
             time.sleep(LOOK_SECONDS)
             if backend.storage.exists(key):
                 return True
-            backend.queue.draw_overlay(run, wish)
+            backend.queue.draw_overlay(run, wanted)
         return False
     finally:
         backend.waiting.release()

@@ -181,7 +181,8 @@ class Supervisor:
         )
         print(f"Stillmotion is at {address(settings)}", flush=True)  # noqa: T201 - the command's answer
         if is_new:
-            print(f"Visitors need the token that {settings.instance / 'token'} keeps: {token}", flush=True)  # noqa: T201
+            where = settings.instance / "token"
+            print(f"Visitors need the token that {where} keeps: {token}", flush=True)  # noqa: T201 - so is this
         self._look_after(Reaper(queue))
 
     def _start(self, child: Child) -> None:

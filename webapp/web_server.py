@@ -195,7 +195,7 @@ class WebServer:
         token, is_new = access_token(self.settings)
         if is_new:
             where = self.settings.instance / "token"
-            print(f"Visitors need the token that {where} keeps: {token}", flush=True)  # noqa: T201
+            print(f"Visitors need the token that {where} keeps: {token}", flush=True)  # noqa: T201 - its answer
         app = create_app(self.settings)
         # waitress keeps long bodies and answers in temporary files: on the disk whose room is looked after.
         tempfile.tempdir = str(self.settings.temporary_folder)

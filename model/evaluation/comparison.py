@@ -6,15 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.core.errors import BadInput
+from model.datasets.index import REFERENCE_HEIGHT
 from model.evaluation.prediction_metrics import Outcome, PredictionMetrics, prediction_metrics
 from model.motion.prediction import Prediction
 from model.motion.tracks import Tracks
 
 SAME_POINT = 0.05
 """Pixels within which two query points are one."""
-
-HEIGHT = 256
-"""`PredictionMetrics` has lengths in pixels of images of this height."""
 
 Errors = NDArray[np.float64]
 
@@ -67,7 +65,7 @@ def compare(reference: Tracks, candidate: Tracks, prediction: Prediction | None 
     truth = reference.points[rows] - start  # [T, N, 2], as are all below
     answer = candidate.points[own] - start
     counted = reference.visible[rows[-1]]
-    unit = reference.size[0] / HEIGHT
+    unit = reference.size[0] / REFERENCE_HEIGHT
 
     def chosen(positions: NDArray[np.floating]) -> Errors:
         """Take `[..., T, N, 2]` in pixels of the clip to `[..., P, T - 1, 2]`, as `Outcome` has them."""

@@ -90,8 +90,8 @@ def write_overlay(
         raise BadInput(f"An overlay ends in .mp4 or .gif, not in {target.suffix or 'nothing'}.")
     if len(tracks.frames) == 0:
         raise ValueError("tracks without frames cannot be drawn.")
-    wished = _rate(tracks, fps) * look.speed
-    rate = Fraction(min(wished, _FORMATS[kind].fastest)).limit_denominator(1001)
+    asked = _rate(tracks, fps) * look.speed
+    rate = Fraction(min(asked, _FORMATS[kind].fastest)).limit_denominator(1001)
     painter = _Painter.of(tracks, look, chance, _result_size(tracks.size, _FORMATS[kind].longest_side))
     pictures = _drawn(frames, painter, progress)
     if not os.access(target.parent, os.W_OK):

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +10,8 @@ from urllib.parse import urljoin
 import pytest
 import requests
 
+from tests.webapp.serving import serving
 from tests.webapp.stack import ROOT, free_port, wait_for
-from webapp import web_server
 from webapp.app import create_app
 from webapp.settings import Settings
 
@@ -38,9 +37,6 @@ def proxied(settings: Settings, tmp_path: Path) -> Iterator[str]:
     inner, outer = free_port(), free_port()
     settings = replace(settings, port=inner, proxies=1, hosts=NAME, token=TOKEN)
     app = create_app(settings)
-    server = web_server.Server(app, settings)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
     document = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     location = re.search(r"```nginx\n(.*?)```", document, re.DOTALL)[1]
     assert "http://127.0.0.1:5000/" in location
@@ -56,13 +52,11 @@ def proxied(settings: Settings, tmp_path: Path) -> Iterator[str]:
         except requests.ConnectionError:
             return False
 
-    wait_for(answers, 10)
-    yield address
-    nginx.terminate()
-    nginx.wait(10)
-    server.close()
-    server.task_dispatcher.shutdown()
-    thread.join(5)
+    with serving(app, settings):
+        wait_for(answers, 10)
+        yield address
+        nginx.terminate()
+        nginx.wait(10)
     app.extensions["stillmotion"].database.close()
 
 

@@ -3,7 +3,6 @@
 import io
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -19,8 +18,8 @@ from flask.testing import FlaskClient
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
+from tests.webapp.serving import serving
 from tests.webapp.stack import Stack, free_port, is_alive, wait_for
-from webapp import web_server
 from webapp.app import create_app
 from webapp.history import retire
 from webapp.jobs.queue import QUEUES
@@ -81,13 +80,9 @@ def upload(client: FlaskClient, path: Path) -> str:
 @pytest.fixture
 def served(app: Flask, on_disk: Settings) -> Iterator[str]:
     """The address of the app behind its web server."""
-    server = web_server.Server(app, replace(on_disk, port=free_port()))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.effective_port}"
-    server.close()
-    server.task_dispatcher.shutdown()
-    thread.join(5)
+    port = free_port()
+    with serving(app, replace(on_disk, port=port)):
+        yield f"http://127.0.0.1:{port}"
 
 
 class Watched(io.BytesIO):

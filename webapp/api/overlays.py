@@ -15,7 +15,7 @@ from webapp.api.fields import (
     asked_text,
 )
 from webapp.api.schemas import CameraQuery
-from webapp.jobs.overlays import Wish
+from webapp.jobs.overlays import OverlayRequest
 
 _USUAL = Look()
 
@@ -61,9 +61,9 @@ class ViewQuery(QuerySchema):
     )
 
 
-def overlay_wish(kind: Literal["mp4", "gif"], query: Mapping[str, Any]) -> Wish:
-    """Make a wish of the values of an `OverlayQuery`."""
+def overlay_request(kind: Literal["mp4", "gif"], query: Mapping[str, Any]) -> OverlayRequest:
+    """Make a request of the values of an `OverlayQuery`."""
     values = dict(query)
     camera, hypothesis = values.pop("camera"), values.pop("hypothesis")
     look = Look(**{**values, "speed": float(values["speed"])})
-    return Wish(kind, camera, hypothesis, look)
+    return OverlayRequest(kind, camera, hypothesis, look)

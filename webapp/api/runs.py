@@ -13,7 +13,7 @@ from model.overlay.truth import true_motion
 from model.tracking.estimate import Estimate
 from model.tracking.run import query_points
 from webapp.api.answers import LaterSchema, attached, kept, later, stored
-from webapp.api.overlays import OverlayQuery, ViewQuery, overlay_wish
+from webapp.api.overlays import OverlayQuery, ViewQuery, overlay_request
 from webapp.api.problems import can_fail
 from webapp.api.results import result_of, run_with_tracks, tracks_of
 from webapp.api.schemas import (
@@ -31,7 +31,7 @@ from webapp.backend import app_backend
 from webapp.exports import tracks_csv, tracks_json
 from webapp.history import change, order, wanted
 from webapp.jobs.estimates import estimate_run
-from webapp.jobs.overlays import Wish
+from webapp.jobs.overlays import OverlayRequest
 from webapp.lookups import find
 from webapp.overlays import wait_for_overlay
 from webapp.provenance import about
@@ -158,7 +158,7 @@ def tracks_as_csv(run_id: str) -> Response:
 @can_fail(404, 409, 422, 429, 503, 507)
 def overlay_mp4(query: Mapping[str, Any], run_id: str) -> Response:
     """Download the clip with the tracks drawn over it; the first time it is drawn: 202 until it is."""
-    return _overlay(run_id, overlay_wish("mp4", query), "video/mp4")
+    return _overlay(run_id, overlay_request("mp4", query), "video/mp4")
 
 
 @runs.route("/<run_id>/overlay.gif", methods=["GET"])
@@ -168,7 +168,7 @@ def overlay_mp4(query: Mapping[str, Any], run_id: str) -> Response:
 @can_fail(404, 409, 422, 429, 503, 507)
 def overlay_gif(query: Mapping[str, Any], run_id: str) -> Response:
     """Download the same as a GIF."""
-    return _overlay(run_id, overlay_wish("gif", query), "image/gif")
+    return _overlay(run_id, overlay_request("gif", query), "image/gif")
 
 
 @runs.route("/<run_id>/overlay.html", methods=["GET"])
@@ -178,7 +178,7 @@ def overlay_gif(query: Mapping[str, Any], run_id: str) -> Response:
 @can_fail(404, 409, 422, 429, 503, 507)
 def overlay_html(query: Mapping[str, Any], run_id: str) -> Response:
     """Download the viewer with its frames and numbers as one file, which needs no server."""
-    return _overlay(run_id, Wish("html", view=query["view"]), "text/html; charset=utf-8")
+    return _overlay(run_id, OverlayRequest("html", view=query["view"]), "text/html; charset=utf-8")
 
 
 @runs.route("/<run_id>/figure.json", methods=["GET"])
@@ -218,16 +218,16 @@ def run_frame(run_id: str, position: int) -> Response:
     return answer if found.state in UNFINISHED else kept(answer)
 
 
-def _overlay(run_id: str, wish: Wish, content_type: str) -> Response:
+def _overlay(run_id: str, asked: OverlayRequest, content_type: str) -> Response:
     found = run_with_tracks(run_id)
-    if not app_backend().storage.exists(wish.key(found)):
-        wish.check(*result_of(found, wish.camera))
-    if not wait_for_overlay(app_backend(), found, wish):
+    if not app_backend().storage.exists(asked.key(found)):
+        asked.check(*result_of(found, asked.camera))
+    if not wait_for_overlay(app_backend(), found, asked):
         return later("The overlay is being drawn; ask again.")
     return stored(
-        wish.key(found),
+        asked.key(found),
         content_type,
-        _name(run_id, f"{'camera-removed.' if wish.camera == 'removed' else ''}{wish.kind}"),
+        _name(run_id, f"{'camera-removed.' if asked.camera == 'removed' else ''}{asked.kind}"),
     )
 
 

@@ -36,7 +36,7 @@ MOST_FRAMES_IN_HTML = 1500
 
 
 @dataclass(frozen=True)
-class Wish:
+class OverlayRequest:
     """Which overlay is wanted.
 
     camera: a prediction is of the scene in any case. hypothesis: the one of a prediction that is drawn; None:
@@ -51,7 +51,7 @@ class Wish:
 
     @property
     def name(self) -> str:
-        """The file's name; the same for the same wish."""
+        """The file's name; the same for the same request."""
         plain = f"overlay{'-camera-removed' if self.camera == 'removed' else ''}"
         if not self.is_special:
             return f"{plain}.{self.kind}"
@@ -61,7 +61,7 @@ class Wish:
     @property
     def is_special(self) -> bool:
         """Whether it has a look of its own."""
-        return self != Wish(self.kind, self.camera)
+        return self != OverlayRequest(self.kind, self.camera)
 
     def check(self, tracks: Tracks, prediction: Prediction | None) -> None:
         """Raise BadInput when the tracks, as they are to be drawn, lack what is to be shown."""
@@ -83,11 +83,11 @@ class Wish:
 
 
 def draw(run_id: str, values: Mapping[str, Any]) -> None:
-    """Draw an overlay and store it. values: those of a `Wish`.
+    """Draw an overlay and store it. values: those of a `OverlayRequest`.
 
     Raises BadInput when the clip or the tracks are gone from the storage, or lack what is to be shown.
     """
-    wish = from_json(Wish, values, "the wish for an overlay")
+    wanted = from_json(OverlayRequest, values, "the request for an overlay")
     settings = Settings.from_environment()
     storage = Storage.of(settings, is_patient=True)
     with Database(settings.database) as database:
@@ -96,7 +96,7 @@ def draw(run_id: str, values: Mapping[str, Any]) -> None:
             return  # deleted while the job waited
         storage.require_free()
         try:
-            _draw(storage, run, wish, settings.temporary_folder)
+            _draw(storage, run, wanted, settings.temporary_folder)
         except FileNotFoundError as error:
             raise BadInput(
                 "The run's clip or tracks are gone from the storage; upload and track it again."
@@ -105,23 +105,23 @@ def draw(run_id: str, values: Mapping[str, Any]) -> None:
             storage.delete(run.folder)
 
 
-def _draw(storage: Storage, run: Run, wish: Wish, temporary_folder: Path) -> None:
+def _draw(storage: Storage, run: Run, wanted: OverlayRequest, temporary_folder: Path) -> None:
     with (
         storage.local_copy(str(run.tracks_key)) as tracks_file,
         storage.local_copy(run.clip.key) as clip,
         tempfile.TemporaryDirectory(dir=temporary_folder, prefix="overlay-") as folder,
     ):
-        drawn = Path(folder) / wish.name
+        drawn = Path(folder) / wanted.name
         prediction = Prediction.load(tracks_file) if run.is_prediction else None
         tracks = Tracks.load(tracks_file) if prediction is None else prediction.tracks
-        wish.check(tracks, prediction)
-        if wish.kind == "html":
-            _write_html(drawn, clip, run, tracks, prediction, wish)
+        wanted.check(tracks, prediction)
+        if wanted.kind == "html":
+            _write_html(drawn, clip, run, tracks, prediction, wanted)
         else:
-            _write_film(drawn, clip, run, tracks, prediction, wish)
-        storage.move_in(drawn, wish.key(run))
-    if wish.is_special:
-        _keep_few(storage, run, wish.name)
+            _write_film(drawn, clip, run, tracks, prediction, wanted)
+        storage.move_in(drawn, wanted.key(run))
+    if wanted.is_special:
+        _keep_few(storage, run, wanted.name)
 
 
 def _frames(clip: Path, run: Run, tracks: Tracks) -> Iterator[NDArray[np.uint8]]:
@@ -131,24 +131,24 @@ def _frames(clip: Path, run: Run, tracks: Tracks) -> Iterator[NDArray[np.uint8]]
 
 
 def _write_html(
-    path: Path, clip: Path, run: Run, tracks: Tracks, prediction: Prediction | None, wish: Wish
+    path: Path, clip: Path, run: Run, tracks: Tracks, prediction: Prediction | None, wanted: OverlayRequest
 ) -> None:
     frames = _frames(clip, run, tracks)
-    write_html(path, frames, tracks, prediction, view=wish.view, about=about(run, tracks))
+    write_html(path, frames, tracks, prediction, view=wanted.view, about=about(run, tracks))
 
 
 def _write_film(
-    path: Path, clip: Path, run: Run, tracks: Tracks, prediction: Prediction | None, wish: Wish
+    path: Path, clip: Path, run: Run, tracks: Tracks, prediction: Prediction | None, wanted: OverlayRequest
 ) -> None:
     frames = _frames(clip, run, tracks)
-    facts = {**about(run, tracks), "look": {"camera": wish.camera, **asdict(wish.look)}}
+    facts = {**about(run, tracks), "look": {"camera": wanted.camera, **asdict(wanted.look)}}
     chance = None if prediction is None else prediction.moving
-    if prediction is not None and wish.hypothesis is not None:
-        tracks = replace(tracks, points=prediction.hypotheses[wish.hypothesis])
-    if wish.camera == "removed" and prediction is None:
+    if prediction is not None and wanted.hypothesis is not None:
+        tracks = replace(tracks, points=prediction.hypotheses[wanted.hypothesis])
+    if wanted.camera == "removed" and prediction is None:
         tracks, frames = tracks.scene_motion(), without_camera(frames, tracks)
     fps = None if prediction is None else PREDICTED_FPS
-    write_overlay(path, frames, tracks, fps=fps, look=wish.look, chance=chance, about=facts)
+    write_overlay(path, frames, tracks, fps=fps, look=wanted.look, chance=chance, about=facts)
 
 
 def _keep_few(storage: Storage, run: Run, name: str) -> None:

@@ -20,7 +20,7 @@ from model.core.errors import BadInput, Unreachable
 from model.tracking.methods import find_method
 from webapp.jobs.base import Condition, JobQueue, connect
 from webapp.jobs.estimates import estimate_run
-from webapp.jobs.overlays import Wish
+from webapp.jobs.overlays import OverlayRequest
 from webapp.records import Database, Run, RunState
 from webapp.settings import Settings
 from webapp.storage import Storage
@@ -134,12 +134,12 @@ class RunQueue:
         except RedisError:
             return {}
 
-    def draw_overlay(self, run: Run, wish: Wish) -> None:
+    def draw_overlay(self, run: Run, wanted: OverlayRequest) -> None:
         """Have an overlay drawn, unless it waits or is being drawn already; see `webapp.jobs.overlays`.
 
         Raises BadInput with the reason why drawing it failed, NoRoom, QueueFull, and RedisError.
         """
-        job_id = f"{wish.name.replace('.', '-')}-{run.id}-{run.frames_in_tracks}"
+        job_id = f"{wanted.name.replace('.', '-')}-{run.id}-{run.frames_in_tracks}"
         with self.jobs.redis.lock(f"stillmotion:{job_id}", timeout=10):
             handle = self.jobs.handles([job_id])[job_id]
             if handle.condition is Condition.FAILED and "AbandonedJobError" not in handle.failure:
@@ -153,7 +153,7 @@ class RunQueue:
                     job_id,
                     DRAW,
                     run.id,
-                    asdict(wish),
+                    asdict(wanted),
                     queue="stillmotion-short-cpu",
                     timeout=OVERLAY_SECONDS,
                     result_ttl=0,  # once it is drawn, the storage says so

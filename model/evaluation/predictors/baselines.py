@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from model.core.devices import has_fast_bfloat16
 from model.core.progress import Progress, ReportProgress
+from model.datasets.index import REFERENCE_HEIGHT
 from model.datasets.loader import MotionDataset
 from model.evaluation.beliefs import Belief
-from model.evaluation.predictors.samples import HEIGHT, Judged, MeasuredPoints, measured
+from model.evaluation.predictors.samples import Judged, MeasuredPoints, measured
 from model.motion.grid import rescale_points
 from model.motion.prediction import MOVES
 from model.prediction.network import MotionPredictor, normalise
@@ -105,7 +106,7 @@ class CellPrior:
             progress(Progress("reading known samples", done, len(samples)))
             if sample.facts.grid != grid or len(sample.displacement) <= steps:
                 continue
-            unit = sample.picture.shape[1] / HEIGHT
+            unit = sample.picture.shape[1] / REFERENCE_HEIGHT
             motion = sample.displacement[1 : steps + 1].numpy().transpose(1, 0, 2).astype(np.float64) / unit
             is_measured = measured(sample, points)[1 : steps + 1].T
             total += motion * is_measured[..., None]
@@ -177,7 +178,7 @@ class Neighbours:
                 continue
             picture = sample.picture.permute(1, 2, 0).numpy()
             features.append(_pooled(network, use, picture))
-            unit = picture.shape[0] / HEIGHT
+            unit = picture.shape[0] / REFERENCE_HEIGHT
             motion = sample.displacement[1 : steps + 1].numpy().transpose(1, 0, 2) / unit
             motions.append(motion.reshape(grid, grid, steps, 2))
         return cls(network, use, np.stack(features), np.stack(motions).astype(np.float32))

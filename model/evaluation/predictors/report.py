@@ -49,8 +49,8 @@ def write_report(
         f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head>\n<body><h1>{escape(title)}</h1>"
         "<p>Lengths are in pixels of a 256-high image; ± is the standard deviation over seeds. EPE: error of "
         "the final position. ADE: mean error over all frames. Moving points: true displacement over 1 px. "
-        "minADE@K: of the best of all K hypotheses. Answered: pictures that tell enough for an answer other "
-        "than that nothing moves.</p>"
+        "minADE@K: of the best of all K hypotheses. Answered: pictures that are not "
+        "of one colour.</p>"
         f"{sections}</body></html>\n"
     )
     write_whole(path, page.encode())
@@ -61,12 +61,12 @@ def _section(result: DomainResult) -> str:
     groups = sorted(result.methods[0].groups)
     parts = [
         f"<h2>{escape(result.name)} ({escape(result.split)})</h2>",
-        f"<p>{len(result.samples):,} samples, {points.points:,} points that are visible at the horizon, of "
+        f"<p>{len(result.samples):,} samples, {points.points:,} points that are measured, of "
         f"which {points.moving:,} move.</p>",
         _html_table(rows(result)),
     ]
     if 1 < len(groups) <= 24:
-        parts.append("<h3>By cue or video: EPE on moving points</h3>" + _group_table(result, groups))
+        parts.append("<h3>By video: EPE on moving points</h3>" + _group_table(result, groups))
     parts.append("<h3>Error over the grid</h3>" + _maps(result))
     if any(method.calibration for method in result.methods):
         parts.append("<h3>Calibration</h3>" + _calibration(result))

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from model.core.errors import BadInput
 from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.datasets.index import REFERENCE_HEIGHT
 from model.evaluation.beliefs import Belief, BeliefMetrics, belief_metrics
 from model.evaluation.prediction_metrics import Outcome, PredictionMetrics, prediction_metrics
 from model.evaluation.predictors.baselines import CellPrior, Neighbours
-from model.evaluation.predictors.samples import HEIGHT, Domain, Judged, MeasuredPoints, spaced
+from model.evaluation.predictors.samples import Domain, Judged, MeasuredPoints, spaced
 from model.motion.prediction import INTERVAL, MOVES
 from model.prediction.mixture import Mixture
 from model.prediction.predictor import Predictor
@@ -47,7 +48,7 @@ class MethodOutcome:
     """One method on all samples of a domain.
 
     name: of the method; runs with other seeds have the same one. seed: tells them apart.
-    metrics: of all points together. belief: of whether, whither and how likely. groups: by cue or video.
+    metrics: of all points together. belief: of whether, whither and how likely. groups: by video.
     by_source: the mean over videos of each video's metrics, for the main figures.
     errors: float64 `[rows, columns]`, mean final error over the grid.
     calibration: observed shares for `LEVELS`, or None. judgements: one for each sample.
@@ -207,7 +208,7 @@ def _predicted(sample: Judged, predictor: Predictor) -> Judgement:
 
 
 def _belief(sample: Judged, mixture: Mixture, working: tuple[int, int]) -> Belief:
-    unit = working[0] / HEIGHT  # pixels of the working image for one of a 256-high one
+    unit = working[0] / REFERENCE_HEIGHT  # pixels of the working image for one of a 256-high one
     truth = (torch.from_numpy(sample.truth[:, -1:]) / _scale(sample, working)).to(mixture.displacement)
     last = Mixture(mixture.displacement[..., -1:, :], mixture.log_scale[..., -1:], mixture.log_weight)
     log_density = last.log_likelihood(truth[None], torch.ones_like(truth[None, ..., 0]))[0]
@@ -263,7 +264,7 @@ def _summed_up(name: tuple[str, str], judged: list[Judged], judgements: list[Jud
         *name,
         prediction_metrics(Outcome.together([each.outcome for each in judgements])),
         belief_metrics([each.belief for each in judgements]),
-        of([sample.group for sample in judged]),
+        of([sample.source for sample in judged]),
         averaged,
         mean.reshape(grid, grid),
         calibration,

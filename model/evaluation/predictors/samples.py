@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.core.errors import BadInput
+from model.datasets.index import REFERENCE_HEIGHT
 from model.datasets.loader import MotionDataset, MotionSample, open_dataset
 
 MeasuredPoints = Literal["visible", "in-frame"]
@@ -16,9 +17,6 @@ MeasuredPoints = Literal["visible", "in-frame"]
 
 Trackers call what moves fast hidden, so the visible ones are a choice of the slower.
 """
-
-HEIGHT = 256
-"""Lengths are measured in images of this height."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +26,7 @@ class Judged:
     picture: uint8 `[H, W, 3]`. queries: float32 `[N, 2]`, pixels of it. unit: pixels of the picture for one
     of a 256-high one. truth: float32 `[N, T, 2]`, displacements in pixels of the picture after the query.
     chosen: bool `[N]`, the points that are measured, see `MeasuredPoints`. domain: the set's name.
-    group: the cue, or the video. source: the video. grid: points a side.
+    source: the video. grid: points a side.
     """
 
     picture: NDArray[np.uint8]
@@ -36,14 +34,13 @@ class Judged:
     truth: NDArray[np.float32]
     chosen: NDArray[np.bool_]
     domain: str
-    group: str
     source: str
     grid: int
 
     @property
     def unit(self) -> float:
         """Pixels of the picture for one of a 256-high one."""
-        return float(self.picture.shape[0] / HEIGHT)
+        return float(self.picture.shape[0] / REFERENCE_HEIGHT)
 
     @property
     def final(self) -> NDArray[np.float64]:
@@ -57,16 +54,13 @@ class Judged:
         """Take a sample of a training set; steps: frames after the query."""
         picture = sample.picture.permute(1, 2, 0).numpy()
         truth = sample.displacement[1 : steps + 1].numpy().transpose(1, 0, 2)
-        source = sample.facts.source
-        is_truth = sample.facts.method == "truth"
         return cls(
             np.ascontiguousarray(picture),
             sample.queries.numpy(),
             truth,
             measured(sample, points)[steps],
             domain,
-            source.split("/")[0] if is_truth and "/" in source else source,
-            source,
+            sample.facts.source,
             sample.facts.grid,
         )
 

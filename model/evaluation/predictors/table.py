@@ -44,7 +44,7 @@ class Row:
 
 
 def rows(result: DomainResult, group: str | None = None) -> list[Row]:
-    """Average each method over its seeds; group: a cue or video, or None for all points."""
+    """Average each method over its seeds; group: a video, or None for all points."""
     found: dict[str, list[Mapping[str, float]]] = {}
     for method in result.methods:
         metrics = method.metrics if group is None else method.groups[group]
@@ -73,7 +73,7 @@ def answered(result: DomainResult, method: MethodOutcome, group: str | None = No
     own = [
         not judgement.withheld
         for sample, judgement in zip(result.samples, method.judgements, strict=True)
-        if group in (None, sample.group)
+        if group in (None, sample.source)
     ]
     return float(np.mean(own))
 

@@ -3,7 +3,6 @@
 import io
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +11,9 @@ import pytest
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
+from tests.webapp.serving import serving
 from tests.webapp.stack import free_port
-from webapp import overlays, web_server
+from webapp import overlays
 from webapp.app import create_app
 from webapp.jobs.queue import QUEUES
 from webapp.settings import Settings
@@ -49,13 +49,8 @@ def served(
     SimpleWorker(list(QUEUES), connection=jobs.redis, serializer=JSONSerializer).work(burst=True)
     assert client.get(f"/api/v1/runs/{run}").json["state"] == "done"
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION.format(clip=clip, run=run))
-    server = web_server.Server(app, settings)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{settings.port}"
-    server.close()
-    server.task_dispatcher.shutdown()
-    thread.join(5)
+    with serving(app, settings):
+        yield f"http://127.0.0.1:{settings.port}"
     app.extensions["stillmotion"].database.close()
 
 
