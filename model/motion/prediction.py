@@ -1,8 +1,10 @@
 """`Prediction`: what is expected of a grid of points, and its file. Needs no torch."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,13 +63,16 @@ class Prediction:
             self, tracks=tracks, hypotheses=self.hypotheses[:, :count], interval=self.interval[:, :count]
         )
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one `.npz`: the tracks, and beside them the fields; `weights` as `hypothesis_weights`."""
+    def save(self, path: str | os.PathLike[str], about: Mapping[str, Any] | None = None) -> None:
+        """Write one `.npz`: the tracks, and beside them the fields; `weights` as `hypothesis_weights`.
+
+        about: where it comes from, see `Tracks.save`.
+        """
         values = (self.hypotheses, self.weights, self.interval)
         arrays = dict(zip(_ARRAYS, values, strict=True))
         if self.moving is not None:
             arrays["moving"] = self.moving
-        self.tracks.save(path, {**arrays, "withheld": np.asarray(self.withheld)})
+        self.tracks.save(path, {**arrays, "withheld": np.asarray(self.withheld)}, about)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Prediction":

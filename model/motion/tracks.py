@@ -147,11 +147,15 @@ class Tracks:
         return self.method.settings.get("camera") == "removed"
 
     def save(
-        self, path: str | os.PathLike[str], others: Mapping[str, NDArray[Any]] = MappingProxyType({})
+        self,
+        path: str | os.PathLike[str],
+        others: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         """Write one `.npz` without pickle; the file appears whole or not at all.
 
         others: arrays to keep in the same file, by names that are no field's; `load` passes them over.
+        about: where the tracks come from, JSON values; in the header, which is JSON too, under "about".
         """
         arrays: dict[str, Any] = {name: getattr(self, name) for name in ("points", "visibility", "frames")}
         arrays |= others
@@ -170,6 +174,8 @@ class Tracks:
         }
         if self.query_frame is not None:
             header["query_frame"] = self.query_frame  # an older reader passes it over
+        if about is not None:
+            header["about"] = dict(about)
         with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, header=np.array(json.dumps(header, sort_keys=True)), **arrays)
 

@@ -138,7 +138,9 @@ def tracks_npz(run_id: str) -> Response:
 @can_fail(404, 409)
 def tracks_as_json(run_id: str) -> Response:
     """Download the tracks as JSON."""
-    text = tracks_json(tracks_of(run_with_tracks(run_id)))
+    found = run_with_tracks(run_id)
+    tracks = tracks_of(found)
+    text = tracks_json(tracks, about(found, tracks))
     return attached(Response(text, content_type="application/json"), _name(run_id, "json"))
 
 
@@ -146,8 +148,10 @@ def tracks_as_json(run_id: str) -> Response:
 @runs.response(200, {"type": "string"}, content_type="text/csv")
 @can_fail(404, 409)
 def tracks_as_csv(run_id: str) -> Response:
-    """Download the tracks as a table: point, frame, x, y, visibility, and x, y with the camera taken out."""
-    rows = stream_with_context(tracks_csv(tracks_of(run_with_tracks(run_id))))
+    """Download a table: point, frame, x, y, visibility, x and y without the camera; # lines: of what."""
+    found = run_with_tracks(run_id)
+    tracks = tracks_of(found)
+    rows = stream_with_context(tracks_csv(tracks, about(found, tracks)))
     return attached(Response(rows, content_type="text/csv; charset=utf-8"), _name(run_id, "csv"))
 
 

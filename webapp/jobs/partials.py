@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from model.tracking.tracker import PartialTracks
+from webapp.provenance import about
 from webapp.records import Database, Run
 from webapp.storage import Storage
 
@@ -38,7 +39,7 @@ class PartialWriter:
         tracks = partial.tracks()
         count = len(tracks.frames)
         if count != self._written:
-            tracks.save(self._file)
+            tracks.save(self._file, about=about(self._run, tracks))
             self._storage.move_in(self._file, self._run.partial_key(count))
             if self._database.update_running(self._run.id, self._run.attempts, tracked_frames=count):
                 if self._written is not None:

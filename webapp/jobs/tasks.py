@@ -13,6 +13,7 @@ from webapp.jobs.estimates import plan_of
 from webapp.jobs.execution import JobContext, execute
 from webapp.jobs.partials import PartialWriter
 from webapp.pictures import jpeg
+from webapp.provenance import about
 
 
 def track(run_id: str) -> None:
@@ -55,7 +56,7 @@ def _track(context: JobContext) -> None:
         context.report.is_over = not context.database.update_running(
             run.id, run.attempts, frames=len(tracks.frames), error=" ".join(remarks)
         )
-    tracks.save(context.scratch / "tracks.npz")
+    tracks.save(context.scratch / "tracks.npz", about=about(run, tracks))
     context.storage.move_in(context.scratch / "tracks.npz", run.result_key)
     Paces(context.settings.instance).add(plan, stopwatch.pace(plan))
 
@@ -79,7 +80,7 @@ def _predict(context: JobContext) -> None:
     begin("predicting", 1)
     prediction = predictor.predict_all(image, run.request.grid, frame=run.start, fps=run.clip.fps)
     begin("storing", 2)
-    prediction.save(context.scratch / "tracks.npz")
+    prediction.save(context.scratch / "tracks.npz", about(run, prediction.tracks))
     context.storage.move_in(context.scratch / "tracks.npz", run.result_key)
     stopwatch.lap("start")  # neither frames nor points matter
     Paces(context.settings.instance).add(plan, stopwatch.pace(plan))

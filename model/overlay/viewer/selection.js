@@ -113,7 +113,8 @@ export async function describeChosen(root, numbers, chosen) {
 
 /** The chosen points' numbers, as the API's CSV has them. @param {Numbers} numbers @param {number[]} points */
 export function csvOf(numbers, points) {
-  const rows = ["point,frame,x,y,visibility"];
+  const facts = Object.entries({ ...numbers.about, view: location.hash.slice(1) });
+  const rows = [...facts.map(([name, value]) => `# ${name}: ${JSON.stringify(value)}`), "point,frame,x,y,visibility"];
   for (let index = 0; index < numbers.count; index++) {
     for (const point of points) {
       const [x, y] = positionOf(numbers, index, point);

@@ -1,6 +1,8 @@
 """A run from upload to result, on the real stack: `python -m webapp` with its Redis, worker and server."""
 
+import hashlib
 import io
+import json
 import time
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import requests
 from PIL import Image
 
 from model.clips.video import read_frames
+from model.core.version import VERSION
 from model.motion.grid import query_grid
 from model.tracking.tracker import Tracker
 from tests.webapp.stack import Stack, is_alive, wait_for
@@ -43,7 +46,15 @@ def test_a_run_gives_tracks_frames_and_exports(stack: Stack, small_clip: Path, t
     content = stack.get(f"/runs/{run_id}/tracks.json").json()
     np.testing.assert_allclose(content["points"], tracks.points, atol=6e-4)
     assert content["frames"] == tracks.frames.tolist()
-    rows = stack.get(f"/runs/{run_id}/tracks.csv").text.splitlines()
+    lines = stack.get(f"/runs/{run_id}/tracks.csv").text.splitlines()
+    facts = dict(line.removeprefix("# ").split(": ", 1) for line in lines if line.startswith("#"))
+    assert {name: json.loads(value) for name, value in facts.items()} == content["about"]
+    with np.load(tmp_path / f"{run_id}.npz") as kept:
+        assert json.loads(str(kept["header"]))["about"] == content["about"]
+    sha256 = hashlib.sha256(small_clip.read_bytes()).hexdigest()
+    told = [content["about"][name] for name in ("run", "clip", "clip_sha256", "stillmotion")]
+    assert told == [run_id, small_clip.name, sha256, VERSION]
+    rows = lines[len(facts) :]
     assert rows[0] == "point,frame,x,y,visibility,scene_x,scene_y"
     assert len(rows) == 1 + 6 * 25
     last = rows[-1].split(",")
