@@ -49,8 +49,7 @@ def write_report(
         f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head>\n<body><h1>{escape(title)}</h1>"
         "<p>Lengths are in pixels of a 256-high image; ± is the standard deviation over seeds. EPE: error of "
         "the final position. ADE: mean error over all frames. Moving points: true displacement over 1 px. "
-        "minADE@K: of the best of all K hypotheses. Answered: pictures that are not "
-        "of one colour.</p>"
+        "minADE@K: of the best of all K hypotheses.</p>"
         f"{sections}</body></html>\n"
     )
     write_whole(path, page.encode())

@@ -31,8 +31,7 @@ class Judgement:
     outcome, belief: of the measured points. errors: float64 `[N]`, final errors of the points, NaN if not
     measured.
     answer: float32 `[N, T, 2]`, pixels of the picture. within: bool `[P, 2, levels]`, whether the final
-    coordinates lie in the intervals of `LEVELS`; None without uncertainty. withheld: whether the picture told
-    too little for an answer other than that nothing moves.
+    coordinates lie in the intervals of `LEVELS`; None without uncertainty.
     """
 
     outcome: Outcome
@@ -40,7 +39,6 @@ class Judgement:
     errors: NDArray[np.float64]
     answer: NDArray[np.float32]
     within: NDArray[np.bool_] | None
-    withheld: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,14 +195,8 @@ def _predicted(sample: Judged, predictor: Predictor) -> Judgement:
     below = mixture.cumulative(truth.to(mixture.displacement)[None, :, None].expand(-1, -1, frames, -1))
     rank = below[0, :, -1].cpu().numpy()[chosen]
     within = np.stack([np.abs(rank - 0.5) <= level / 2 for level in LEVELS], axis=2)
-    return Judgement(
-        outcome,
-        _belief(sample, mixture, working),
-        _errors(sample, answer),
-        answer,
-        within,
-        expected.is_blank,
-    )
+    belief = _belief(sample, mixture, working)
+    return Judgement(outcome, belief, _errors(sample, answer), answer, within)
 
 
 def _belief(sample: Judged, mixture: Mixture, working: tuple[int, int]) -> Belief:

@@ -52,7 +52,6 @@ def rows(result: DomainResult, group: str | None = None) -> list[Row]:
         values = {name: float(found_of.get(name, math.nan)) for _, name, _ in COLUMNS}
         values |= {f"within {t}": s for t, s in zip(THRESHOLDS, metrics.within, strict=True)}
         values |= {f"{name} by source": value for name, value in method.by_source.items()}
-        values["answered"] = answered(result, method, group)
         found.setdefault(method.name, []).append(values)
     return [
         Row(
@@ -68,24 +67,14 @@ def rows(result: DomainResult, group: str | None = None) -> list[Row]:
     ]
 
 
-def answered(result: DomainResult, method: MethodOutcome, group: str | None = None) -> float:
-    """Return the share of pictures of a group, or of all, on which the method did not withhold its answer."""
-    own = [
-        not judgement.withheld
-        for sample, judgement in zip(result.samples, method.judgements, strict=True)
-        if group in (None, sample.source)
-    ]
-    return float(np.mean(own))
-
-
 def cells(row: Row) -> list[str]:
     """Return what stands in a row, behind its name; "–" for what was not measured."""
     shares = [_cell(100 * row.mean[f"within {t}"], 0, 1, 0) for t in THRESHOLDS]
     figures = [_cell(row.mean[name], row.spread[name], row.seeds, digits) for _, name, digits in COLUMNS]
-    return [*figures, _cell(100 * row.mean["answered"], 0, 1, 0), *shares]
+    return [*figures, *shares]
 
 
-HEADS = (*(head for head, _, _ in COLUMNS), "answered, %", *(f"< {t} px, %" for t in THRESHOLDS))
+HEADS = (*(head for head, _, _ in COLUMNS), *(f"< {t} px, %" for t in THRESHOLDS))
 
 
 def table(results: Sequence[DomainResult]) -> str:
@@ -114,9 +103,7 @@ def write_json(path: Path, results: Sequence[DomainResult], settings: Mapping[st
                 "name": result.name,
                 "split": result.split,
                 "samples": len(result.samples),
-                "methods": [
-                    {**_as_json(method), "answered": answered(result, method)} for method in result.methods
-                ],
+                "methods": [_as_json(method) for method in result.methods],
             }
             for result in results
         ],
