@@ -166,6 +166,7 @@ def test_cut_anywhere_is_refused_or_read_in_full(clips, layouts, folder, data):
         return
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_anywhere_never_raises_another_error(clips, layouts, folder, data):

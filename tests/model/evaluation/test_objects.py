@@ -32,6 +32,7 @@ def moving_square(root: Path, name: str, frames: int) -> tuple[str, ...]:
     return "--masks", str(root / "masks"), "--frames-folder", str(root / "frames")
 
 
+@pytest.mark.slow
 def test_zero_motion_equals_the_count_and_lucas_kanade_holds(tmp_path, capsys):
     options = moving_square(tmp_path, "square", 20)
     out = tmp_path / "result.json"
@@ -67,6 +68,7 @@ class Drifting:
         yield FirstFrames(list(points), list(np.ones(points.shape[:2], bool)))
 
 
+@pytest.mark.slow
 def test_drift_is_counted_twice_there_and_back_and_sequences_weigh_alike(tmp_path):
     moving_square(tmp_path, "long", 32)
     moving_square(tmp_path, "short", 8)

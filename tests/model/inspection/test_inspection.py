@@ -267,6 +267,7 @@ def test_inspect_writes_one_page_and_pictures(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figures", "report.html"]
 
 
+@pytest.mark.slow
 def test_an_unfinished_set_is_shown_and_said_and_names_from_outside_cannot_break_the_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from model.tracking.methods import METHODS, tracker_name
 from model.tracking.tracker import Tracker
 
 
+@pytest.mark.slow
 def test_every_engine_is_there_and_only_those_that_say_so_import_torch() -> None:
     code = "import sys"
     for entry in sorted(METHODS, key=lambda entry: entry.uses_torch):

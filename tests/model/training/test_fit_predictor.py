@@ -81,6 +81,7 @@ class NearestHead(Head):
         return self.layer(sample(features[0], points))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", [PlainOutput, MixtureOutput])
 def test_a_new_head_is_one_entry(data, tmp_path, monkeypatch, output):
     """It trains frozen and thawed, is studied, and predicts."""
@@ -223,6 +224,7 @@ def test_two_processes_of_torchrun_train_one_network(data, tmp_path):
     Predictor.load(tmp_path / "weights.safetensors", "cpu")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_trained_is_one_sentence(data, tmp_path):
     with pytest.raises(BadInput, match="--minutes M"):
         fit(tmp_path / "new", small(data, steps=None))

@@ -78,6 +78,7 @@ def train(out: Path, settings: TrainingSettings, script=None, should_stop=never_
     return task, loop, loop.run(ignore_progress, should_stop)
 
 
+@pytest.mark.slow
 def test_a_line_is_learned_in_two_phases(tmp_path):
     settings = TrainingSettings(steps=800, learning_rate=0.1, average=0.9, weight_decay=0.0)
     task, loop, score = train(tmp_path, settings)

@@ -90,6 +90,7 @@ def test_a_single_image_is_predicted(predicting_stack: Stack, weights: Path, tmp
     assert set(numbers["interval"]) == {"low", "high"}
 
 
+@pytest.mark.slow
 def test_the_last_frame_of_a_clip_is_predicted_and_a_frame_is_compared(
     predicting_stack: Stack, small_clip: Path, tmp_path: Path
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_file_that_is_no_predictor_fails_with_a_sentence(
         weights.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_a_lost_worker_starts_a_prediction_again(predicting_stack: Stack, tmp_path: Path) -> None:
     stack = predicting_stack
     clip = stack.upload(write_image(tmp_path / "other.png", texture(*SIZE, seed=4)))

@@ -162,6 +162,7 @@ def test_an_emptied_redis_loses_no_job(team: Machines, videos: Path, single: Pat
     check_same(out, single)
 
 
+@pytest.mark.slow
 def test_redis_is_away_for_3_s(videos: Path, single: Path, tmp_path: Path):
     server = OwnRedis(tmp_path / "redis")
     server.start()

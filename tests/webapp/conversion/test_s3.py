@@ -93,6 +93,7 @@ def convert(environment: dict[str, str], *arguments: str) -> "subprocess.Complet
     )
 
 
+@pytest.mark.slow
 def test_one_process_reads_from_s3_and_writes_to_it(s3: dict[str, str], bucket: Bucket, single: Path) -> None:
     arguments = (f"s3://{BUCKET}/videos", "--out", f"s3://{BUCKET}/one", *SETTINGS)
     made = convert(s3, *arguments)
@@ -103,6 +104,7 @@ def test_one_process_reads_from_s3_and_writes_to_it(s3: dict[str, str], bucket: 
     assert "Everything was there already." in again.stdout
 
 
+@pytest.mark.slow
 def test_workers_read_from_s3_and_write_to_it(
     s3: dict[str, str], bucket: Bucket, single: Path, redis_url: str
 ) -> None:
@@ -117,6 +119,7 @@ def test_workers_read_from_s3_and_write_to_it(
     assert json.loads(bucket.read("many/stats.json"))["verdict"] in told.stdout
 
 
+@pytest.mark.slow
 def test_a_bucket_that_does_not_exist_is_one_sentence(s3: dict[str, str], single: Path) -> None:
     nowhere = convert(s3, f"s3://{BUCKET}/videos", "--out", "s3://nowhere/set", *SETTINGS)
     assert nowhere.returncode == 2
@@ -126,6 +129,7 @@ def test_a_bucket_that_does_not_exist_is_one_sentence(s3: dict[str, str], single
     assert "s3://nowhere/videos is not there" in nothing.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_storage_that_does_not_answer_is_one_sentence_and_no_video_is_given_up(
     s3: dict[str, str], single: Path, tmp_path: Path
 ) -> None:

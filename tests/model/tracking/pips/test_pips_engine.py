@@ -88,6 +88,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.slow
 def test_stopping_is_polled_within_a_chunk(checkpoint, frames):
     tracker = Tracker.load(str(checkpoint), device="cpu")
     polls = iter([False, False, True])

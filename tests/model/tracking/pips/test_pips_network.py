@@ -120,6 +120,7 @@ def test_pieces_give_the_same_bits_as_the_whole_grid(network, bfloat16_network, 
         assert torch.equal(part.visibility_logits, whole.visibility_logits[:, start : start + piece])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_shuffled_order_over_several_batches_gives_the_same_bits(network, bfloat16_network, precision):
     chosen = network if precision == "float32" else bfloat16_network
@@ -131,6 +132,7 @@ def test_a_shuffled_order_over_several_batches_gives_the_same_bits(network, bflo
     assert torch.equal(shuffled.visibility_logits, whole.visibility_logits[:, order])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_number_of_cores_does_not_change_the_bits(network, frames, queries, threads):
     expected = network.track(frames, queries, iterations=2)
@@ -144,6 +146,7 @@ def test_the_number_of_cores_does_not_change_the_bits(network, frames, queries, 
     assert torch.equal(actual.trajectories, expected.trajectories)
 
 
+@pytest.mark.slow
 def test_bfloat16_stays_near_and_keeps_coordinates_in_float32(network, bfloat16_network, frames, queries):
     exact, rounded = network.track(frames, queries), bfloat16_network.track(frames, queries)
     assert rounded.trajectories.dtype == torch.float32

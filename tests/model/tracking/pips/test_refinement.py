@@ -174,6 +174,7 @@ def test_grey_images_are_opencvs():
     assert (ours == cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)).all()
 
 
+@pytest.mark.slow
 def test_a_refined_chain_does_not_depend_on_the_other_points_either(tiny_network: Pips):
     image = textured(96, 128)
     frames = [
@@ -207,6 +208,7 @@ def test_weights_say_how_they_are_used(tmp_path, tiny_network: Pips):
     json.dumps(asdict(release))
 
 
+@pytest.mark.slow
 def test_weights_with_support_points_and_a_visibility_network_load_without_them(tmp_path, tiny_network: Pips):
     """As `calibrate-tracker` wrote them in November 2026."""
     release = PipsRelease(
