@@ -98,7 +98,7 @@ def test_an_installed_app_serves_pages_and_tracks(app: Stack, small_clip: Path) 
     assert "/static/base.css" in page.text
     style = requests.get(f"{app.url}/static/base.css", timeout=10)
     assert style.content == (ROOT / "static" / "base.css").read_bytes()
-    assert len(app.get("/samples").json()["items"]) == 3
+    assert len(app.get("/samples").json()["items"]) == 4
     assert {"pips", "fcn"} <= {method["name"] for method in app.get("/methods").json()["items"]}
     run = app.start_run(app.upload(small_clip), method="pips", grid=2)
     assert app.wait_for_end(run)["state"] == "done"

@@ -1,5 +1,6 @@
 """The product's own sample clips: procedural, with their true motion."""
 
+import json
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -64,7 +65,8 @@ SAMPLE_CLIPS = (
 def write_sample_clips(out: Path, *, progress: ReportProgress) -> None:
     """Write each sample as NAME.mp4 and NAME.tracks.npz, and `samples.json`, which lists them.
 
-    The truth is that of a 16×16 grid of query points in the first frame (model.motion.grid), in every frame.
+    Other samples that the list has already, such as photos, stay in it, behind these. The truth is that of a
+    16×16 grid of query points in the first frame (model.motion.grid), in every frame.
     """
     out.mkdir(parents=True, exist_ok=True)
     for index, sample in enumerate(SAMPLE_CLIPS):
@@ -74,7 +76,10 @@ def write_sample_clips(out: Path, *, progress: ReportProgress) -> None:
         {"file": f"{clip.name}.mp4", "title": clip.title, "description": clip.description, "licence": LICENCE}
         for clip in SAMPLE_CLIPS
     ]
-    write_json(out / "samples.json", listed)
+    made = {entry["file"] for entry in listed}
+    path = out / "samples.json"
+    others = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    write_json(path, [*listed, *(entry for entry in others if entry["file"] not in made)])
 
 
 def _write_sample(out: Path, sample: _SampleClip) -> None:

@@ -1,5 +1,6 @@
 """Synthetic clips: is their truth true?"""
 
+import json
 import math
 from dataclasses import replace
 
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from model.core.errors import BadInput
+from model.core.progress import ignore_progress
+from model.synthetic import sample_clips
 from model.synthetic.batches import synthesize
 from model.synthetic.scene import SyntheticSettings
 from model.synthetic.textures import SURFACE_SIDE, TextureBank, load_bank, procedural_bank
@@ -164,3 +167,17 @@ def test_a_file_that_is_no_image_is_named(tmp_path) -> None:
         (tmp_path / f"{index:02}.png").write_bytes(b"nothing")
     with pytest.raises(BadInput, match=r"01\.png"):
         load_bank(0, textures=tmp_path)
+
+
+def test_other_samples_stay_in_the_list(tmp_path, monkeypatch):
+    monkeypatch.setattr(sample_clips, "_write_sample", lambda _out, _sample: None)
+    photo = {"file": "photo.jpg", "title": "A photo", "description": "Of a dog.", "licence": "CC0"}
+    (tmp_path / "samples.json").write_text(json.dumps([photo]))
+    for _ in range(2):
+        sample_clips.write_sample_clips(tmp_path, progress=ignore_progress)
+    listed = json.loads((tmp_path / "samples.json").read_text())
+    assert [entry["file"] for entry in listed] == [
+        *(f"{clip.name}.mp4" for clip in sample_clips.SAMPLE_CLIPS),
+        "photo.jpg",
+    ]
+    assert listed[-1] == photo
