@@ -1,10 +1,11 @@
 """`kill -9` of web server, workers, jobs and Redis at random moments: is anything stuck, lost or doubled?
 
-python -m benchmarks.kill_rounds [--seconds 300] [--runs 1000] [--pause 8] [--seed 0]
+python -m benchmarks.kill_rounds [--seconds 3600] [--pause 8] [--clients 8] [--seed 0] [--folder FOLDER]
 
-Runs of one small clip are asked for all the time; a request that gets no answer is asked again, as a person
-would. In the end every run must have ended, those that are done must have the very tracks of the first one,
-those that failed a sentence, and neither the storage nor the temporary folder may hold what no row names.
+Some clients ask for runs of one small clip and wait for their ends, all the time; a request without answer is
+asked again, as a person would. In the end every run must have ended, those that are done must have the very
+tracks of the first one, those that failed a sentence, and neither the storage nor the temporary folder may
+hold what no row names, nor lack what a row names. A folder that is given is kept, with the app's log in it.
 """
 
 import argparse
@@ -18,6 +19,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +28,13 @@ from typing import Any
 import numpy as np
 import psutil
 import requests
+from numpy.typing import NDArray
 
 from benchmarks.clips import write_clip
 
-WISH = {"method": "lk", "grid": 16, "frames": None}
+WISH = {"method": "lk", "grid": 4, "frames": None}
+FRAMES, SIZE = 16, (96, 128)
+UNFINISHED = ("queued", "running")
 VICTIMS = ("web", "worker", "job", "redis")
 LONGEST_STILL = 120.0
 """Seconds after the last kill in which at least one more run must end."""
@@ -36,24 +42,14 @@ LONGEST_STILL = 120.0
 
 @dataclass
 class Report:
-    """What happened. unasked: runs beyond those answered and those whose answer a kill took."""
+    """What happened. unanswered: requests for runs whose answer a kill took. faults: one sentence each."""
 
     seconds: float = 0.0
     kills: Counter[str] = field(default_factory=Counter)
-    accepted: int = 0
+    accepted: list[str] = field(default_factory=list)
     unanswered: int = 0
     states: Counter[str] = field(default_factory=Counter)
-    stuck: int = 0
-    lost: int = 0
-    unasked: int = 0
-    wrong: int = 0
-    silent: int = 0
-    orphans: int = 0
-
-    @property
-    def is_clean(self) -> bool:
-        """Nothing stuck, lost, doubled, wrong, without a reason or left over."""
-        return not (self.stuck + self.lost + self.unasked + self.wrong + self.silent + self.orphans)
+    faults: list[str] = field(default_factory=list)
 
 
 class App:
@@ -66,12 +62,10 @@ class App:
         self.instance = instance
         self.api = f"http://127.0.0.1:{port}/api/v1"
         environment = {"STILLMOTION_INSTANCE": str(instance), "STILLMOTION_PORT": str(port)}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "webapp"],
-            env={**os.environ, **environment, "STILLMOTION_LOG": "ERROR"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with instance.with_suffix(".log").open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "webapp"], env={**os.environ, **environment}, stdout=log, stderr=log
+            )
 
     def ask(self, method: str, path: str, deadline: float, **options: Any) -> requests.Response | None:
         """Ask until there is an answer that is no 5xx, or the time is over."""
@@ -99,9 +93,9 @@ class App:
         return random.choice(found) if found else None
 
     def kill(self, kind: str) -> bool:
-        """End a process of a kind as `kill -9` does; False when there is none within a second."""
+        """End a process of a kind as `kill -9` does; False when there is none within 3 seconds."""
         try:
-            deadline = time.monotonic() + 1.0
+            deadline = time.monotonic() + 3.0
             while (victim := self.victim(kind)) is None and time.monotonic() < deadline:
                 time.sleep(0.01)
             if victim is not None:
@@ -116,13 +110,13 @@ class App:
         self.process.wait(30)
 
 
-def kill_rounds(folder: Path, seconds: float, runs: int, pause: float, seed: int) -> Report:
+def kill_rounds(folder: Path, seconds: float, pause: float, clients: int, seed: int) -> Report:
     """Start the app in a folder, ask for runs and kill for some seconds, and report what is there then.
 
-    pause: seconds at most between two kills.
+    pause: seconds at most between two kills. clients: how many ask, each for a run after the other.
     """
     random.seed(seed)
-    write_clip(folder / "clip.mp4", 60, (240, 320))
+    write_clip(folder / "clip.mp4", FRAMES, SIZE)
     app, report = App(folder / "instance"), Report()
     try:
         deadline = time.monotonic() + LONGEST_STILL
@@ -130,68 +124,98 @@ def kill_rounds(folder: Path, seconds: float, runs: int, pause: float, seed: int
         uploaded = app.ask("POST", "/clips", deadline, files={"file": ("clip.mp4", content)})
         if uploaded is None:
             raise RuntimeError("The app does not start.")
-        accepted = _disturb(app, {"clip": uploaded.json()["id"], **WISH}, seconds, runs, pause, report)
-        _look(app, accepted, report)
+        wish = {"clip": uploaded.json()["id"], **WISH}
+        began = time.monotonic()
+        with ThreadPoolExecutor(clients) as pool:
+            asking = [pool.submit(_ask_for_runs, app, wish, began + seconds) for _ in range(clients)]
+            _kill(app, began + seconds, pause, report)
+            for answered in asking:
+                accepted, unanswered = answered.result()
+                report.accepted += accepted
+                report.unanswered += unanswered
+        report.seconds = time.monotonic() - began
+        _look(app, report)
     finally:
         app.stop()
     return report
 
 
-def _disturb(
-    app: App, wish: dict[str, Any], seconds: float, runs: int, pause: float, report: Report
-) -> list[str]:
-    """Ask for runs and kill until the time is over; return the ids of those that were accepted."""
+def _ask_for_runs(app: App, wish: dict[str, Any], end: float) -> tuple[list[str], int]:
+    """Be a client until the end; return the ids of its runs, and how many requests got no answer."""
     accepted: list[str] = []
-    began = time.monotonic()
-    next_kill = began + 3.0
-    while time.monotonic() < began + seconds:
-        if len(accepted) < runs:
-            try:
-                answer = requests.post(f"{app.api}/runs", json=wish, timeout=20)
-                if answer.status_code == 202:
-                    accepted.append(answer.json()["id"])
-                elif answer.status_code != 429:
-                    report.unanswered += 1  # its row says that it failed
-            except requests.RequestException:
-                report.unanswered += 1  # it may be there, or not
-        time.sleep(0.1 if len(accepted) < runs else 0.5)
-        if time.monotonic() > next_kill:
-            kind = random.choice(VICTIMS)
-            report.kills[kind] += app.kill(kind)
-            next_kill = time.monotonic() + random.uniform(0.5, pause)
-    report.seconds = time.monotonic() - began
-    report.accepted = len(accepted)
-    return accepted
+    unanswered = 0
+    while time.monotonic() < end:
+        try:
+            answer = requests.post(f"{app.api}/runs", json=wish, timeout=20)
+        except requests.RequestException:
+            unanswered += 1  # it may be there, or not
+            time.sleep(0.2)
+            continue
+        if answer.status_code != 202:
+            unanswered += 1  # its row says that it failed
+            time.sleep(0.2)
+            continue
+        accepted.append(answer.json()["id"])
+        while (found := app.ask("GET", f"/runs/{accepted[-1]}", end)) is not None:
+            if not found.ok or found.json()["state"] not in UNFINISHED:
+                break
+            time.sleep(0.1)
+    return accepted, unanswered
 
 
-def _look(app: App, accepted: list[str], report: Report) -> None:
+def _kill(app: App, end: float, pause: float, report: Report) -> None:
+    """Kill now and then until the end."""
+    while (rest := end - time.monotonic()) > 0:
+        time.sleep(min(rest, random.uniform(0.5, pause)))
+        kind = random.choice(VICTIMS)
+        report.kills[kind] += app.kill(kind)
+
+
+def _look(app: App, report: Report) -> None:
     """Wait for the end of all runs, then compare what is there with what was asked for."""
     found: list[dict[str, Any]] = []
     left, deadline = -1, time.monotonic() + LONGEST_STILL
     while left and time.monotonic() < deadline:
         time.sleep(1.0)
         found = _all_runs(app, deadline)
-        unfinished = len([run for run in found if run["state"] in ("queued", "running")])
+        unfinished = len([run for run in found if run["state"] in UNFINISHED])
         if unfinished != left:
             left, deadline = unfinished, time.monotonic() + LONGEST_STILL
     report.states = Counter(run["state"] for run in found)
-    report.stuck = report.states["queued"] + report.states["running"]
-    ids = [run["id"] for run in found]
-    report.lost = len(set(accepted) - set(ids))
-    report.unasked = max(0, len(ids) - len(accepted) - report.unanswered) + len(ids) - len(set(ids))
-    report.silent = len([run for run in found if run["state"] == "failed" and not run["error"]])
+    count = Counter(run["id"] for run in found)
+    report.faults += [f"run {run_id} is lost" for run_id in report.accepted if run_id not in count]
+    report.faults += [f"run {run_id} is listed twice" for run_id in count if count[run_id] > 1]
+    if (unasked := len(count) - len(report.accepted) - report.unanswered) > 0:
+        report.faults.append(f"{unasked} runs are there that nobody asked for")
     truth = None
     for run in found:
-        if run["state"] != "done":
+        name, state = f"run {run['id']}", run["state"]
+        if state in UNFINISHED:
+            report.faults.append(f"{name} is stuck: {state}")
+        if state == "failed" and not run["error"]:
+            report.faults.append(f"{name} failed without a word")
+        if state != "done":
             continue
-        answer = app.ask("GET", f"/runs/{run['id']}/tracks.npz", time.monotonic() + LONGEST_STILL)
-        with np.load(io.BytesIO(answer.content if answer is not None else b"")) as tracks:
-            points = tracks["points"]
+        points = _points(app, run["id"])
+        if points is None:
+            report.faults.append(f"{name} is done and has no tracks")
+            continue
         truth = points if truth is None else truth
-        report.wrong += not np.array_equal(points, truth)
-    stored = {folder.name for folder in (app.instance / "storage" / "runs").iterdir()}
-    report.orphans = len(stored - {run["id"] for run in found if run["state"] in ("done", "cancelled")})
-    report.orphans += len(list((app.instance / "tmp").iterdir()))
+        if not np.array_equal(points, truth):
+            report.faults.append(f"{name} has other tracks than the first")
+    kept = {run["id"] for run in found if run["state"] in ("done", "cancelled")}
+    stored = [folder for folder in (app.instance / "storage" / "runs").iterdir() if folder.name not in kept]
+    report.faults += [f"{path} is left over" for path in [*stored, *(app.instance / "tmp").iterdir()]]
+
+
+def _points(app: App, run_id: str) -> NDArray[np.float32] | None:
+    """Return the tracks of a run that is done; None where there are none."""
+    answer = app.ask("GET", f"/runs/{run_id}/tracks.npz", time.monotonic() + LONGEST_STILL)
+    if answer is None or not answer.ok:
+        return None
+    with np.load(io.BytesIO(answer.content)) as tracks:
+        points: NDArray[np.float32] = tracks["points"]
+    return points
 
 
 def _all_runs(app: App, deadline: float) -> list[dict[str, Any]]:
@@ -209,16 +233,21 @@ def _all_runs(app: App, deadline: float) -> list[dict[str, Any]]:
 def main() -> None:
     """Print what happened; exit with 1 unless it is clean."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=300.0)
-    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--pause", type=float, default=8.0)
+    parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        report = kill_rounds(Path(name), arguments.seconds, arguments.runs, arguments.pause, arguments.seed)
-    for name, value in vars(report).items():
-        print(f"{name}: {dict(value) if isinstance(value, Counter) else value}")
-    sys.exit(0 if report.is_clean else 1)
+    parser.add_argument("--folder", type=Path)
+    asked = parser.parse_args()
+    with ExitStack() as closing:
+        folder = asked.folder or Path(closing.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
+        report = kill_rounds(folder, asked.seconds, asked.pause, asked.clients, asked.seed)
+    print(f"{report.seconds:.0f} s, kills: {dict(report.kills)}, {sum(report.kills.values())} in all")
+    print(f"runs accepted: {len(report.accepted)}, requests without an answer: {report.unanswered}")
+    print(f"how the runs ended: {dict(report.states)}")
+    print("\n".join(report.faults) or "nothing is stuck, lost, doubled, wrong or left over")
+    sys.exit(1 if report.faults else 0)
 
 
 if __name__ == "__main__":
