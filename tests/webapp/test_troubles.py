@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +25,11 @@ from tests.webapp.stack import Stack, wait_for
 from webapp import records
 from webapp.app import create_app
 from webapp.history import REMOVED, empty_bin
+from webapp.jobs.execution import JobContext, execute
 from webapp.jobs.queue import record_failure
 from webapp.records import Clip, Database, migrate
 from webapp.settings import Settings
+from webapp.storage import Storage
 
 
 @pytest.fixture
@@ -105,6 +108,42 @@ def test_the_whole_app_outlives_a_storage_that_is_away(start_stack, s3: S3Server
     assert stack.process.poll() is None
     assert stack.wait_for_end(stack.start_run(clip, grid=4))["state"] == "done"
     assert stack.get(f"/runs/{done}/tracks.npz").status_code == 200
+
+
+@pytest.mark.slow
+def test_a_run_that_is_done_keeps_its_worker_for_no_storage_that_is_away(
+    settings: Settings, s3: S3Server, clip: str, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = client.post("/api/v1/runs", json={"clip": clip, "method": "lk"}).json["id"]
+    for name, value in replace(settings, storage_url="s3://films/stillmotion").to_environment().items():
+        monkeypatch.setenv(name, value)
+    ended: list[float] = []
+
+    def work(_context: JobContext) -> None:
+        s3.freeze()
+        ended.append(time.monotonic())
+
+    execute(run, work)
+    assert time.monotonic() - ended[0] < 30  # a worker otherwise waits for minutes
+    assert client.get(f"/api/v1/runs/{run}").json["state"] == "done"
+    s3.thaw()
+
+
+@pytest.mark.slow
+def test_a_worker_waits_for_a_storage_that_starts_anew(
+    settings: Settings, s3: S3Server, tmp_path: Path
+) -> None:
+    storage = Storage.of(replace(settings, storage_url="s3://films/stillmotion"), is_patient=True)
+    s3.end()
+    with ThreadPoolExecutor() as pool:
+        written = pool.submit(storage.write, "a", b"b")
+        time.sleep(8)  # longer than s3fs tries by itself
+        assert not written.done()
+        again = S3Server(tmp_path, s3.port)
+        boto3.client("s3").create_bucket(Bucket="films")
+        written.result()
+    assert storage.exists("a")
+    again.end()
 
 
 def test_a_locked_database_is_503(

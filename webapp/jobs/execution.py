@@ -9,7 +9,7 @@ from pathlib import Path
 from model.core.errors import BadInput, Stopped
 from model.core.progress import Progress
 from webapp.jobs.estimates import estimate_run
-from webapp.jobs.queue import discard_cancelled, discard_results, scratch_folder
+from webapp.jobs.queue import discard, discard_cancelled, discard_results, scratch_folder
 from webapp.jobs.time_left import TimeLeft
 from webapp.records import Database, Run, RunState
 from webapp.settings import Settings
@@ -98,4 +98,5 @@ def _execute(settings: Settings, database: Database, run: Run, work: Callable[[J
         shutil.rmtree(scratch, ignore_errors=True)
     if not database.finish_run(run.id, RunState.DONE):
         raise Stopped("The run was cancelled while its result was stored.")
-    storage.delete(f"{run.folder}/partial")
+    # At once or never: the next run must not wait for a storage that is away. It goes with the run's folder.
+    discard(settings, f"{run.folder}/partial")

@@ -184,10 +184,15 @@ def overlay_failure(failure: str) -> str:
 def discard_results(settings: Settings, run_id: str) -> None:
     """Remove whatever a run without a result has written, if the storage answers."""
     shutil.rmtree(scratch_folder(settings, run_id), ignore_errors=True)
+    discard(settings, f"runs/{run_id}")
+
+
+def discard(settings: Settings, key: str) -> None:
+    """Remove a file or folder of the storage, if it answers within seconds."""
     try:
-        Storage.of(settings).delete(f"runs/{run_id}")
+        Storage.of(settings).delete(key)
     except Unreachable as error:
-        log.warning("run %s: what it has written stays: %s", run_id, error)
+        log.warning("%s stays: %s", key, error)
 
 
 def discard_cancelled(settings: Settings, database: Database, run_id: str) -> None:
