@@ -5,7 +5,7 @@ without any point is NaN.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -63,17 +63,58 @@ class Outcome:
         """Take a prediction without alternatives."""
         return cls(truth, answer, answer[:, None], np.ones((len(answer), 1)))
 
+
+@dataclass(frozen=True, eq=False)
+class PointScores:
+    """What is measured of each point, float64 `[P]`: it stays small, however many hypotheses there were.
+
+    length: of the true displacement. final, path: the error of the final position, and its mean over all
+    frames. cosine: between true and predicted direction; 0 where one of them has none. best_final, best_path:
+    the errors of the hypothesis with the largest weight. least_final, least_path: the least of all
+    hypotheses. covered: the share of the final coordinates in the interval; NaN without one. hypotheses: K.
+    """
+
+    length: NDArray[np.float64]
+    final: NDArray[np.float64]
+    path: NDArray[np.float64]
+    cosine: NDArray[np.float64]
+    best_final: NDArray[np.float64]
+    best_path: NDArray[np.float64]
+    least_final: NDArray[np.float64]
+    least_path: NDArray[np.float64]
+    covered: NDArray[np.float64]
+    hypotheses: int
+
     @classmethod
-    def together(cls, parts: Sequence["Outcome"]) -> "Outcome":
-        """Pool the points of several outcomes; they have the same frames and as many hypotheses."""
-        intervals = [part.interval for part in parts if part.interval is not None]
+    def of(cls, outcome: Outcome) -> "PointScores":
+        """Measure each point of an outcome."""
+        truth, answer = outcome.truth.astype(np.float64), outcome.answer.astype(np.float64)
+        error = np.linalg.norm(answer - truth, axis=2)
+        each = np.linalg.norm(outcome.hypotheses - truth[:, None], axis=3)  # [P, K, T]
+        best = each[np.arange(len(truth)), outcome.weights.argmax(axis=1)]
+        covered = np.full(len(truth), np.nan)
+        if outcome.interval is not None:
+            low, high = outcome.interval[:, :, -1]
+            covered = ((truth[:, -1] >= low) & (truth[:, -1] <= high)).mean(axis=1)
         return cls(
-            np.concatenate([part.truth for part in parts]),
-            np.concatenate([part.answer for part in parts]),
-            np.concatenate([part.hypotheses for part in parts]),
-            np.concatenate([part.weights for part in parts]),
-            np.concatenate(intervals, axis=1) if len(intervals) == len(parts) else None,
+            length=np.linalg.norm(truth[:, -1], axis=1),
+            final=error[:, -1],
+            path=error.mean(axis=1),
+            cosine=_cosines(truth[:, -1], answer[:, -1]),
+            best_final=best[:, -1],
+            best_path=best.mean(axis=1),
+            least_final=each[:, :, -1].min(axis=1),
+            least_path=each.mean(axis=2).min(axis=1),
+            covered=covered,
+            hypotheses=outcome.weights.shape[1],
         )
+
+    @classmethod
+    def together(cls, parts: Sequence["PointScores"]) -> "PointScores":
+        """Pool the points of several outcomes that have as many hypotheses."""
+        names = [field.name for field in fields(cls) if field.name != "hypotheses"]
+        pooled = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        return cls(**pooled, hypotheses=parts[0].hypotheses)
 
 
 @dataclass(frozen=True)
@@ -115,35 +156,27 @@ class PredictionMetrics:
 
 def prediction_metrics(outcome: Outcome) -> PredictionMetrics:
     """Measure an outcome; see `PredictionMetrics`."""
-    truth = outcome.truth.astype(np.float64)
-    answer = outcome.answer.astype(np.float64)
-    final, guess = truth[:, -1], answer[:, -1]
-    length = np.linalg.norm(final, axis=1)
-    moving = length > MOVING
-    error = np.linalg.norm(answer - truth, axis=2)
-    each = np.linalg.norm(outcome.hypotheses - truth[:, None], axis=3)  # [P, K, T]
-    rows = np.arange(len(truth))
-    best = each[rows, outcome.weights.argmax(axis=1)]
-    cosine = _cosines(final[moving], guess[moving])
-    coverage = np.nan
-    if outcome.interval is not None and len(truth):
-        low, high = outcome.interval[:, :, -1]
-        coverage = float(((final >= low) & (final <= high)).mean())
+    return average_scores(PointScores.of(outcome))
+
+
+def average_scores(scores: PointScores) -> PredictionMetrics:
+    """Average over points; see `PredictionMetrics`."""
+    moving = scores.length > MOVING
     return PredictionMetrics(
-        epe=_mean(error[:, -1]),
-        ade=_mean(error.mean(axis=1)),
-        epe_moving=_mean(error[moving, -1]),
-        ade_moving=_mean(error[moving].mean(axis=1)),
-        cosine=_mean(cosine),
-        orientation=_mean(np.abs(cosine)),
-        within=tuple(_mean((error[:, -1] < threshold).astype(np.float64)) for threshold in THRESHOLDS),
-        best_ade=_mean(best.mean(axis=1)),
-        best_epe_moving=_mean(best[moving, -1]),
-        min_ade=_mean(each.mean(axis=2).min(axis=1)),
-        min_epe_moving=_mean(each[moving, :, -1].min(axis=1)),
-        hypotheses=outcome.weights.shape[1],
-        coverage=coverage,
-        points=len(truth),
+        epe=_mean(scores.final),
+        ade=_mean(scores.path),
+        epe_moving=_mean(scores.final[moving]),
+        ade_moving=_mean(scores.path[moving]),
+        cosine=_mean(scores.cosine[moving]),
+        orientation=_mean(np.abs(scores.cosine[moving])),
+        within=tuple(_mean((scores.final < threshold).astype(np.float64)) for threshold in THRESHOLDS),
+        best_ade=_mean(scores.best_path),
+        best_epe_moving=_mean(scores.best_final[moving]),
+        min_ade=_mean(scores.least_path),
+        min_epe_moving=_mean(scores.least_final[moving]),
+        hypotheses=scores.hypotheses,
+        coverage=_mean(scores.covered),
+        points=len(scores.length),
         moving=int(moving.sum()),
     )
 

@@ -12,7 +12,7 @@ from model.core.errors import BadInput
 from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 from model.datasets.index import REFERENCE_HEIGHT
 from model.evaluation.beliefs import Belief, BeliefMetrics, belief_metrics
-from model.evaluation.prediction_metrics import Outcome, PredictionMetrics, prediction_metrics
+from model.evaluation.prediction_metrics import Outcome, PointScores, PredictionMetrics, average_scores
 from model.evaluation.predictors.baselines import CellPrior, Neighbours
 from model.evaluation.predictors.samples import Domain, Judged, MeasuredPoints, spaced
 from model.motion.prediction import INTERVAL, MOVES
@@ -28,13 +28,13 @@ LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 class Judgement:
     """One method on one sample.
 
-    outcome, belief: of the measured points. errors: float64 `[N]`, final errors of the points, NaN if not
+    scores, belief: of the measured points. errors: float64 `[N]`, final errors of the points, NaN if not
     measured.
     answer: float32 `[N, T, 2]`, pixels of the picture. within: bool `[P, 2, levels]`, whether the final
     coordinates lie in the intervals of `LEVELS`; None without uncertainty.
     """
 
-    outcome: Outcome
+    scores: PointScores
     belief: Belief
     errors: NDArray[np.float64]
     answer: NDArray[np.float32]
@@ -170,7 +170,7 @@ def _plain(sample: Judged, answer: NDArray[np.float32], belief: Belief) -> Judge
     """Judge an answer without uncertainty, `[N, T, 2]` in pixels of the picture."""
     chosen = sample.chosen
     outcome = Outcome.of_answer(sample.truth[chosen] / sample.unit, answer[chosen] / sample.unit)
-    return Judgement(outcome, belief, _errors(sample, answer), answer, None)
+    return Judgement(PointScores.of(outcome), belief, _errors(sample, answer), answer, None)
 
 
 def _predicted(sample: Judged, predictor: Predictor) -> Judgement:
@@ -196,7 +196,7 @@ def _predicted(sample: Judged, predictor: Predictor) -> Judgement:
     rank = below[0, :, -1].cpu().numpy()[chosen]
     within = np.stack([np.abs(rank - 0.5) <= level / 2 for level in LEVELS], axis=2)
     belief = _belief(sample, mixture, working)
-    return Judgement(outcome, belief, _errors(sample, answer), answer, within)
+    return Judgement(PointScores.of(outcome), belief, _errors(sample, answer), answer, within)
 
 
 def _belief(sample: Judged, mixture: Mixture, working: tuple[int, int]) -> Belief:
@@ -235,9 +235,9 @@ def _errors(sample: Judged, answer: NDArray[np.float32]) -> NDArray[np.float64]:
 def _summed_up(name: tuple[str, str], judged: list[Judged], judgements: list[Judgement]) -> MethodOutcome:
     def of(keys: list[str]) -> dict[str, PredictionMetrics]:
         return {
-            key: prediction_metrics(
-                Outcome.together(
-                    [each.outcome for each, own in zip(judgements, keys, strict=True) if own == key]
+            key: average_scores(
+                PointScores.together(
+                    [each.scores for each, own in zip(judgements, keys, strict=True) if own == key]
                 )
             )
             for key in sorted(set(keys))
@@ -254,7 +254,7 @@ def _summed_up(name: tuple[str, str], judged: list[Judged], judgements: list[Jud
     calibration = tuple(np.concatenate(inside).mean(axis=(0, 1)).tolist()) if inside else None
     return MethodOutcome(
         *name,
-        prediction_metrics(Outcome.together([each.outcome for each in judgements])),
+        average_scores(PointScores.together([each.scores for each in judgements])),
         belief_metrics([each.belief for each in judgements]),
         of([sample.source for sample in judged]),
         averaged,

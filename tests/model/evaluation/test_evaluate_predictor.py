@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from model.commands.evaluate import command
 from model.core.errors import BadInput, Stopped
 from model.core.progress import ignore_progress, never_stop
-from model.evaluation.prediction_metrics import Outcome, prediction_metrics
+from model.evaluation.prediction_metrics import Outcome, PointScores, average_scores, prediction_metrics
 from model.evaluation.predictors.baselines import CellPrior, Neighbours
 from model.evaluation.predictors.run import LEVELS, evaluate_predictors
 from model.evaluation.predictors.samples import Domain, spaced
@@ -106,7 +106,7 @@ def test_metrics_are_their_definitions(seed, points, hypotheses, steps):
 def test_pooling_is_measuring_together():
     dice = np.random.default_rng(1)
     parts = [Outcome.of_answer(dice.normal(0, 3, (n, 4, 2)), dice.normal(0, 3, (n, 4, 2))) for n in (3, 5)]
-    together = prediction_metrics(Outcome.together(parts))
+    together = average_scores(PointScores.together([PointScores.of(part) for part in parts]))
     each = [prediction_metrics(part) for part in parts]
     assert together.epe == pytest.approx((3 * each[0].epe + 5 * each[1].epe) / 8)
     assert math.isnan(together.coverage)
