@@ -43,22 +43,23 @@ function detailOf(text) {
   }
 }
 
-/** Whether a run is neither waiting nor at work. @param {Run} run */
-export const hasEnded = (run) => !["queued", "running"].includes(run.state);
+/** Whether a run or job is neither waiting nor at work. @param {{ state: string }} work */
+export const hasEnded = (work) => !["queued", "running"].includes(work.state);
 
 /**
- * Show a run, again and again, until it has ended; return it.
- * @param {string} id @param {(run: Run) => void} show @param {(problem: string) => void} say why there is no news
- * @returns {Promise<Run>}
+ * Show a run or job, again and again, until it has ended; return it.
+ * @template {{ state: string }} Work
+ * @param {string} path of it @param {(work: Work) => void} show @param {(problem: string) => void} say why there is no news
+ * @returns {Promise<Work>}
  */
-export async function follow(id, show, say) {
+export async function follow(path, show, say) {
   for (;;) {
     try {
-      const run = await request(`/runs/${id}`);
+      const work = await request(path);
       say("");
-      show(run);
-      if (hasEnded(run)) return run;
-      await pause(run.state === "queued" ? 700 : 400);
+      show(work);
+      if (hasEnded(work)) return work;
+      await pause(work.state === "queued" ? 700 : 400);
     } catch (error) {
       if (error instanceof Refused && error.status === 404) throw error;
       say(sentenceOf(error));

@@ -2,7 +2,8 @@
 // What can be done with several clips or runs at once: names, tags, the bin and the way back, one run for each.
 
 import { request } from "./api.js";
-import { announce, byId, element, formOf, say, sentenceOf } from "./dom.js";
+import { askForDataset } from "./converting.js";
+import { announce, ask, byId, element, formOf, sentenceOf } from "./dom.js";
 import { count } from "./format.js";
 
 /** @typedef {"clips" | "runs"} Kind */
@@ -49,6 +50,7 @@ export function chooser(kind, reload) {
     rename: () => edit("name"),
     tag: () => edit("tags"),
     batch: () => batch([...chosen.values()]),
+    convert: () => askForDataset([...chosen.values()]),
     async delete() {
       const ids = [...chosen.keys()];
       await patch({ deleted: true });
@@ -134,26 +136,6 @@ export function chooser(kind, reload) {
     },
     none,
   };
-}
-
-/**
- * Open a dialog; it stays open, and says why, as long as what it is for does not work.
- * @param {string} id @param {() => Promise<void>} act
- */
-function ask(id, act) {
-  const form = formOf(`${id}-form`);
-  say(`${id}-error`, "");
-  form.onsubmit = async (event) => {
-    if (/** @type {HTMLButtonElement | null} */ (event.submitter)?.value === "cancel") return;
-    event.preventDefault();
-    try {
-      await act();
-      byId(id).close();
-    } catch (error) {
-      say(`${id}-error`, sentenceOf(error));
-    }
-  };
-  byId(id).showModal();
 }
 
 /** @param {string} text @param {() => Promise<void>} undo */

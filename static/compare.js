@@ -147,7 +147,7 @@ async function showProgress(run, what) {
     byId("stage").textContent = `${what}: ${state === "queued" ? "waiting" : `${Math.floor(100 * progress)} %`}`;
     setBar(progress);
   };
-  const ended = await follow(run.id, show, (problem) => say("compare-error", problem));
+  const ended = await follow(`/runs/${run.id}`, show, (problem) => say("compare-error", problem));
   byId("progress").hidden = true;
   return ended;
 }

@@ -166,9 +166,22 @@ async function showSet() {
   ]);
   if (!set.is_complete) say("set-note", "The conversion of this set has not ended; it shows what there is so far.");
   else if (set.failures > 0) say("set-note", `${count(set.failures, "video")} could not be used; errors.jsonl of the set says why.`);
+  if (set.links.report) byId("set-report").href = set.links.report;
+  byId("set-report").hidden = !set.links.report;
+  await showJob();
   byId("sources").replaceChildren(
     ...set.sources.map(({ source, samples }) => element("option", { value: source, label: count(samples, "sample") })),
   );
+}
+
+/** Lead to the conversion that makes this set, if the app does. */
+async function showJob() {
+  const name = byId("dataset").dataset.name ?? "";
+  const { items: [job] } = await request(`/jobs?${new URLSearchParams({ kind: "convert", name, limit: "1" })}`);
+  if (!job) return;
+  byId("set-job").href = job.links.page;
+  byId("set-job").textContent = `Conversion: ${job.state}`;
+  byId("set-job").hidden = false;
 }
 
 // ---- what people do ----

@@ -1,9 +1,9 @@
 // @ts-check
 // The list of training sets.
 
-import { request } from "./api.js";
-import { byId, element, sayIn } from "./dom.js";
-import { bytes, count, splitCounts } from "./format.js";
+import { hasEnded, request } from "./api.js";
+import { byId, element, pause, sayIn } from "./dom.js";
+import { ago, bytes, count, percent, splitCounts } from "./format.js";
 import { card, line } from "./lists.js";
 
 async function showSets() {
@@ -37,6 +37,36 @@ async function firstPicture(set) {
   return items[0]?.links.picture ?? null;
 }
 
+/** List the work on the sets, as long as the page is open; what ends may have made a set. */
+async function showJobs() {
+  let wasMoving = false;
+  for (;;) {
+    /** @type {{ items: Job[] }} */
+    const { items } = await request("/jobs?limit=24");
+    byId("jobs-list").replaceChildren(...items.map(jobCard));
+    byId("jobs").hidden = items.length === 0;
+    const isMoving = !items.every(hasEnded);
+    if (wasMoving && !isMoving) await showSets();
+    wasMoving = isMoving;
+    await pause(isMoving ? 1500 : 15000);
+    while (document.hidden) await pause(500);
+  }
+}
+
+/** @param {Job} job */
+function jobCard(job) {
+  const state = job.state === "running" ? percent(job.progress) : job.state === "queued" ? "waiting" : job.state;
+  return card(
+    job.links.page,
+    null,
+    job.name,
+    line("", job.title),
+    line("", element("span", { className: `badge ${job.state}` }, state),
+      element("span", { className: "faint" }, ago(job.finished_at ?? job.created_at))),
+  );
+}
+
+showJobs().catch(sayIn("datasets-error"));
 showSets()
   .catch(sayIn("datasets-error"))
   .finally(() => byId("datasets-list").setAttribute("aria-busy", "false"));

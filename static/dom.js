@@ -54,6 +54,26 @@ export function setBar(share) {
   bar.setAttribute("aria-valuenow", `${Math.round(100 * share)}`);
 }
 
+/**
+ * Open a dialog; it stays open, and says why, as long as what it is for does not work.
+ * @param {string} id @param {() => Promise<void>} act
+ */
+export function ask(id, act) {
+  const form = formOf(`${id}-form`);
+  say(`${id}-error`, "");
+  form.onsubmit = async (event) => {
+    if (/** @type {HTMLButtonElement | null} */ (event.submitter)?.value === "cancel") return;
+    event.preventDefault();
+    try {
+      await act();
+      byId(id).close();
+    } catch (error) {
+      say(`${id}-error`, sentenceOf(error));
+    }
+  };
+  byId(id).showModal();
+}
+
 /** @param {number} milliseconds @returns {Promise<void>} */
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 

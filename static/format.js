@@ -27,6 +27,16 @@ export const percent = (share) => `${Math.round(100 * share)} %`;
 /** @param {number} value @param {string} one what it counts */
 export const count = (value, one) => `${whole(value)} ${one}${value === 1 ? "" : "s"}`;
 
+/** What a job was asked for. @param {Job} job @returns {[string, string][]} */
+export function jobFacts({ settings: { clips, method_title: method, grid, horizon, frame_step: step, interval } }) {
+  return [
+    ["Clips", whole(clips.length)],
+    ["Method", method],
+    ["Points", `${grid} × ${grid}`],
+    ["Frames", `${horizon}${interval ? `, ${Number(interval.toFixed(3))} s apart` : step > 1 ? `, every ${step}` : ""}`],
+  ];
+}
+
 /** @param {string} time */
 export function ago(time) {
   const passed = (Date.now() - new Date(time).getTime()) / 1000;

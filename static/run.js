@@ -176,4 +176,4 @@ byId("cancel").addEventListener("click", async () => {
   }
 });
 
-follow(id, show, (problem) => say("run-error", problem)).then(showEnd).catch(sayIn("run-error"));
+follow(`/runs/${id}`, show, (problem) => say("run-error", problem)).then(showEnd).catch(sayIn("run-error"));

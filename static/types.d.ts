@@ -94,6 +94,33 @@ interface Run {
   links: Record<string, string>;
 }
 
+interface Outlook {
+  name: string;
+  chunks: number;
+  seconds: number;
+  bytes: number;
+  motion: number;
+}
+
+interface Job {
+  id: string;
+  kind: string;
+  title: string;
+  name: string;
+  settings: Record<string, any>;
+  state: "queued" | "running" | "done" | "failed" | "cancelled";
+  stage: string;
+  progress: number;
+  eta_seconds: number | null;
+  queue_position: number | null;
+  error: string | null;
+  result: Record<string, any> | null;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  links: Record<string, string>;
+}
+
 interface Method {
   name: string;
   title: string;

@@ -19,6 +19,9 @@ from model.inspection.samples import VideoCount, video_counts
 
 Order = Literal["set", "most-motion", "least-motion", "best-quality", "worst-quality"]
 
+REPORT = "report.html"
+"""A set's report, if the app made it; beside its summary."""
+
 KEPT = 4
 """Sets whose tables stay in memory; one of a million samples takes some 130 MB."""
 
@@ -71,8 +74,12 @@ class Datasets:
         return DatasetIndex.load(self._open(name), allow_incomplete=True)
 
     def _open(self, name: str) -> DataFolder:
-        # Sentences go to visitors, who need not know this machine's folders.
-        return dataclasses.replace(DataFolder.open(self._folder / name), url=f"datasets/{name}")
+        return named_folder(self._folder, name)
+
+
+def named_folder(datasets: Path, name: str) -> DataFolder:
+    """Open a set by its name; sentences go to visitors, who need not know this machine's folders."""
+    return dataclasses.replace(DataFolder.open(datasets / name), url=f"datasets/{name}")
 
 
 def choose(index: DatasetIndex, wanted: SampleFilter, order: Order) -> NDArray[np.int64]:

@@ -83,20 +83,20 @@ def _change(queue: RunQueue, found: Clip | Run, values: Mapping[str, Any]) -> No
     columns = {name: values[name] for name in ("name", "tags") if name in values}
     if "deleted" in values:
         columns["deleted_at"] = now() if values["deleted"] else None
-        for run_id in _run_ids(queue, found) if values["deleted"] else ():
-            queue.cancel(run_id)
+        for run in _runs(queue, found) if values["deleted"] else ():
+            queue.cancel(run)
     with queue.database.session() as session:
         row = session.get_one(type(found), found.id)
         for name, value in columns.items():
             setattr(row, name, value)
 
 
-def _run_ids(queue: RunQueue, found: Clip | Run) -> list[str]:
-    """Return the ids of a clip's runs, or that of the run."""
+def _runs(queue: RunQueue, found: Clip | Run) -> list[Run]:
+    """Return a clip's runs, or the run."""
     if isinstance(found, Run):
-        return [found.id]
+        return [found]
     with queue.database.session() as session:
-        return list(session.scalars(select(Run.id).where(Run.clip_id == found.id)))
+        return list(session.scalars(select(Run).where(Run.clip_id == found.id)))
 
 
 def remove(queue: RunQueue, found: Clip | Run) -> None:
@@ -108,13 +108,13 @@ def remove(queue: RunQueue, found: Clip | Run) -> None:
 
 
 def _remove(queue: RunQueue, found: Clip | Run) -> None:
-    run_ids = _run_ids(queue, found)
-    for run_id in run_ids:
-        queue.cancel(run_id)
+    runs = _runs(queue, found)
+    for run in runs:
+        queue.cancel(run)
     with queue.database.session() as session:
         session.execute(update(type(found)).filter_by(id=found.id).values(deleted_at=REMOVED))
-    for run_id in run_ids:
-        queue.discard(run_id)
+    for run in runs:
+        queue.discard(run.id)
     if isinstance(found, Clip):
         Storage.of(queue.settings).delete(found.key)
     with queue.database.session() as session:

@@ -1,4 +1,4 @@
-"""The rows that outlive a restart: clips and runs. SQLite by default, any SQLAlchemy database by URL."""
+"""The rows that outlive a restart: clips, runs, jobs. SQLite by default, any SQLAlchemy database by URL."""
 
 import fcntl
 import secrets
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 import sqlalchemy
 from alembic import command
@@ -18,13 +18,11 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     CursorResult,
-    DateTime,
     Engine,
     Float,
     ForeignKey,
     String,
     Text,
-    TypeDecorator,
     create_engine,
     event,
     func,
@@ -39,6 +37,7 @@ from model.core.errors import BadInput
 from model.tracking.both_ways import Direction
 from model.tracking.methods import is_prediction
 from model.tracking.run import TrackRequest
+from webapp.columns import Tags, UtcDateTime
 from webapp.settings import Settings, masked
 from webapp.troubles import database_trouble
 
@@ -59,32 +58,6 @@ class RunState(StrEnum):
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
 
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite forgets the time zone, so it is put back on reading."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_result_value(self, value: datetime | None, dialect: sqlalchemy.Dialect) -> datetime | None:
-        """Mark a naive value from the database as UTC."""
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
-
-
-class Tags(TypeDecorator[list[str]]):
-    """Lines, as one text with a line end before, between and after them, in which one can be looked for."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: list[str] | None, dialect: sqlalchemy.Dialect) -> str:
-        """Join them."""
-        return "".join(f"\n{tag}" for tag in value) + "\n" if value else ""
-
-    def process_result_value(self, value: str | None, dialect: sqlalchemy.Dialect) -> list[str]:
-        """Split them."""
-        return (value or "").split("\n")[1:-1]
-
-
 def now() -> datetime:
     """Return this moment in UTC."""
     return datetime.now(UTC)
@@ -95,6 +68,27 @@ class Base(DeclarativeBase):
 
 
 Record = TypeVar("Record", bound=Base)
+
+
+class Work:
+    """What a worker does, from the request to its end: what the queue, the reaper and the pages go by.
+
+    noun: what people call it. advice: what they may try when it took too much, the end of a sentence.
+    """
+
+    noun: ClassVar[str]
+    advice: ClassVar[str]
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True, default=lambda: secrets.token_hex(8))
+    state: Mapped[str] = mapped_column(String(16), default=RunState.QUEUED, index=True)
+    stage: Mapped[str] = mapped_column(String(64), default="waiting")
+    progress: Mapped[float] = mapped_column(Float, default=0.0)
+    eta_seconds: Mapped[float | None] = mapped_column(Float)
+    error: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Clip(Base):
@@ -134,7 +128,7 @@ class Clip(Base):
         return self.info.duration
 
 
-class Run(Base):
+class Run(Work, Base):
     """One tracking of one clip, or one prediction from one of its frames, from the request to its result.
 
     Its frames are `start`, `start + frame_step`, ...; for a prediction they are those that it speaks of.
@@ -142,8 +136,8 @@ class Run(Base):
     """
 
     __tablename__ = "runs"
+    noun, advice = "run", "try fewer frames or points"
 
-    id: Mapped[str] = mapped_column(String(16), primary_key=True, default=lambda: secrets.token_hex(8))
     clip_id: Mapped[str] = mapped_column(ForeignKey("clips.id", ondelete="CASCADE"), index=True)
     method: Mapped[str] = mapped_column(String(64))
     weights: Mapped[str | None] = mapped_column(Text)
@@ -153,16 +147,7 @@ class Run(Base):
     start: Mapped[int]
     frames: Mapped[int]
     frame_step: Mapped[int]
-    state: Mapped[str] = mapped_column(String(16), default=RunState.QUEUED, index=True)
-    stage: Mapped[str] = mapped_column(String(64), default="waiting")
-    progress: Mapped[float] = mapped_column(Float, default=0.0)
-    eta_seconds: Mapped[float | None] = mapped_column(Float)
-    error: Mapped[str | None] = mapped_column(Text)
-    attempts: Mapped[int] = mapped_column(default=0)
     tracked_frames: Mapped[int | None]
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
-    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     name: Mapped[str] = mapped_column(String(255), default="", server_default="")
     tags: Mapped[list[str]] = mapped_column(Tags, default=list, server_default="")
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -223,7 +208,25 @@ class Run(Base):
         return self.frames if self.state == RunState.DONE else self.tracked_frames or 0
 
 
-Listed = TypeVar("Listed", Clip, Run)
+class Job(Work, Base):
+    """Work on a folder of the instance that has a name: a training set to be made, a predictor to be trained.
+
+    kind: of `webapp.jobs.kinds.KINDS`, which says what `settings`, JSON, holds. result: JSON; what it found,
+    if that is not in files. seconds: that it is expected to take.
+    """
+
+    __tablename__ = "jobs"
+    noun, advice = "job", "continue it, and it goes on from where it was"
+
+    kind: Mapped[str] = mapped_column(String(16), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON)
+    seconds: Mapped[float] = mapped_column(Float)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+
+Listed = TypeVar("Listed", Clip, Run, Job)
+Worked = TypeVar("Worked", Run, Job)
 
 
 class Database:
@@ -267,61 +270,69 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start_run(self, run_id: str) -> Run | None:
-        """Make a queued run a running one and return it; None when it is not queued (any more)."""
+    def start(self, work: Worked) -> Worked | None:
+        """Mark queued work as running and return it; None when it is not queued (any more)."""
         started = self._change(
-            run_id,
-            Run.state == RunState.QUEUED,
+            work,
+            type(work).state == RunState.QUEUED,
             state=RunState.RUNNING,
             stage="starting",
             progress=0.0,
             eta_seconds=None,
             error=None,
-            attempts=Run.attempts + 1,
-            tracked_frames=None,
+            attempts=type(work).attempts + 1,
             started_at=now(),
             finished_at=None,
+            **_before(work),
         )
-        return self.find(Run, run_id) if started else None
+        return self.find(type(work), work.id) if started else None
 
-    def update_running(self, run_id: str, attempt: int, **values: Any) -> bool:
-        """Change a running run in its `attempt`-th start; False when that start is over (cancelled, lost)."""
-        return self._change(run_id, Run.state == RunState.RUNNING, Run.attempts == attempt, **values)
+    def update_running(self, work: Run | Job, **values: Any) -> bool:
+        """Change running work; False when the start that `work` is of is over (cancelled, lost)."""
+        kind = type(work)
+        return self._change(work, kind.state == RunState.RUNNING, kind.attempts == work.attempts, **values)
 
-    def finish_run(self, run_id: str, state: RunState, error: str | None = None) -> bool:
-        """End an unfinished run; False when it has already ended."""
+    def finish(self, work: Run | Job, state: RunState, error: str | None = None) -> bool:
+        """End unfinished work; False when it has already ended."""
         values: dict[str, Any] = {"state": state, "eta_seconds": None, "finished_at": now()}
         if state is RunState.DONE:  # what is said of its clip stays
-            values |= {"progress": 1.0, "stage": "done", "tracked_frames": Run.frames}
+            values |= {"progress": 1.0, "stage": "done"}
+            if isinstance(work, Run):
+                values["tracked_frames"] = Run.frames
         else:
             values["error"] = error
-        return self._change(run_id, Run.state.in_(UNFINISHED), **values)
+        return self._change(work, type(work).state.in_(UNFINISHED), **values)
 
-    def requeue_run(self, run_id: str) -> bool:
-        """Put an unfinished run back to waiting; False when it has already ended."""
+    def requeue(self, work: Run | Job, *states: RunState) -> bool:
+        """Put work back to waiting that is in one of the states; False when it is not."""
         return self._change(
-            run_id,
-            Run.state.in_(UNFINISHED),
+            work,
+            type(work).state.in_(states),
             state=RunState.QUEUED,
             stage="waiting",
             progress=0.0,
             eta_seconds=None,
             started_at=None,
-            tracked_frames=None,
+            **_before(work),
         )
 
-    def _change(self, run_id: str, *conditions: ColumnElement[bool], **values: Any) -> bool:
-        """Change a run if the conditions hold at this moment; False when they do not."""
+    def _change(self, work: Run | Job, *conditions: ColumnElement[bool], **values: Any) -> bool:
+        """Change a row if the conditions hold at this moment; False when they do not."""
         with self.session() as session:
-            change = update(Run).where(Run.id == run_id, *conditions).values(**values)
+            change = update(type(work)).where(type(work).id == work.id, *conditions).values(**values)
             return cast("CursorResult[Any]", session.execute(change)).rowcount > 0
 
-    def unfinished_runs(self) -> list[Run]:
-        """Return the queued and running runs, oldest first."""
+    def unfinished(self) -> list[Run | Job]:
+        """Return the queued and running work, of runs before that of jobs, each oldest first."""
+        runs = select(Run).where(Run.state.in_(UNFINISHED)).order_by(Run.created_at)
+        jobs = select(Job).where(Job.state.in_(UNFINISHED)).order_by(Job.created_at)
         with self.session() as session:
-            return list(
-                session.scalars(select(Run).where(Run.state.in_(UNFINISHED)).order_by(Run.created_at))
-            )
+            return [*session.scalars(runs), *session.scalars(jobs)]
+
+
+def _before(work: Run | Job) -> dict[str, Any]:
+    """What is said of work that has not begun, of its own kind."""
+    return {"tracked_frames": None} if isinstance(work, Run) else {}
 
 
 def _engine(url: str) -> Engine:

@@ -38,7 +38,7 @@ def prepare_run(request: RunRequest, settings: Settings) -> Run:
 
     Raises BadInput when the method or the clip cannot do that.
     """
-    weights = _weights(request, settings)
+    weights = chosen_weights(request.method, request.weights, settings)
     check_method(request.method, weights)
     if is_prediction(request.method):
         frames, frame_step = _predicted_frames(request, weights)
@@ -93,22 +93,21 @@ def _predicted_frames(request: RunRequest, weights: str | None) -> tuple[int, in
     return len(later) + 1, int(later[0])
 
 
-def _weights(request: RunRequest, settings: Settings) -> str | None:
+def chosen_weights(method: str, wanted: str | None, settings: Settings) -> str | None:
     """Return the weights to use: registered ones by name, else what the settings say.
 
     A path would let a stranger have the server open any file, so only the operator may give one; a run shows
     the name of that file, and one that is started again sends it.
     """
-    kind = find_method(request.method).weights
+    kind = find_method(method).weights
     configured = settings.weights.get(kind or "")
-    if request.weights in (None, configured, Path(configured or "").name):
+    if wanted is None or wanted in (configured, Path(configured or "").name):
         return configured
     if kind is None:
-        raise BadInput(f"The method {request.method} takes no weights; leave them out.")
-    entry = find_entry(request.weights)
+        raise BadInput(f"The method {method} takes no weights; leave them out.")
+    entry = find_entry(wanted)
     if entry is None or entry.kind != kind:
         raise BadInput(
-            f"The method {request.method} has no weights “{request.weights[:60]}”; leave them out to use the "
-            "installed ones."
+            f"The method {method} has no weights “{wanted[:60]}”; leave them out to use the installed ones."
         )
-    return request.weights
+    return wanted

@@ -198,6 +198,11 @@ class Settings:
         return self.instance / "datasets"
 
     @property
+    def predictors(self) -> Path:
+        """Where the predictors lie that were trained in the app, each in a folder of its own."""
+        return self.instance / "predictors"
+
+    @property
     def ballast(self) -> Path:
         """A file that is given up on a full disk, so that the database can note what is removed."""
         return self.instance / "ballast"

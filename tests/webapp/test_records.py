@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
-from webapp.records import Base, Clip, Database, Run, RunState, migrate
+from webapp.records import UNFINISHED, Base, Clip, Database, Run, RunState, migrate
 from webapp.settings import ROOT, Settings
 
 
@@ -69,7 +69,7 @@ def test_the_migrations_go_back_to_each_earlier_version_and_forth(tmp_path: Path
 
 
 def test_processes_that_migrate_at_the_same_time_all_succeed(tmp_path: Path) -> None:
-    code = "from webapp.records import migrate; from webapp.settings import Settings; "
+    code = "from webapp.records import UNFINISHED, migrate; from webapp.settings import Settings; "
     code += f"from pathlib import Path; migrate(Settings(instance=Path({str(tmp_path)!r})))"
     processes = [
         subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(3)
@@ -78,22 +78,23 @@ def test_processes_that_migrate_at_the_same_time_all_succeed(tmp_path: Path) -> 
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors.decode()
     database = Database(Settings(instance=tmp_path).database)
-    assert database.unfinished_runs() == []
+    assert database.unfinished() == []
     database.close()
 
 
 def test_a_run_starts_once_and_ends_once(tmp_path: Path) -> None:
     database, run_id = filled(tmp_path)
-    started = database.start_run(run_id)
+    queued = database.find(Run, run_id)
+    started = database.start(queued)
     assert started is not None
     assert (started.state, started.attempts, started.clip.id) == (RunState.RUNNING, 1, "c")
-    assert database.start_run(run_id) is None
-    assert database.update_running(run_id, 1, progress=0.5)
-    assert not database.update_running(run_id, 2, progress=0.9)
-    assert database.finish_run(run_id, RunState.CANCELLED)
-    assert not database.finish_run(run_id, RunState.DONE)
-    assert not database.update_running(run_id, 1, progress=0.6)
-    assert not database.requeue_run(run_id)
+    assert database.start(queued) is None
+    assert database.update_running(started, progress=0.5)
+    assert not database.update_running(queued, progress=0.9)
+    assert database.finish(started, RunState.CANCELLED)
+    assert not database.finish(started, RunState.DONE)
+    assert not database.update_running(started, progress=0.6)
+    assert not database.requeue(started, *UNFINISHED)
     with database.session() as session:
         run = session.get(Run, run_id)
         assert run is not None
@@ -105,11 +106,11 @@ def test_a_run_starts_once_and_ends_once(tmp_path: Path) -> None:
 
 def test_a_lost_run_is_queued_again_and_its_first_attempt_is_over(tmp_path: Path) -> None:
     database, run_id = filled(tmp_path)
-    database.start_run(run_id)
-    assert database.requeue_run(run_id)
-    again = database.start_run(run_id)
+    first = database.start(database.find(Run, run_id))
+    assert database.requeue(first, *UNFINISHED)
+    again = database.start(first)
     assert again is not None
     assert again.attempts == 2
-    assert not database.update_running(run_id, 1, progress=0.5)
-    assert [run.id for run in database.unfinished_runs()] == [run_id]
+    assert not database.update_running(first, progress=0.5)
+    assert [run.id for run in database.unfinished()] == [run_id]
     database.close()

@@ -69,7 +69,7 @@ def test_a_run_of_a_sample_shows_its_true_motion(client: FlaskClient, name: str,
     )
     still.save(tmp_path / "tracks.npz")
     backend = client.application.extensions["stillmotion"]
-    backend.database.finish_run(run["id"], RunState.DONE)
+    backend.database.finish(backend.database.find(Run, run["id"]), RunState.DONE)
     with backend.database.session() as session:
         backend.storage.move_in(tmp_path / "tracks.npz", str(session.get(Run, run["id"]).tracks_key))
 

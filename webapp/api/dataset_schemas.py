@@ -12,7 +12,7 @@ from model.datasets.summary import SPLITS, DatasetSummary
 from model.tracking.methods import method_title
 from webapp.api.fields import asked_choice, asked_number, integer, list_of, number, shown, text
 from webapp.api.schemas import ListQuery
-from webapp.datasets import DatasetListing, Order, videos
+from webapp.datasets import REPORT, DatasetListing, Order, videos
 
 MOST_VIDEOS = 1000
 MOTION = "in pixels of a 256-high image"
@@ -114,8 +114,11 @@ def listing_json(listing: DatasetListing) -> dict[str, Any]:
 
 def detail_json(name: str, index: DatasetIndex) -> dict[str, Any]:
     """Return a set with its videos."""
+    listed = listing_json(DatasetListing(name, index.summary, None))
+    if index.folder.exists(REPORT):
+        listed["links"]["report"] = url_for("datasets.dataset_report", name=name)
     return {
-        **listing_json(DatasetListing(name, index.summary, None)),
+        **listed,
         "settings": index.summary.settings,
         "sources": videos(index)[:MOST_VIDEOS],
     }

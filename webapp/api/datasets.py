@@ -1,4 +1,4 @@
-"""/api/v1/datasets: the training sets in the instance's folder, and their samples."""
+"""/api/v1/datasets: the training sets in the instance's folder, their samples, and how they are made."""
 
 from collections.abc import Mapping
 from io import BytesIO
@@ -21,10 +21,14 @@ from webapp.api.dataset_schemas import (
     row_json,
     sample_detail_json,
 )
+from webapp.api.job_schemas import ConversionBody, EstimateBody, JobSchema, job_json
 from webapp.api.problems import can_fail
 from webapp.api.schemas import ListQuery
 from webapp.backend import app_backend
-from webapp.datasets import choose, number_of, read
+from webapp.datasets import REPORT, choose, number_of, read
+from webapp.lookups import find
+from webapp.records import Clip, Job
+from webapp.starting import claimed, prepare_conversion
 
 PICTURE_SECONDS = 24 * 3600
 """How long a browser may keep a sample's picture; a set of the same name may be made anew."""
@@ -46,12 +50,52 @@ def list_datasets(query: Mapping[str, int]) -> Json:
     return {"items": [listing_json(listing) for listing in shown], "total": len(listings)}
 
 
+@datasets.route("", methods=["POST"])
+@datasets.arguments(ConversionBody)
+@datasets.response(202, JobSchema)
+@can_fail(404, 409, 422, 429, 503, 507)
+def make_dataset(body: Json) -> tuple[Json, int, dict[str, str]]:
+    """Begin to make a training set of clips."""
+    backend = app_backend()
+    with claimed(backend.settings.datasets, body["name"]):
+        job = backend.queue.submit(_conversion("convert", body["name"], body))
+    return job_json(backend, job), 202, {"Location": url_for("jobs.job", job_id=job.id)}
+
+
+@datasets.route("/estimate", methods=["POST"])
+@datasets.arguments(EstimateBody)
+@datasets.response(202, JobSchema)
+@can_fail(404, 422, 429, 503, 507)
+def estimate_dataset(body: Json) -> tuple[Json, int]:
+    """Begin to estimate a conversion: a few chunks are converted, and the job's result says what all cost."""
+    backend = app_backend()
+    return job_json(backend, backend.queue.submit(_conversion("estimate", "", body))), 202
+
+
+def _conversion(kind: str, name: str, body: Json) -> Job:
+    clips = [find(Clip, each) for each in dict.fromkeys(body["clips"])]
+    values = {key: value for key, value in body.items() if key not in ("name", "clips")}
+    return prepare_conversion(kind, name, clips, values, app_backend().settings)
+
+
 @datasets.route("/<name>", methods=["GET"])
 @datasets.response(200, DatasetDetailSchema)
 @can_fail(404, 422)
 def dataset(name: str) -> Json:
     """Show a training set: how it was made, and its videos."""
     return detail_json(name, _index(name))
+
+
+@datasets.route("/<name>/report.html", methods=["GET"])
+@datasets.response(200, {"type": "string"}, content_type="text/html")
+@can_fail(404, 422)
+def dataset_report(name: str) -> Response:
+    """Download the report on a set that was made here, one HTML file that needs nothing else."""
+    _index(name)
+    path = app_backend().settings.datasets / name / REPORT
+    if not path.is_file():
+        abort(404, description="The data set has no report; `python -m model inspect` makes one.")
+    return send_file(path, "text/html", as_attachment=True, download_name=f"{name}.html")
 
 
 @datasets.route("/<name>/samples", methods=["GET"])

@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from model.core.errors import BadInput, Unreachable
 from webapp.api.fields import integer, text
 from webapp.jobs.queue import QueueFull
+from webapp.starting import NameTaken
 from webapp.storage import NoRoom
 from webapp.troubles import FULL, database_trouble, redis_trouble
 
@@ -100,6 +101,10 @@ def register_problems(app: Flask) -> None:
     @app.errorhandler(NoRoom)
     def no_room(error: NoRoom) -> Response:
         return problem(507, HTTPStatus(507).phrase, str(error))
+
+    @app.errorhandler(NameTaken)
+    def name_taken(error: NameTaken) -> Response:
+        return problem(409, HTTPStatus(409).phrase, str(error))
 
     @app.errorhandler(SQLAlchemyError)
     def database_error(error: SQLAlchemyError) -> Response:

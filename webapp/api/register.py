@@ -11,6 +11,7 @@ from model.tracking.methods import DEFAULT_METHOD, available_methods
 from webapp.api.clips import clips, samples
 from webapp.api.comparisons import comparisons
 from webapp.api.datasets import datasets
+from webapp.api.jobs import jobs
 from webapp.api.problems import ProblemApi
 from webapp.api.runs import runs
 from webapp.api.schemas import MethodListSchema
@@ -45,7 +46,7 @@ def register_api(app: Flask) -> None:
         OPENAPI_URL_PREFIX=PREFIX,
     )
     api = ProblemApi(app)
-    for blueprint in (clips, samples, runs, comparisons, methods, datasets):
+    for blueprint in (clips, samples, runs, comparisons, methods, datasets, jobs):
         api.register_blueprint(blueprint)
     app.add_url_rule("/static/plotly.min.js", "plotly_script", plotly_script)
 

@@ -109,8 +109,7 @@ def change_run(values: Mapping[str, Any], run_id: str) -> Json:
 @can_fail(404)
 def cancel(run_id: str) -> Json:
     """Cancel a run; one that has already ended stays as it is."""
-    find(Run, run_id)
-    app_backend().queue.cancel(run_id)
+    app_backend().queue.cancel(find(Run, run_id))
     return run_json(app_backend(), find(Run, run_id))
 
 

@@ -1,7 +1,7 @@
 """What a run will cost, going by what earlier runs took on this instance."""
 
 from model.tracking.estimate import Estimate, Paces, Plan
-from webapp.records import Run
+from webapp.records import Job, Run
 from webapp.settings import Settings
 
 
@@ -11,6 +11,11 @@ def estimate_run(settings: Settings, run: Run) -> Estimate:
     run: as it is, or as `webapp.runs.prepare_run` makes it.
     """
     return Paces(settings.instance).estimate(plan_of(settings, run))
+
+
+def expected_seconds(settings: Settings, work: Run | Job) -> float:
+    """Say how many seconds work will about take once it starts."""
+    return work.seconds if isinstance(work, Job) else estimate_run(settings, work).seconds
 
 
 def plan_of(settings: Settings, run: Run) -> Plan:

@@ -1,33 +1,33 @@
-"""What every run's job has in common: its start, its progress and its end, whatever happens in between."""
+"""What all work in the queue has in common: its start, its progress and its end, whatever happens."""
 
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic
 
 from model.core.errors import BadInput, Stopped
 from model.core.progress import Progress
-from webapp.jobs.estimates import estimate_run
+from webapp.jobs.estimates import expected_seconds
 from webapp.jobs.queue import discard, discard_cancelled, discard_results, scratch_folder
 from webapp.jobs.time_left import TimeLeft
-from webapp.records import Database, Run, RunState
+from webapp.records import Database, Job, Run, RunState, Worked
 from webapp.settings import Settings
 from webapp.storage import Storage
 
 SECONDS_BETWEEN_REPORTS = 0.25
-"""Progress is written to the database at most this often; a cancelled run is noticed as often."""
+"""Progress is written to the database at most this often; what is cancelled is noticed as often."""
 
 
-class RunProgress:
-    """Writes a run's progress into its row, not too often, and learns from it whether the run is over."""
+class WorkProgress:
+    """Writes the progress of work into its row, not too often, and learns whether the work is over."""
 
-    def __init__(self, database: Database, run: Run, estimate: float) -> None:
-        """estimate: seconds that the run is expected to take."""
+    def __init__(self, database: Database, work: Run | Job, estimate: float) -> None:
+        """estimate: seconds that the work is expected to take."""
         self._left = TimeLeft(estimate)
         self._database = database
-        self._run_id = run.id
-        self._attempt = run.attempts
+        self._work = work
         self._began = time.monotonic()
         self._next_report = 0.0
         self.is_over = False
@@ -40,8 +40,7 @@ class RunProgress:
             return
         self._next_report = seconds + SECONDS_BETWEEN_REPORTS
         self.is_over = not self._database.update_running(
-            self._run_id,
-            self._attempt,
+            self._work,
             stage=progress.stage,
             progress=fraction,
             eta_seconds=self._left.after(seconds - self._began, fraction),
@@ -49,54 +48,65 @@ class RunProgress:
 
 
 @dataclass(frozen=True)
-class JobContext:
-    """What a run's job works with.
+class JobContext(Generic[Worked]):
+    """What a job works with.
 
-    run: as it was started. scratch: an empty folder, removed in the end. report: takes the progress.
+    work: its row, as it was started. scratch: an empty folder, removed in the end. report: takes
+    the progress.
     """
 
     settings: Settings
     database: Database
     storage: Storage
-    run: Run
+    work: Worked
     scratch: Path
-    report: RunProgress
+    report: WorkProgress
+
+    def is_over(self) -> bool:
+        """Tell whether the work has to end: somebody else has ended it."""
+        return self.report.is_over
 
 
-def execute(run_id: str, work: Callable[[JobContext], None]) -> None:
-    """Do a queued run's work; the run's row says how it ended.
+def execute(kind: type[Worked], work_id: str, do: Callable[[JobContext[Worked]], None]) -> None:
+    """Do queued work; its row says how it ended.
 
-    work: stores `tracks.npz` and pictures. A BadInput of it is the reason why the run failed; Stopped ends it
-        as cancelled.
+    do: of a run, stores `tracks.npz` and pictures. A BadInput of it is the reason why the work failed;
+        Stopped ends it as cancelled.
     """
     settings = Settings.from_environment()
     with Database(settings.database) as database:
-        run = database.start_run(run_id)
-        if run is None:
+        queued = database.find(kind, work_id)
+        work = None if queued is None else database.start(queued)
+        if work is None:
             return  # cancelled while it waited
         try:
-            _execute(settings, database, run, work)
+            _execute(settings, database, work, do)
         except BadInput as error:
-            if database.finish_run(run_id, RunState.FAILED, str(error)):
-                discard_results(settings, run_id)
+            if database.finish(work, RunState.FAILED, str(error)):
+                discard_results(settings, work)
         except Stopped:
-            discard_cancelled(settings, database, run_id)
+            discard_cancelled(settings, database, work)
 
 
-def _execute(settings: Settings, database: Database, run: Run, work: Callable[[JobContext], None]) -> None:
+def _execute(
+    settings: Settings, database: Database, work: Worked, do: Callable[[JobContext[Worked]], None]
+) -> None:
     storage = Storage.of(settings, is_patient=True)
-    scratch = Path(scratch_folder(settings, run.id))
+    scratch = Path(scratch_folder(settings, work.id))
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    storage.delete(f"{run.folder}/partial")  # an earlier attempt's
-    progress = RunProgress(database, run, estimate_run(settings, run).seconds)
+    partial = f"{work.folder}/partial" if isinstance(work, Run) else None
+    if partial:
+        storage.delete(partial)  # an earlier attempt's
+    progress = WorkProgress(database, work, expected_seconds(settings, work))
     try:
-        work(JobContext(settings, database, storage, run, scratch, progress))
+        do(JobContext(settings, database, storage, work, scratch, progress))
     except FileNotFoundError as error:
         raise BadInput("The clip's file is gone; upload it again.") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    if not database.finish_run(run.id, RunState.DONE):
-        raise Stopped("The run was cancelled while its result was stored.")
-    # At once or never: the next run must not wait for a storage that is away. It goes with the run's folder.
-    discard(settings, f"{run.folder}/partial")
+    if not database.finish(work, RunState.DONE):
+        raise Stopped(f"The {work.noun} was cancelled while its result was stored.")
+    if partial:
+        # At once or never: the next run must not wait for a storage that is away. It goes with the run's folder.
+        discard(settings, partial)

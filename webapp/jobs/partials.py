@@ -41,7 +41,7 @@ class PartialWriter:
         if count != self._written:
             tracks.save(self._file, about=about(self._run, tracks))
             self._storage.move_in(self._file, self._run.partial_key(count))
-            if self._database.update_running(self._run.id, self._run.attempts, tracked_frames=count):
+            if self._database.update_running(self._run, tracked_frames=count):
                 if self._written is not None:
                     self._storage.delete(self._run.partial_key(self._written))
                 self._written = count

@@ -1,4 +1,4 @@
-"""The queue of runs: submitted by the web process, cancelled, and how they end without a result."""
+"""The queue of runs and jobs: submitted by the web process, cancelled, and how they end without a result."""
 
 import errno
 import logging
@@ -12,7 +12,7 @@ from typing import Any
 from redis.exceptions import RedisError
 from rq import Callback
 from rq.exceptions import AbandonedJobError
-from rq.job import Job
+from rq.job import Job as QueuedJob
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,8 +20,9 @@ from model.core.errors import BadInput, Unreachable
 from model.tracking.methods import find_method
 from webapp.jobs.base import Condition, JobQueue, connect
 from webapp.jobs.estimates import estimate_run
+from webapp.jobs.kinds import KINDS, needs_torch
 from webapp.jobs.overlays import OverlayRequest
-from webapp.records import Database, Run, RunState
+from webapp.records import Database, Job, Run, RunState, Worked
 from webapp.settings import Settings
 from webapp.storage import Storage
 from webapp.troubles import FULL, database_trouble, redis_trouble
@@ -40,6 +41,7 @@ OVERLAY_SECONDS = 3600
 
 DRAW = "webapp.jobs.overlays.draw"
 TRACK, PREDICT = "webapp.jobs.tasks.track", "webapp.jobs.tasks.predict"
+WORK = "webapp.jobs.tasks.work"
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ def has_gpu(device: str) -> bool:
 
 @dataclass(frozen=True)
 class RunQueue:
-    """The runs' rows and their jobs; a job has its run's id."""
+    """The rows of runs and jobs, and their jobs in RQ, which have their ids."""
 
     settings: Settings
     database: Database
@@ -78,48 +80,81 @@ class RunQueue:
         jobs = JobQueue(connect(settings.redis, patience), QUEUES)
         return cls(settings, Database(settings.database), jobs)
 
-    def submit(self, run: Run) -> Run:
-        """Record a run, then enqueue it.
+    def submit(self, work: Worked) -> Worked:
+        """Record work, then enqueue it.
 
-        Raises NoRoom, QueueFull, and Unreachable when Redis does not take it; the run is then recorded as
-        failed.
+        Raises NoRoom, QueueFull, and Unreachable when Redis does not take it; it is then recorded as failed.
         """
-        Storage.of(self.settings).require_room(result_bytes(run))
-        self._check_length()
+        self.check_room(result_bytes(work) if isinstance(work, Run) else 0)
         with self.database.session() as session:
-            session.add(run)
-        try:
-            self.enqueue(run)
-        except RedisError as error:
-            log.warning("run %s was not enqueued: %s", run.id, error)
-            reason = f"The run could not be queued because {redis_trouble(error)}; start it again."
-            self.database.finish_run(run.id, RunState.FAILED, reason)
-            raise Unreachable(reason) from error
-        return run
+            session.add(work)
+        self._enqueue_or_fail(work)
+        return work
 
-    def enqueue(self, run: Run) -> None:
-        """Put a run into the queue, whatever the queue knew about it before."""
-        length = "short" if estimate_run(self.settings, run).seconds <= SHORT_SECONDS else "long"
-        device = "gpu" if find_method(run.method).uses_torch else "cpu"
+    def submit_again(self, job: Job) -> bool:
+        """Enqueue a job that failed or was cancelled; it goes on from what it has left. False for others.
+
+        Raises as `submit`, and BadInput while its worker has not ended yet.
+        """
+        self.check_room(0)
+        if self._is_working(job):
+            raise BadInput("The job is just ending; continue it in a moment.")
+        if not self.database.requeue(job, RunState.FAILED, RunState.CANCELLED):
+            return False
+        self._enqueue_or_fail(job)
+        return True
+
+    def _is_working(self, job: Job) -> bool:
+        return self.jobs.handles([job.id])[job.id].condition is Condition.WORKING
+
+    def check_room(self, wanted: int) -> None:
+        """Raise NoRoom unless there is room for so many bytes more, QueueFull when too many jobs wait."""
+        Storage.of(self.settings).require_room(wanted)
+        self._check_length()
+
+    def _enqueue_or_fail(self, work: Run | Job) -> None:
+        try:
+            self.enqueue(work)
+        except RedisError as error:
+            log.warning("%s %s was not enqueued: %s", work.noun, work.id, error)
+            reason = f"The {work.noun} could not be queued because {redis_trouble(error)}; start it again."
+            self.database.finish(work, RunState.FAILED, reason)
+            raise Unreachable(reason) from error
+
+    def enqueue(self, work: Run | Job) -> None:
+        """Put work into the queue, whatever the queue knew about it before."""
         self.jobs.enqueue(
-            run.id,
-            PREDICT if run.is_prediction else TRACK,
-            run.id,
-            queue=f"stillmotion-{length}-{device}",
+            work.id,
+            _task(work),
+            work.id,
+            queue=self._queue_of(work),
             timeout=self.settings.job_timeout,
             on_failure=Callback(record_failure),
             on_stopped=Callback(discard_stopped),
         )
 
-    def cancel(self, run_id: str) -> bool:
-        """End a run that is not finished; a running one stops within 2 s. False when it has already ended."""
-        if not self.database.finish_run(run_id, RunState.CANCELLED):
+    def _queue_of(self, work: Run | Job) -> str:
+        """Choose by how long it takes, and whether it is for a GPU."""
+        if isinstance(work, Job):
+            length, uses_torch = KINDS[work.kind].length, needs_torch(work)
+        else:
+            length = "short" if estimate_run(self.settings, work).seconds <= SHORT_SECONDS else "long"
+            uses_torch = find_method(work.method).uses_torch
+        return f"stillmotion-{length}-{'gpu' if uses_torch else 'cpu'}"
+
+    def cancel(self, work: Run | Job) -> bool:
+        """End work that is not finished. False when it has already ended.
+
+        What runs is stopped within 2 s; a job that keeps what it has when it looks at its row the next time.
+        """
+        if not self.database.finish(work, RunState.CANCELLED):
             return False
         try:
-            self.jobs.stop(run_id)
+            if not (isinstance(work, Job) and KINDS[work.kind].keeps and self._is_working(work)):
+                self.jobs.stop(work.id)
         except RedisError as error:
-            # The task itself sees at its next report that the run is over.
-            log.warning("run %s: the stop command could not be sent: %s", run_id, error)
+            # The task itself sees at its next report that the work is over.
+            log.warning("%s %s: the stop command could not be sent: %s", work.noun, work.id, error)
         return True
 
     def discard(self, run_id: str) -> None:
@@ -147,8 +182,7 @@ class RunQueue:
                 self.jobs.forget(job_id)
                 raise BadInput(f"The overlay could not be drawn: {reason}")
             if handle.condition not in (Condition.WAITING, Condition.WORKING, Condition.BETWEEN):
-                Storage.of(self.settings).require_room(0)
-                self._check_length()
+                self.check_room(0)
                 self.jobs.enqueue(
                     job_id,
                     DRAW,
@@ -181,10 +215,12 @@ def overlay_failure(failure: str) -> str:
     return sentence if is_for_people else "the server's log says why."
 
 
-def discard_results(settings: Settings, run_id: str) -> None:
-    """Remove whatever a run without a result has written, if the storage answers."""
-    shutil.rmtree(scratch_folder(settings, run_id), ignore_errors=True)
-    discard(settings, f"runs/{run_id}")
+def discard_results(settings: Settings, work: Run | Job) -> None:
+    """Remove whatever work without a result has written, if the storage answers; jobs go on from theirs."""
+    shutil.rmtree(scratch_folder(settings, work.id), ignore_errors=True)
+    if isinstance(work, Job):
+        return
+    discard(settings, work.folder)
 
 
 def discard(settings: Settings, key: str) -> None:
@@ -195,17 +231,27 @@ def discard(settings: Settings, key: str) -> None:
         log.warning("%s stays: %s", key, error)
 
 
-def discard_cancelled(settings: Settings, database: Database, run_id: str) -> None:
-    """Remove what a cancelled run has written but for the frames that it had tracked.
+def discard_cancelled(settings: Settings, database: Database, work: Run | Job) -> None:
+    """Remove what cancelled work has written but for the frames that a run had tracked.
 
-    A run that was started again elsewhere keeps its files.
+    What was started again elsewhere keeps its files.
     """
-    run = database.find(Run, run_id)
-    if run is not None and run.state != RunState.CANCELLED:
+    now = database.find(type(work), work.id)
+    if now is not None and now.state != RunState.CANCELLED:
         return
-    shutil.rmtree(scratch_folder(settings, run_id), ignore_errors=True)
-    if run is None or run.tracks_key is None:
-        discard_results(settings, run_id)
+    shutil.rmtree(scratch_folder(settings, work.id), ignore_errors=True)
+    if not (isinstance(now, Run) and now.tracks_key):
+        discard_results(settings, work)
+
+
+def _task(work: Run | Job) -> str:
+    if isinstance(work, Job):
+        return WORK
+    return PREDICT if work.is_prediction else TRACK
+
+
+def _find(database: Database, work_id: str) -> Run | Job | None:
+    return database.find(Run, work_id) or database.find(Job, work_id)
 
 
 def scratch_folder(settings: Settings, run_id: str) -> str:
@@ -214,47 +260,54 @@ def scratch_folder(settings: Settings, run_id: str) -> str:
 
 
 def record_failure(
-    job: Job, _connection: Any, kind: type[BaseException], value: BaseException, _traceback: Any
+    job: QueuedJob, _connection: Any, kind: type[BaseException], value: BaseException, _traceback: Any
 ) -> None:
     """Write down why a task raised (RQ calls this in the process that ran it)."""
     if issubclass(kind, AbandonedJobError):
         return  # the reaper decides whether it starts again
     if issubclass(kind, JobTimeoutException):
-        _fail(job.id, f"The run took longer than {job.timeout} s and was ended; try fewer frames or points.")
+        _fail(job.id, f"The {{noun}} took longer than {job.timeout} s and was ended; {{advice}}.")
     elif issubclass(kind, MemoryError) or kind.__name__ == "OutOfMemoryError":  # of torch, for a GPU
-        _fail(job.id, "The memory did not suffice; try fewer frames or points.")
+        _fail(job.id, "The memory did not suffice; {advice}.")
     elif isinstance(value, OSError) and value.errno in (errno.ENOSPC, errno.EDQUOT):
         _fail(job.id, FULL)
     elif isinstance(value, SQLAlchemyError) and (trouble := database_trouble(value)):
         _fail(job.id, trouble)
     else:
         # What it says may hold paths or SQL: that is for the log, to which the worker writes it.
-        _fail(job.id, f"An error inside Stillmotion ended the run ({kind.__name__}); see the server's log.")
+        inside = f"An error inside Stillmotion ended the {{noun}} ({kind.__name__}); see the server's log."
+        _fail(job.id, inside)
 
 
-def record_killed(job: Job, _process_id: int, status: int, _usage: Any) -> None:
-    """Write down why a run's process ended without a word (RQ calls this in the worker)."""
-    if job.func_name not in (TRACK, PREDICT) or status is None or not os.WIFSIGNALED(status):
-        return  # it left by itself, before the run started or after it ended: the reaper looks after it
+def record_killed(job: QueuedJob, _process_id: int, status: int, _usage: Any) -> None:
+    """Write down why the process of work ended without a word (RQ calls this in the worker)."""
+    if job.func_name not in (TRACK, PREDICT, WORK) or status is None or not os.WIFSIGNALED(status):
+        return  # it left by itself, before the work started or after it ended: the reaper looks after it
     killer = signal.Signals(os.WTERMSIG(status))
     with Database(Settings.from_environment().database) as database:
-        run = database.find(Run, job.id)
-    if killer is signal.SIGKILL and run is not None and run.attempts == 1:
+        work = _find(database, job.id)
+    if killer is signal.SIGKILL and work is not None and work.attempts == 1:
         return  # another process may have taken the memory: the reaper starts it once more
     cause = ", most likely because the memory ran out" if killer is signal.SIGKILL else ""
-    _fail(job.id, f"The system ended the run ({killer.name}){cause}; try fewer frames or points.")
+    _fail(job.id, f"The system ended the {{noun}} ({killer.name}){cause}; {{advice}}.")
 
 
-def _fail(run_id: str, reason: str) -> None:
-    """End a run as failed, from a worker's process."""
+def _fail(work_id: str, reason: str) -> None:
+    """End work as failed, from a worker's process. reason: may hold {noun} and {advice}, see `Work`."""
     settings = Settings.from_environment()
     with Database(settings.database) as database:
-        if database.finish_run(run_id, RunState.FAILED, reason):
-            discard_results(settings, run_id)
+        work = _find(database, work_id)
+        if work is None:
+            return
+        said = reason.format(noun=work.noun, advice=work.advice)
+        if database.finish(work, RunState.FAILED, said):
+            discard_results(settings, work)
 
 
-def discard_stopped(job: Job, _connection: Any) -> None:
-    """Remove what a cancelled run leaves unfinished (RQ calls this in the worker, after the stop)."""
+def discard_stopped(job: QueuedJob, _connection: Any) -> None:
+    """Remove what cancelled work leaves unfinished (RQ calls this in the worker, after the stop)."""
     settings = Settings.from_environment()
     with Database(settings.database) as database:
-        discard_cancelled(settings, database, job.id)
+        work = _find(database, job.id)
+        if work is not None:
+            discard_cancelled(settings, database, work)

@@ -1,4 +1,6 @@
-"""What a worker runs. A task starts over and overwrites its files when it is run again."""
+"""What a worker runs. A run starts over and overwrites its files when it is run again."""
+
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +13,12 @@ from model.tracking.run import track_file
 from model.tracking.tracker import Tracker
 from webapp.jobs.estimates import plan_of
 from webapp.jobs.execution import JobContext, execute
+from webapp.jobs.kinds import KINDS
 from webapp.jobs.partials import PartialWriter
 from webapp.pictures import jpeg
 from webapp.provenance import about
+from webapp.records import Database, Job, Run
+from webapp.settings import Settings
 
 
 def track(run_id: str) -> None:
@@ -21,16 +26,26 @@ def track(run_id: str) -> None:
 
     The frames tracked so far are stored now and then, for the case that the run is cancelled.
     """
-    execute(run_id, _track)
+    execute(Run, run_id, _track)
 
 
 def predict(run_id: str) -> None:
     """Predict from a run's first frame and store `tracks.npz`, a prediction's, and that frame."""
-    execute(run_id, _predict)
+    execute(Run, run_id, _predict)
 
 
-def _track(context: JobContext) -> None:
-    run, plan = context.run, plan_of(context.settings, context.run)
+def work(job_id: str) -> None:
+    """Do a job by its kind; it goes on from the files that an earlier attempt has left."""
+    with Database(Settings.from_environment().database) as database:
+        job = database.find(Job, job_id)
+    if job is not None:
+        module, name = KINDS[job.kind].task.split(":")
+        # Here, not above: some import torch, which the others need not wait for.
+        execute(Job, job_id, getattr(import_module(module), name))
+
+
+def _track(context: JobContext[Run]) -> None:
+    run, plan = context.work, plan_of(context.settings, context.work)
     stopwatch = Stopwatch()
     tracker = Tracker.load(tracker_name(run.method, run.weights), device=context.settings.device)
     stopwatch.lap("start")
@@ -54,18 +69,18 @@ def _track(context: JobContext) -> None:
     tracks = partial.tracks()
     if remarks:
         context.report.is_over = not context.database.update_running(
-            run.id, run.attempts, frames=len(tracks.frames), error=" ".join(remarks)
+            run, frames=len(tracks.frames), error=" ".join(remarks)
         )
     tracks.save(context.scratch / "tracks.npz", about=about(run, tracks))
     context.storage.move_in(context.scratch / "tracks.npz", run.result_key)
     Paces(context.settings.instance).add(plan, stopwatch.pace(plan))
 
 
-def _predict(context: JobContext) -> None:
+def _predict(context: JobContext[Run]) -> None:
     # Here, not above: it imports torch, which the methods without a network need not wait for.
     from model.prediction.predictor import Predictor  # noqa: PLC0415 - imports torch
 
-    run, plan = context.run, plan_of(context.settings, context.run)
+    run, plan = context.work, plan_of(context.settings, context.work)
     stopwatch = Stopwatch()
 
     def begin(stage: str, done: int) -> None:
@@ -86,8 +101,8 @@ def _predict(context: JobContext) -> None:
     Paces(context.settings.instance).add(plan, stopwatch.pace(plan))
 
 
-def _keep_frame(context: JobContext, position: int, frame: NDArray[np.uint8]) -> None:
+def _keep_frame(context: JobContext[Run], position: int, frame: NDArray[np.uint8]) -> None:
     context.storage.require_free()
     picture = context.scratch / "frame.jpg"
     picture.write_bytes(jpeg(frame))
-    context.storage.move_in(picture, context.run.picture_key(position))
+    context.storage.move_in(picture, context.work.picture_key(position))

@@ -7,8 +7,9 @@ from model.motion.grid import LARGEST_GRID, query_grid
 from model.overlay.html import VIEWER_FOLDER
 from model.tracking.methods import available_methods
 from webapp.backend import app_backend
+from webapp.jobs.kinds import KINDS
 from webapp.lookups import find
-from webapp.records import Clip, Run
+from webapp.records import Clip, Job, Run
 
 SMALLEST_GRID_OFFERED = 4
 
@@ -74,6 +75,13 @@ def dataset(name: str) -> str:
     if name not in app_backend().datasets.names():
         abort(404, description="There is no such data set here.")
     return render_template("dataset.html", name=name, splits=SPLITS)
+
+
+@blueprint.get("/jobs/<job_id>")
+def job(job_id: str) -> str:
+    """Follow a job, then look at what it made."""
+    found = find(Job, job_id)
+    return render_template("job.html", job=found, title=KINDS[found.kind].title)
 
 
 @blueprint.get("/static/viewer/<name>")

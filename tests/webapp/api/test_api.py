@@ -298,7 +298,7 @@ def test_an_estimate_comes_before_the_start_and_follows_what_runs_take(
     assert shorter["seconds"] == pytest.approx(2 + 8 * 1.5 + 1024 * 0.01)
     assert 300e6 < shorter["memory_bytes"] < 301e6
     assert client.post("/api/v1/runs/estimate", json={**wish, "method": "zero"}).json["is_rough"]
-    backend.database.finish_run(run["id"], RunState.DONE)
+    backend.database.finish(backend.database.find(Run, run["id"]), RunState.DONE)
     assert client.get(f"/api/v1/runs/{run['id']}").json["estimate"] is None
 
 

@@ -10,7 +10,7 @@ from model.motion.tracks import Method, Tracks
 from tests.webapp.test_records import filled
 from webapp.jobs import partials
 from webapp.jobs.partials import PartialWriter
-from webapp.records import Database, Run, RunState
+from webapp.records import UNFINISHED, Database, Run, RunState
 from webapp.storage import Storage
 
 
@@ -43,7 +43,7 @@ class Done:
 def running(tmp_path: Path) -> tuple[Database, Run]:
     """A database with a run at its work."""
     database, run_id = filled(tmp_path / "instance")
-    run = database.start_run(run_id)
+    run = database.start(database.find(Run, run_id))
     assert run is not None
     yield database, run
     database.close()
@@ -73,7 +73,7 @@ def test_the_newest_frames_replace_the_ones_before(
     folder = tmp_path / "storage" / run.folder / "partial"
     assert [path.name for path in folder.iterdir()] == ["5.npz"]
 
-    database.finish_run(run.id, RunState.CANCELLED)
+    database.finish(run, RunState.CANCELLED)
     writer.write(Done(7))
     ended = row(database, run)
     assert (ended.tracked_frames, ended.frames_in_tracks) == (5, 5)
@@ -91,11 +91,11 @@ def test_short_runs_write_nothing(running: tuple[Database, Run], tmp_path: Path)
 
 def test_a_run_that_starts_again_has_tracked_nothing(running: tuple[Database, Run]) -> None:
     database, run = running
-    database.update_running(run.id, 1, tracked_frames=4)
-    database.requeue_run(run.id)
+    database.update_running(run, tracked_frames=4)
+    database.requeue(run, *UNFINISHED)
     assert row(database, run).tracked_frames is None
-    started = database.start_run(run.id)
+    started = database.start(run)
     assert started is not None
-    database.finish_run(run.id, RunState.DONE)
+    database.finish(run, RunState.DONE)
     ended = row(database, run)
     assert (ended.tracked_frames, ended.tracks_key) == (ended.frames, f"{run.folder}/tracks.npz")

@@ -1,0 +1,71 @@
+// @ts-check
+// A job's page: how far it is, what it made, or why it ended before that.
+
+import { follow, request } from "./api.js";
+import { announce, byId, say, sayIn, setBar, showFacts } from "./dom.js";
+import { count, jobFacts, percent, seconds } from "./format.js";
+
+const { job: id = "" } = byId("job").dataset;
+const path = `/jobs/${id}`;
+let wasUnfinished = false;
+
+/** @param {Job} job */
+function show(job) {
+  showFacts("facts", jobFacts(job));
+  const isQueued = job.state === "queued";
+  byId("progress").hidden = !["queued", "running"].includes(job.state);
+  if (byId("progress").hidden) return;
+  wasUnfinished = true;
+  const [stage, done] = isQueued ? ["Waiting for its turn", ""] : [sentenceCase(job.stage), percent(job.progress)];
+  byId("stage").textContent = stage;
+  byId("percent").textContent = done;
+  byId("left").textContent = isQueued ? place(job.queue_position) : timeLeft(job.eta_seconds);
+  setBar(isQueued ? 0 : job.progress);
+  document.title = `${done || "Waiting"} · ${job.name} – Stillmotion`;
+  announce(`${job.title}: ${isQueued ? place(job.queue_position) : percent(Math.floor(4 * job.progress) / 4)}`);
+}
+
+/** @param {string} text */
+const sentenceCase = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** @param {number | null} position */
+const place = (position) =>
+  position === null ? "It starts in a moment." : position <= 1 ? "It is next." : `${count(position - 1, "job")} before it.`;
+
+/** @param {number | null} left */
+const timeLeft = (left) =>
+  left === null ? "Working out how long it takes …" : `About ${seconds(Math.max(1, Math.round(left)))} left`;
+
+/** @param {Job} job */
+function showEnd(job) {
+  const titles = { done: "Done", failed: "This failed", cancelled: "Cancelled" };
+  const title = titles[/** @type {"done"} */ (job.state)];
+  const kept = "What it has done is kept, and it can go on from there.";
+  byId("ended-title").textContent = title;
+  byId("ended-reason").textContent = [job.error ?? "", job.state === "done" ? "" : kept].join(" ").trim();
+  byId("ended").classList.toggle("bad", job.state === "failed");
+  byId("ended").hidden = false;
+  byId("continue").hidden = job.state === "done";
+  byId("to-dataset").hidden = !job.links.dataset;
+  byId("to-dataset").href = job.links.dataset ?? "";
+  document.title = `${job.name} – Stillmotion`;
+  announce(`${title}. ${job.error ?? ""}`);
+  if (job.kind === "convert" && job.state === "done" && wasUnfinished) location.replace(job.links.dataset);
+}
+
+function followIt() {
+  byId("ended").hidden = true;
+  byId("cancel").disabled = false;
+  follow(path, show, (problem) => say("job-error", problem)).then(showEnd).catch(sayIn("job-error"));
+}
+
+byId("cancel").addEventListener("click", async () => {
+  byId("cancel").disabled = true;
+  byId("left").textContent = "Stopping …";
+  await request(path, { method: "DELETE" }).catch(sayIn("job-error"));
+});
+byId("continue").addEventListener("click", async () => {
+  say("job-error", "");
+  await request(`${path}/continue`, { method: "POST" }).then(followIt, sayIn("job-error"));
+});
+followIt();

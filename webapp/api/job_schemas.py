@@ -1,0 +1,126 @@
+"""The JSON of jobs: conversions of clips, and what comes out of them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import url_for
+from marshmallow import Schema, fields, validate
+
+from model.convert.settings import LONGEST_HORIZON
+from model.motion.grid import LARGEST_GRID
+from model.tracking.methods import DEFAULT_METHOD, method_title
+from webapp.api.fields import (
+    QuerySchema,
+    asked_choice,
+    asked_integer,
+    asked_line,
+    asked_number,
+    asked_text,
+    integer,
+    list_of,
+    number,
+    shown,
+    text,
+)
+from webapp.backend import Backend
+from webapp.jobs.kinds import KINDS
+from webapp.records import Job, RunState
+
+MOST_CLIPS = 500
+
+
+class JobListQuery(QuerySchema):
+    """Which jobs are wanted, the newest first."""
+
+    limit = asked_integer("limit", 1, largest=500, load_default=100)
+    offset = asked_integer("offset", 0, load_default=0)
+    kind = asked_choice("kind", list(KINDS), load_default=None)
+    name = asked_text("name", "only jobs of this name", load_default=None)
+
+
+class EstimateBody(Schema):
+    """Which clips would become a training set, and how; as `python -m model convert` has it."""
+
+    clips = fields.List(
+        asked_text("clip"),
+        required=True,
+        validate=validate.Length(1, MOST_CLIPS, error=f"Choose 1 to {MOST_CLIPS} clips."),
+        error_messages={"required": "The clips are missing.", "invalid": "The clips must be a list of ids."},
+        metadata={"description": "ids of clips, each a video"},
+    )
+    method = asked_text("method", "name from GET /methods of one that tracks", load_default=DEFAULT_METHOD)
+    weights = asked_text("weights", "registered name", load_default=None, allow_none=True)
+    grid = asked_integer("grid", 1, "points a side", largest=LARGEST_GRID, load_default=16)
+    horizon = asked_integer("horizon", 2, "frames of a sample", largest=LONGEST_HORIZON, load_default=8)
+    frame_step = asked_integer("frame step", 1, "take every k-th frame", load_default=1)
+    interval = asked_number(
+        "interval", "instead: seconds from one frame to the next", load_default=None, allow_none=True
+    )
+    chunk_step = asked_integer("chunk step", 1, "take every k-th chunk", load_default=1)
+
+
+class ConversionBody(EstimateBody):
+    """Which clips become a training set, and how."""
+
+    name = asked_line("name", 60, required=True)
+
+
+class JobSchema(Schema):
+    """A job, from the request to its result."""
+
+    id = text()
+    kind = text(validate=validate.OneOf(list(KINDS)))
+    title = text("the kind for people")
+    name = text("of the training set")
+    settings = shown(fields.Dict, "as asked for")
+    state = text(validate=validate.OneOf(list(RunState)))
+    stage = text()
+    progress = number("0 to 1")
+    eta_seconds = number(null=True)
+    queue_position = integer("1 is the next to start", null=True)
+    error = text("why it failed", null=True)
+    result = shown(fields.Dict, "of an estimate", null=True)
+    created_at = shown(fields.DateTime)
+    started_at = shown(fields.DateTime, null=True)
+    finished_at = shown(fields.DateTime, null=True)
+    links = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={"description": "self, page; dataset and report once there is one"},
+    )
+
+
+JobListSchema = list_of(JobSchema, "Jobs, the newest first.")
+
+
+def job_json(backend: Backend, job: Job, places: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Return a job as `JobSchema` shows it. places: those of all that wait, for a list."""
+    if places is None:
+        places = backend.queue.places() if job.state == RunState.QUEUED else {}
+    special = {
+        "title": KINDS[job.kind].title,
+        "settings": _settings(job),
+        "queue_position": places.get(job.id) if job.state == RunState.QUEUED else None,
+        "links": _links(backend, job),
+    }
+    return {name: special[name] if name in special else getattr(job, name) for name in JobSchema().fields}
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    """Return what was asked for; of weights the file's name alone, since a path is for the operator."""
+    flat = {**job.settings, **job.settings.get("convert", {})}
+    flat.pop("convert", None)
+    if "method" in flat:
+        flat["method_title"] = method_title(flat["method"])
+    return {**flat, "weights": None if flat.get("weights") is None else Path(flat["weights"]).name}
+
+
+def _links(backend: Backend, job: Job) -> dict[str, str]:
+    links = {
+        "self": url_for("jobs.job", job_id=job.id),
+        "page": url_for("pages.job", job_id=job.id),
+    }
+    if job.kind == "convert" and job.name in backend.datasets.names():
+        links["dataset"] = url_for("pages.dataset", name=job.name)
+    return links

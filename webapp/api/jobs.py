@@ -1,0 +1,61 @@
+"""/api/v1/jobs: conversions and what else takes long, from the request to the end."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import abort
+from flask_smorest import Blueprint
+
+from webapp.api.job_schemas import JobListQuery, JobListSchema, JobSchema, job_json
+from webapp.api.problems import can_fail
+from webapp.backend import app_backend
+from webapp.lookups import find
+from webapp.records import Job
+
+Json = dict[str, Any]
+
+jobs = Blueprint(
+    "jobs", __name__, url_prefix="/api/v1/jobs", description="Conversions, and what else takes long"
+)
+
+
+@jobs.route("", methods=["GET"])
+@jobs.arguments(JobListQuery, location="query")
+@jobs.response(200, JobListSchema)
+def list_jobs(query: Mapping[str, Any]) -> Json:
+    """List jobs, the newest first; estimates only when they are asked for."""
+    backend = app_backend()
+    conditions = [Job.kind == query["kind"] if query["kind"] else Job.kind != "estimate"]
+    if query["name"]:
+        conditions.append(Job.name == query["name"])
+    order: list[Any] = [Job.created_at.desc(), Job.id]
+    found, total = backend.database.page(Job, query["limit"], query["offset"], conditions, order)
+    places = backend.queue.places()
+    return {"items": [job_json(backend, job, places) for job in found], "total": total}
+
+
+@jobs.route("/<job_id>", methods=["GET"])
+@jobs.response(200, JobSchema)
+@can_fail(404)
+def job(job_id: str) -> Json:
+    """Show where a job is."""
+    return job_json(app_backend(), find(Job, job_id))
+
+
+@jobs.route("/<job_id>", methods=["DELETE"])
+@jobs.response(200, JobSchema)
+@can_fail(404)
+def cancel_job(job_id: str) -> Json:
+    """Cancel a job, which keeps what it has done; one that has already ended stays as it is."""
+    app_backend().queue.cancel(find(Job, job_id))
+    return job_json(app_backend(), find(Job, job_id))
+
+
+@jobs.route("/<job_id>/continue", methods=["POST"])
+@jobs.response(202, JobSchema)
+@can_fail(404, 409, 429, 503, 507)
+def continue_job(job_id: str) -> tuple[Json, int]:
+    """Go on with a job that failed or was cancelled, from what it has done."""
+    if not app_backend().queue.submit_again(find(Job, job_id)):
+        abort(409, description="Only a job that failed or was cancelled can be continued.")
+    return job_json(app_backend(), find(Job, job_id)), 202
