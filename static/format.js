@@ -28,7 +28,13 @@ export const percent = (share) => `${Math.round(100 * share)} %`;
 export const count = (value, one) => `${whole(value)} ${one}${value === 1 ? "" : "s"}`;
 
 /** What a job was asked for. @param {Job} job @returns {[string, string][]} */
-export function jobFacts({ settings: { clips, method_title: method, grid, horizon, frame_step: step, interval } }) {
+export function jobFacts({ kind, settings }) {
+  if (kind === "train") {
+    const { dataset, head, minutes, steps, weights } = settings;
+    const end = [minutes && `${minutes} min`, steps && count(steps, "step")].filter(Boolean).join(" or ");
+    return [["Data set", dataset], ["Head", head], ["Ends after", end], ["Begun with", weights ?? "the installed predictor"]];
+  }
+  const { clips, method_title: method, grid, horizon, frame_step: step, interval } = settings;
   return [
     ["Clips", whole(clips.length)],
     ["Method", method],

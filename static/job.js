@@ -1,13 +1,17 @@
 // @ts-check
 // A job's page: how far it is, what it made, or why it ended before that.
 
-import { follow, request } from "./api.js";
+import { API, ROOT, follow, request } from "./api.js";
+import { showCurve } from "./curve.js";
 import { announce, byId, say, sayIn, setBar, showFacts } from "./dom.js";
 import { count, jobFacts, percent, seconds } from "./format.js";
+import { card, line } from "./lists.js";
 
 const { job: id = "" } = byId("job").dataset;
 const path = `/jobs/${id}`;
+const CURVE_MILLISECONDS = 2500;
 let wasUnfinished = false;
+let nextCurve = 0;
 
 /** @param {Job} job */
 function show(job) {
@@ -16,6 +20,10 @@ function show(job) {
   byId("progress").hidden = !["queued", "running"].includes(job.state);
   if (byId("progress").hidden) return;
   wasUnfinished = true;
+  if (job.links.log && Date.now() >= nextCurve) {
+    nextCurve = Date.now() + CURVE_MILLISECONDS;
+    showCurve(job).catch(sayIn("job-error"));
+  }
   const [stage, done] = isQueued ? ["Waiting for its turn", ""] : [sentenceCase(job.stage), percent(job.progress)];
   byId("stage").textContent = stage;
   byId("percent").textContent = done;
@@ -49,8 +57,20 @@ function showEnd(job) {
   byId("to-dataset").hidden = !job.links.dataset;
   byId("to-dataset").href = job.links.dataset ?? "";
   document.title = `${job.name} – Stillmotion`;
+  if (job.links.log) showCurve(job).catch(sayIn("job-error"));
+  offerClips(job).catch(sayIn("job-error"));
   announce(`${title}. ${job.error ?? ""}`);
   if (job.kind === "convert" && job.state === "done" && wasUnfinished) location.replace(job.links.dataset);
+}
+
+/** Lead to the newest clips, with the weights that were trained. @param {Job} job */
+async function offerClips({ weights }) {
+  const { items } = weights ? await request("/clips?limit=6") : { items: [] };
+  const cards = items.map((/** @type {Clip} */ { id: clip, name, frames }) =>
+    card(`${ROOT}/clips/${clip}?${new URLSearchParams({ method: "fcn", weights: weights ?? "" })}`,
+      `${API}/clips/${clip}/frames/0.jpg`, name, line("", count(frames, "frame"))));
+  byId("predict-list").replaceChildren(...cards);
+  byId("predict").hidden = cards.length === 0;
 }
 
 function followIt() {

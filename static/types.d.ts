@@ -115,6 +115,7 @@ interface Job {
   queue_position: number | null;
   error: string | null;
   result: Record<string, any> | null;
+  weights: string | null;
   created_at: string;
   started_at: string | null;
   finished_at: string | null;

@@ -10,6 +10,7 @@ from model.tracking.both_ways import Direction
 from model.tracking.methods import DEFAULT_METHOD, check_method, find_method, is_prediction
 from model.tracking.run import TrackRequest, frame_indices
 from model.weights.registry import find_entry
+from webapp.predictors import own_predictors
 from webapp.records import Clip, Run
 from webapp.settings import Settings
 
@@ -94,7 +95,7 @@ def _predicted_frames(request: RunRequest, weights: str | None) -> tuple[int, in
 
 
 def chosen_weights(method: str, wanted: str | None, settings: Settings) -> str | None:
-    """Return the weights to use: registered ones by name, else what the settings say.
+    """Return the weights to use: registered or trained here, by name; else what the settings say.
 
     A path would let a stranger have the server open any file, so only the operator may give one; a run shows
     the name of that file, and one that is started again sends it.
@@ -105,6 +106,8 @@ def chosen_weights(method: str, wanted: str | None, settings: Settings) -> str |
         return configured
     if kind is None:
         raise BadInput(f"The method {method} takes no weights; leave them out.")
+    if kind == "predictor" and (own := own_predictors(settings).get(wanted)):
+        return str(own)
     entry = find_entry(wanted)
     if entry is None or entry.kind != kind:
         raise BadInput(

@@ -5,14 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from model.convert.plan import sampled_count
 from model.convert.settings import ConvertSettings, with_weights
 from model.core.errors import BadInput
+from model.datasets.index import DatasetIndex
 from model.tracking.estimate import Paces, Plan
-from model.tracking.methods import find_method
+from model.tracking.methods import check_method, find_method
+from model.weights.registry import find_entry
 from webapp.records import Clip, Job
 from webapp.runs import chosen_weights
 from webapp.settings import Settings
@@ -81,6 +83,32 @@ def prepare_conversion(
         name=name,
         settings={"clips": [clip.id for clip in clips], "convert": asdict(converting)},
         seconds=_tracking_seconds(clips, converting, settings) if kind == "convert" else UNKNOWN_SECONDS,
+    )
+
+
+def prepare_training(name: str, dataset: DatasetIndex, values: Mapping[str, Any], settings: Settings) -> Job:
+    """Check the fine-tuning of a predictor on a training set and return the job to submit.
+
+    values: minutes, steps, head, and weights, whose backbone it begins with.
+    Raises NameTaken, and BadInput for what cannot be trained.
+    """
+    summary, title = dataset.summary, PurePosixPath(dataset.folder.url).name
+    if find_entry(name) or name == Path(settings.predictor_weights or "").stem:
+        raise NameTaken(f"The name “{name}” is that of installed weights; choose another one.")
+    if not summary.is_complete:
+        raise BadInput(f"The data set “{title}” is not complete; finish its conversion first.")
+    for split in ("train", "validation"):
+        if not summary.samples(split):
+            raise BadInput(f"The data set “{title}” has no samples for {split}; make one of more clips.")
+    if values["minutes"] is None and values["steps"] is None:
+        raise BadInput("Say when the training ends: after minutes, steps, or both.")
+    weights = chosen_weights("fcn", values["weights"], settings)
+    check_method("fcn", weights)
+    return Job(
+        kind="train",
+        name=name,
+        settings={**values, "dataset": title, "weights": weights},
+        seconds=60 * (values["minutes"] or 1),
     )
 
 

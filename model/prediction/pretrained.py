@@ -17,6 +17,7 @@ from model.core.errors import BadInput
 from model.core.progress import ReportProgress, ignore_progress
 from model.prediction.backbones import build_segmentation, find_backbone
 from model.prediction.network import MotionPredictor
+from model.prediction.release import read_release
 from model.weights.checkpoints import as_float32, load_strictly, read_state_dict
 from model.weights.registry import WeightsEntry, entry_of_file, file_sha256, find_entry, weights_file
 
@@ -60,8 +61,8 @@ def initial_weights(
     """Find the weights that a training begins with.
 
     name_or_path: "imagenet" or "segmentation" (torchvision's, downloaded at first use), "none" (random), a
-        registered name, or a file with a state dict of the backbone, of a whole segmentation network, or of
-        torchvision's classifier of the same kind.
+        registered name, or a file with a state dict of the backbone, of a whole segmentation network, of
+        torchvision's classifier of the same kind, or of a predictor, whose backbone is taken.
     backbone: see `PredictorConfig`.
     Raises BadInput when they cannot be had.
     """
@@ -85,6 +86,8 @@ def initial_weights(
         entry = entry_of_file(path)
     strides = "v1.5" if entry is None else str(entry.architecture.get("strides", "v1.5"))
     tensors = as_float32(read_state_dict(path))
+    if body := _under("backbone.body.", tensors):
+        tensors, strides = body, read_release(path).config.strides
     sha256 = file_sha256(path)
     return Initial(tensors, strides, os.path.basename(path), sha256)
 

@@ -21,14 +21,14 @@ from webapp.api.dataset_schemas import (
     row_json,
     sample_detail_json,
 )
-from webapp.api.job_schemas import ConversionBody, EstimateBody, JobSchema, job_json
+from webapp.api.job_schemas import ConversionBody, EstimateBody, JobSchema, TrainingBody, job_json
 from webapp.api.problems import can_fail
 from webapp.api.schemas import ListQuery
 from webapp.backend import app_backend
 from webapp.datasets import REPORT, choose, number_of, read
 from webapp.lookups import find
 from webapp.records import Clip, Job
-from webapp.starting import claimed, prepare_conversion
+from webapp.starting import claimed, prepare_conversion, prepare_training
 
 PICTURE_SECONDS = 24 * 3600
 """How long a browser may keep a sample's picture; a set of the same name may be made anew."""
@@ -84,6 +84,20 @@ def _conversion(kind: str, name: str, body: Json) -> Job:
 def dataset(name: str) -> Json:
     """Show a training set: how it was made, and its videos."""
     return detail_json(name, _index(name))
+
+
+@datasets.route("/<name>/train", methods=["POST"])
+@datasets.arguments(TrainingBody)
+@datasets.response(202, JobSchema)
+@can_fail(404, 409, 422, 429, 503, 507)
+def train_on_dataset(body: Json, name: str) -> tuple[Json, int, dict[str, str]]:
+    """Begin to fine-tune a predictor on a training set; its weights can predict as soon as there are some."""
+    backend = app_backend()
+    values = {key: value for key, value in body.items() if key != "name"}
+    job = prepare_training(body["name"], _index(name), values, backend.settings)
+    with claimed(backend.settings.predictors, body["name"]):
+        backend.queue.submit(job)
+    return job_json(backend, job), 202, {"Location": url_for("jobs.job", job_id=job.id)}
 
 
 @datasets.route("/<name>/report.html", methods=["GET"])

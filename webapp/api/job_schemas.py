@@ -25,9 +25,12 @@ from webapp.api.fields import (
 )
 from webapp.backend import Backend
 from webapp.jobs.kinds import KINDS
+from webapp.predictors import predictor_path
 from webapp.records import Job, RunState
 
 MOST_CLIPS = 500
+HEADS = ("mixture", "bins")
+"""Of those in docs/predictor.md the ones for use; the others are for comparison."""
 
 
 class JobListQuery(QuerySchema):
@@ -66,13 +69,26 @@ class ConversionBody(EstimateBody):
     name = asked_line("name", 60, required=True)
 
 
+class TrainingBody(Schema):
+    """How a predictor is trained; it ends with the minutes or the steps, whichever comes first."""
+
+    name = asked_line("name", 60, required=True)
+    minutes = asked_number("minutes", largest=10_000, load_default=None, allow_none=True)
+    steps = asked_integer("steps", 1, load_default=None, allow_none=True)
+    head = asked_choice("head", HEADS, load_default=HEADS[0])
+    weights = asked_text(
+        "weights", "of the predictor whose backbone it begins with", load_default=None, allow_none=True
+    )
+
+
 class JobSchema(Schema):
     """A job, from the request to its result."""
 
     id = text()
     kind = text(validate=validate.OneOf(list(KINDS)))
     title = text("the kind for people")
-    name = text("of the training set")
+    name = text("of the training set or the predictor")
+    weights = text("of a training: what predictions take as weights, once they can", null=True)
     settings = shown(fields.Dict, "as asked for")
     state = text(validate=validate.OneOf(list(RunState)))
     stage = text()
@@ -87,11 +103,22 @@ class JobSchema(Schema):
     links = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
-        metadata={"description": "self, page; dataset and report once there is one"},
+        metadata={"description": "self, page; dataset once there is one; of a training its log"},
     )
 
 
 JobListSchema = list_of(JobSchema, "Jobs, the newest first.")
+
+
+class LogSchema(Schema):
+    """The course of a training."""
+
+    rows = fields.List(
+        fields.Dict(keys=fields.String(), values=fields.Float()),
+        metadata={
+            "description": "step, seconds, rate, losses in pixels, and scores; what a row lacks is left out"
+        },
+    )
 
 
 def job_json(backend: Backend, job: Job, places: Mapping[str, int] | None = None) -> dict[str, Any]:
@@ -100,6 +127,7 @@ def job_json(backend: Backend, job: Job, places: Mapping[str, int] | None = None
         places = backend.queue.places() if job.state == RunState.QUEUED else {}
     special = {
         "title": KINDS[job.kind].title,
+        "weights": _weights(backend, job),
         "settings": _settings(job),
         "queue_position": places.get(job.id) if job.state == RunState.QUEUED else None,
         "links": _links(backend, job),
@@ -116,11 +144,19 @@ def _settings(job: Job) -> dict[str, Any]:
     return {**flat, "weights": None if flat.get("weights") is None else Path(flat["weights"]).name}
 
 
+def _weights(backend: Backend, job: Job) -> str | None:
+    path = predictor_path(backend.settings, job.name)
+    return path.name if job.kind == "train" and path.is_file() else None
+
+
 def _links(backend: Backend, job: Job) -> dict[str, str]:
     links = {
         "self": url_for("jobs.job", job_id=job.id),
         "page": url_for("pages.job", job_id=job.id),
     }
-    if job.kind == "convert" and job.name in backend.datasets.names():
-        links["dataset"] = url_for("pages.dataset", name=job.name)
+    dataset = job.settings.get("dataset", job.name)
+    if dataset in backend.datasets.names():
+        links["dataset"] = url_for("pages.dataset", name=dataset)
+    if job.kind == "train":
+        links["log"] = url_for("jobs.job_log", job_id=job.id)
     return links

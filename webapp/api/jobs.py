@@ -1,12 +1,14 @@
 """/api/v1/jobs: conversions and what else takes long, from the request to the end."""
 
+import csv
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from flask import abort
 from flask_smorest import Blueprint
 
-from webapp.api.job_schemas import JobListQuery, JobListSchema, JobSchema, job_json
+from webapp.api.job_schemas import JobListQuery, JobListSchema, JobSchema, LogSchema, job_json
 from webapp.api.problems import can_fail
 from webapp.backend import app_backend
 from webapp.lookups import find
@@ -49,6 +51,20 @@ def cancel_job(job_id: str) -> Json:
     """Cancel a job, which keeps what it has done; one that has already ended stays as it is."""
     app_backend().queue.cancel(find(Job, job_id))
     return job_json(app_backend(), find(Job, job_id))
+
+
+@jobs.route("/<job_id>/log.json", methods=["GET"])
+@jobs.response(200, LogSchema)
+@can_fail(404)
+def job_log(job_id: str) -> Json:
+    """Show the course of a training so far: a row for each validation, and for every 20 steps."""
+    found = find(Job, job_id)
+    path = app_backend().settings.predictors / found.name / "log.csv"
+    if found.kind != "train" or not path.is_file():
+        return {"rows": []}
+    with path.open(newline="") as file:
+        rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+    return {"rows": [{name: value for name, value in row.items() if isfinite(value)} for row in rows]}
 
 
 @jobs.route("/<job_id>/continue", methods=["POST"])

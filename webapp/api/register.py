@@ -7,7 +7,7 @@ import plotly
 from flask import Flask, Response, send_file
 from flask_smorest import Blueprint
 
-from model.tracking.methods import DEFAULT_METHOD, available_methods
+from model.tracking.methods import DEFAULT_METHOD
 from webapp.api.clips import clips, samples
 from webapp.api.comparisons import comparisons
 from webapp.api.datasets import datasets
@@ -16,6 +16,7 @@ from webapp.api.problems import ProblemApi
 from webapp.api.runs import runs
 from webapp.api.schemas import MethodListSchema
 from webapp.backend import app_backend
+from webapp.predictors import offered_methods
 
 PREFIX = "/api/v1"
 
@@ -31,7 +32,7 @@ def list_methods() -> dict[str, Any]:
     """List the methods."""
     settings = app_backend().settings
     return {
-        "items": available_methods(settings.weights),
+        "items": offered_methods(settings),
         "default": DEFAULT_METHOD,
         "max_upload_bytes": settings.max_upload_bytes,
     }

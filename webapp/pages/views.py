@@ -5,10 +5,10 @@ from flask import Blueprint, Response, abort, render_template, request, send_fro
 from model.datasets.summary import SPLITS
 from model.motion.grid import LARGEST_GRID, query_grid
 from model.overlay.html import VIEWER_FOLDER
-from model.tracking.methods import available_methods
 from webapp.backend import app_backend
 from webapp.jobs.kinds import KINDS
 from webapp.lookups import find
+from webapp.predictors import offered_methods
 from webapp.records import Clip, Job, Run
 
 SMALLEST_GRID_OFFERED = 4
@@ -23,7 +23,7 @@ def home() -> str:
     return render_template(
         "home.html",
         max_upload_bytes=settings.max_upload_bytes,
-        methods=available_methods(settings.weights),
+        methods=offered_methods(settings),
         largest_grid=LARGEST_GRID,
     )
 
@@ -38,7 +38,7 @@ def clip(clip_id: str) -> str:
         "clip.html",
         clip=found,
         bin_days=app_backend().settings.bin_days,
-        methods=available_methods(app_backend().settings.weights),
+        methods=offered_methods(app_backend().settings),
         first=corners[0],
         last=corners[-1],
         smallest_grid=SMALLEST_GRID_OFFERED,

@@ -20,7 +20,8 @@ class PredictorTraining(TrainingSettings):
     data: tuple[str, ...] = setting((), "A training set (of convert); give it once for each.")
     start_from: str = setting(
         "imagenet",
-        "imagenet or segmentation (torchvision's, downloaded), none, a registered name, or a file.",
+        "imagenet or segmentation (torchvision's, downloaded), none, a registered name, or a file; of a "
+        "predictor its backbone.",
     )
     height: int = setting(256, "Of the images, in pixels.")
     width: int = setting(448, "Of the images, in pixels.")
