@@ -34,6 +34,7 @@ export function jobFacts({ kind, settings }) {
     const end = [minutes && `${minutes} min`, steps && count(steps, "step")].filter(Boolean).join(" or ");
     return [["Data set", dataset], ["Head", head], ["Ends after", end], ["Begun with", weights ?? "the installed predictor"]];
   }
+  if (kind === "segment") return [["Frame", `${settings.frame}`]];
   const { clips, method_title: method, grid, horizon, frame_step: step, interval } = settings;
   return [
     ["Clips", whole(clips.length)],

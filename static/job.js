@@ -3,7 +3,7 @@
 
 import { API, ROOT, follow, request } from "./api.js";
 import { showCurve } from "./curve.js";
-import { announce, byId, say, sayIn, setBar, showFacts } from "./dom.js";
+import { announce, byId, element, say, sayIn, setBar, showFacts } from "./dom.js";
 import { count, jobFacts, percent, seconds } from "./format.js";
 import { card, line } from "./lists.js";
 
@@ -58,6 +58,7 @@ function showEnd(job) {
   byId("to-dataset").href = job.links.dataset ?? "";
   document.title = `${job.name} – Stillmotion`;
   if (job.links.log) showCurve(job).catch(sayIn("job-error"));
+  showClasses(job);
   offerClips(job).catch(sayIn("job-error"));
   announce(`${title}. ${job.error ?? ""}`);
   if (job.kind === "convert" && job.state === "done" && wasUnfinished) location.replace(job.links.dataset);
@@ -71,6 +72,20 @@ async function offerClips({ weights }) {
       `${API}/clips/${clip}/frames/0.jpg`, name, line("", count(frames, "frame"))));
   byId("predict-list").replaceChildren(...cards);
   byId("predict").hidden = cards.length === 0;
+}
+
+/** Show the classes of a segmentation. @param {Job} job */
+function showClasses({ links, result }) {
+  byId("classes").hidden = !links.picture;
+  if (!links.picture) return;
+  byId("classes-picture").src = links.picture;
+  /** @type {{ classes: { name: string, share: number, colour: number[] }[] }} */
+  const { classes } = /** @type {any} */ (result);
+  byId("classes-list").replaceChildren(...classes.map(({ name, share, colour }) => {
+    const swatch = element("i");
+    swatch.style.background = name === "background" ? "none" : `rgb(${colour})`;
+    return element("li", {}, swatch, name, element("b", {}, `${(100 * share).toFixed(1)} %`));
+  }));
 }
 
 function followIt() {

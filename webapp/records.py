@@ -209,7 +209,8 @@ class Run(Work, Base):
 
 
 class Job(Work, Base):
-    """Work on a folder of the instance that has a name: a training set to be made, a predictor to be trained.
+    """A training set to be made, a predictor to be trained, both in a folder of the instance that has the
+    job's name; or a frame to be segmented.
 
     kind: of `webapp.jobs.kinds.KINDS`, which says what `settings`, JSON, holds. result: JSON; what it found,
     if that is not in files. seconds: that it is expected to take.
@@ -223,6 +224,11 @@ class Job(Work, Base):
     settings: Mapped[dict[str, Any]] = mapped_column(JSON)
     seconds: Mapped[float] = mapped_column(Float)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+    @property
+    def picture_key(self) -> str:
+        """Where the storage keeps the picture that a segmentation made."""
+        return f"jobs/{self.id}.png"
 
 
 Listed = TypeVar("Listed", Clip, Run, Job)

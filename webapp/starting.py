@@ -29,6 +29,10 @@ UNKNOWN_SECONDS = 30.0
 """What a job is expected to take of which nothing is known before it has begun."""
 
 
+FEATURE_SECONDS, VIEWS = 0.5, 2
+"""What a backbone about takes for a view of a sample, and how many views each has."""
+
+
 class NameTaken(BadInput):
     """Something else has this name."""
 
@@ -57,6 +61,12 @@ def claimed(parent: Path, name: str) -> Iterator[None]:
         raise
 
 
+def check_there(clip: Clip) -> None:
+    """Raise BadInput for a clip that is in the bin."""
+    if clip.deleted_at is not None:
+        raise BadInput(f"“{clip.name}” is in the bin; take it back first.")
+
+
 def prepare_conversion(
     kind: str, name: str, clips: Sequence[Clip], values: Mapping[str, Any], settings: Settings
 ) -> Job:
@@ -67,8 +77,7 @@ def prepare_conversion(
     Raises BadInput for what cannot be converted.
     """
     for clip in clips:
-        if clip.deleted_at is not None:
-            raise BadInput(f"“{clip.name}” is in the bin; take it back first.")
+        check_there(clip)
         if clip.frames < 2:
             raise BadInput(f"“{clip.name}” is a single picture; training sets are made of videos.")
     method = values["method"]
@@ -104,12 +113,23 @@ def prepare_training(name: str, dataset: DatasetIndex, values: Mapping[str, Any]
         raise BadInput("Say when the training ends: after minutes, steps, or both.")
     weights = chosen_weights("fcn", values["weights"], settings)
     check_method("fcn", weights)
+    looking = FEATURE_SECONDS * (VIEWS * summary.samples("train") + summary.samples("validation"))
+    seconds = looking + 60 * (values["minutes"] or 1)
     return Job(
         kind="train",
         name=name,
-        settings={**values, "dataset": title, "weights": weights},
-        seconds=60 * (values["minutes"] or 1),
+        settings={**values, "dataset": title, "weights": weights, "looking": looking / seconds},
+        seconds=seconds,
     )
+
+
+def prepare_segmentation(clip: Clip, frame: int) -> Job:
+    """Check the segmentation of a frame and return the job to submit."""
+    check_there(clip)
+    if frame >= clip.frames:
+        raise BadInput(f"The clip has the frames 0 to {clip.frames - 1}, but no frame {frame}.")
+    settings = {"clip": clip.id, "frame": frame}
+    return Job(kind="segment", name=clip.name[:64], settings=settings, seconds=UNKNOWN_SECONDS)
 
 
 def _splits(clips: Sequence[Clip]) -> dict[str, float]:

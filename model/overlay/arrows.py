@@ -80,6 +80,18 @@ def class_colours(count: int) -> NDArray[np.uint8]:
     return colours
 
 
+def colour_classes(image: NDArray[np.uint8], labels: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """Colour the classes over an image; small ones are enlarged: uint8 `[h, w, 3]`.
+
+    image: uint8 `[H, W, 3]`. labels: uint8 `[H, W]`, below `count`; 0 is left as it is.
+    """
+    size = _drawn_size((image.shape[0], image.shape[1]))
+    picture = np.asarray(_resized(image, size), np.float32)
+    classes = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+    over = (1 - _OPACITY) * picture + _OPACITY * class_colours(count)[classes]
+    return np.asarray(np.where((classes > 0)[..., None], over, picture).clip(0, 255).round(), np.uint8)
+
+
 def draw_classes(
     image: NDArray[np.uint8], labels: NDArray[np.uint8], names: Sequence[str], shares: Mapping[str, float]
 ) -> NDArray[np.uint8]:
@@ -88,12 +100,8 @@ def draw_classes(
     image: uint8 `[H, W, 3]`. labels: uint8 `[H, W]`, indices into `names`; 0 is left as it is.
     shares: of the image, by name, in the order of the legend.
     """
-    size = _drawn_size((image.shape[0], image.shape[1]))
-    picture = np.asarray(_resized(image, size), np.float32)
-    classes = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
-    colours = class_colours(len(names))
-    over = (1 - _OPACITY) * picture + _OPACITY * colours[classes]
-    drawn = np.where((classes > 0)[..., None], over, picture).round().astype(np.uint8)
+    drawn, colours = colour_classes(image, labels, len(names)), class_colours(len(names))
+    size = drawn.shape[:2]
     height = max(size[0], 20 + _LINE * len(shares))
     page = Image.new("RGB", (size[1] + _LEGEND_WIDTH, height), "white")
     page.paste(Image.fromarray(drawn), (0, 0))

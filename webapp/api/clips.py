@@ -8,6 +8,7 @@ from flask import Response, abort, request, send_file, url_for
 from flask_smorest import Blueprint
 
 from webapp.api.answers import kept
+from webapp.api.job_schemas import JobSchema, SegmentationBody, job_json
 from webapp.api.problems import can_fail
 from webapp.api.schemas import ClipChange, ClipListQuery, ClipListSchema, ClipSchema, SampleListSchema
 from webapp.backend import app_backend
@@ -16,6 +17,7 @@ from webapp.lookups import find, find_sample
 from webapp.pictures import clip_picture
 from webapp.records import Clip
 from webapp.samples import list_samples, store_sample
+from webapp.starting import prepare_segmentation
 from webapp.uploads import store_clip, uploaded_files
 
 PICTURE_SECONDS = 7 * 24 * 3600
@@ -98,6 +100,17 @@ def change_clip(values: Mapping[str, Any], clip_id: str) -> Clip:
 def delete_clip(clip_id: str) -> None:
     """Remove a clip for good, with its runs and their results; unfinished runs are cancelled."""
     remove(app_backend().queue, find(Clip, clip_id))
+
+
+@clips.route("/<clip_id>/segment", methods=["POST"])
+@clips.arguments(SegmentationBody)
+@clips.response(202, JobSchema)
+@can_fail(404, 422, 429, 503, 507)
+def segment_frame(body: Mapping[str, int], clip_id: str) -> tuple[Json, int]:
+    """Begin to tell the 21 classes of Pascal VOC apart in a frame."""
+    backend = app_backend()
+    job = backend.queue.submit(prepare_segmentation(find(Clip, clip_id), body["frame"]))
+    return job_json(backend, job), 202
 
 
 @clips.route("/<clip_id>/frames/<int:index>.jpg", methods=["GET"])

@@ -81,13 +81,19 @@ class TrainingBody(Schema):
     )
 
 
+class SegmentationBody(Schema):
+    """Which frame is segmented."""
+
+    frame = asked_integer("frame", 0, load_default=0)
+
+
 class JobSchema(Schema):
     """A job, from the request to its result."""
 
     id = text()
     kind = text(validate=validate.OneOf(list(KINDS)))
     title = text("the kind for people")
-    name = text("of the training set or the predictor")
+    name = text("of the training set, the predictor or the clip")
     weights = text("of a training: what predictions take as weights, once they can", null=True)
     settings = shown(fields.Dict, "as asked for")
     state = text(validate=validate.OneOf(list(RunState)))
@@ -96,14 +102,14 @@ class JobSchema(Schema):
     eta_seconds = number(null=True)
     queue_position = integer("1 is the next to start", null=True)
     error = text("why it failed", null=True)
-    result = shown(fields.Dict, "of an estimate", null=True)
+    result = shown(fields.Dict, "of an estimate or a segmentation", null=True)
     created_at = shown(fields.DateTime)
     started_at = shown(fields.DateTime, null=True)
     finished_at = shown(fields.DateTime, null=True)
     links = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
-        metadata={"description": "self, page; dataset once there is one; of a training its log"},
+        metadata={"description": "self, page; once they are there dataset, log, picture"},
     )
 
 
@@ -138,10 +144,13 @@ def job_json(backend: Backend, job: Job, places: Mapping[str, int] | None = None
 def _settings(job: Job) -> dict[str, Any]:
     """Return what was asked for; of weights the file's name alone, since a path is for the operator."""
     flat = {**job.settings, **job.settings.get("convert", {})}
-    flat.pop("convert", None)
+    for inside in ("convert", "looking"):
+        flat.pop(inside, None)
     if "method" in flat:
         flat["method_title"] = method_title(flat["method"])
-    return {**flat, "weights": None if flat.get("weights") is None else Path(flat["weights"]).name}
+    if "weights" in flat:
+        flat["weights"] = flat["weights"] and Path(flat["weights"]).name
+    return flat
 
 
 def _weights(backend: Backend, job: Job) -> str | None:
@@ -157,6 +166,8 @@ def _links(backend: Backend, job: Job) -> dict[str, str]:
     dataset = job.settings.get("dataset", job.name)
     if dataset in backend.datasets.names():
         links["dataset"] = url_for("pages.dataset", name=dataset)
+    if job.kind == "segment" and job.state == RunState.DONE:
+        links["picture"] = url_for("jobs.job_picture", job_id=job.id)
     if job.kind == "train":
         links["log"] = url_for("jobs.job_log", job_id=job.id)
     return links

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from flask import abort
+from flask import Response, abort
 from flask_smorest import Blueprint
 
+from webapp.api.answers import kept, stored
 from webapp.api.job_schemas import JobListQuery, JobListSchema, JobSchema, LogSchema, job_json
 from webapp.api.problems import can_fail
 from webapp.backend import app_backend
@@ -65,6 +66,17 @@ def job_log(job_id: str) -> Json:
     with path.open(newline="") as file:
         rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
     return {"rows": [{name: value for name, value in row.items() if isfinite(value)} for row in rows]}
+
+
+@jobs.route("/<job_id>/picture.png", methods=["GET"])
+@jobs.response(200, {"type": "string", "format": "binary"}, content_type="image/png")
+@can_fail(404)
+def job_picture(job_id: str) -> Response:
+    """Show the frame of a segmentation with its classes coloured."""
+    found = find(Job, job_id)
+    if not app_backend().storage.exists(found.picture_key):
+        abort(404, description="The job has no picture, or not yet.")
+    return kept(stored(found.picture_key, "image/png"))
 
 
 @jobs.route("/<job_id>/continue", methods=["POST"])

@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from model.convert.estimating import estimate_conversion
 from model.convert.locking import locked
@@ -27,7 +28,9 @@ def convert(context: JobContext[Job]) -> None:
     folder = named_folder(context.settings.datasets, context.work.name)
     workers = WorkerSettings(device=context.settings.device)
     with locked(folder), _clips(context) as paths:
-        conversion = Conversion.prepare(paths, folder, _settings(context), context.report, context.is_over)
+        conversion = Conversion.prepare(
+            paths, folder, _settings(context), partial(_aside, context, 0.0), context.is_over
+        )
 
         def report(progress: Progress) -> None:
             shards = conversion.plan.shards
@@ -38,6 +41,11 @@ def convert(context: JobContext[Job]) -> None:
 
         run(conversion, workers, report, context.is_over)
     _write_report(context, folder)
+
+
+def _aside(context: JobContext[Job], done: float, progress: Progress) -> None:
+    """Report a stage that is short beside the tracking."""
+    context.report(Progress(progress.stage, done, 1))
 
 
 def estimate(context: JobContext[Job]) -> None:
@@ -83,11 +91,10 @@ def _write_report(context: JobContext[Job], folder: DataFolder) -> None:
     from model.inspection.inspect import inspect  # noqa: PLC0415 - see above
     from model.inspection.report import write_report  # noqa: PLC0415 - see above
 
-    context.report(Progress("writing the report", 0, 1))
     inspection = inspect(
         folder,
         most_samples=MOST_INSPECTED,
-        progress=context.report,
+        progress=partial(_aside, context, 0.99),
         should_stop=context.is_over,
     )
     write_report(folder.path(REPORT), inspection)

@@ -26,6 +26,7 @@ KINDS: Mapping[str, JobKind] = {
     "estimate": JobKind("Estimate", "short", "webapp.jobs.converting:estimate"),
     "convert": JobKind("Conversion", "long", "webapp.jobs.converting:convert", keeps=True),
     "train": JobKind("Fine-tuning", "long", "webapp.jobs.training:train", keeps=True),
+    "segment": JobKind("Segmentation", "short", "webapp.jobs.segmenting:segment"),
 }
 
 

@@ -3,6 +3,7 @@
 import shutil
 
 from model.core.errors import BadInput
+from model.core.progress import Progress
 from model.datasets.folder import DataFolder
 from model.datasets.summary import DatasetSummary
 from model.prediction.config import PredictorConfig
@@ -22,13 +23,24 @@ def train(context: JobContext[Job]) -> None:
     """Train, or go on from the checkpoint; the best weights so far can then predict, also after a cancel."""
     target = predictor_path(context.settings, context.work.name)
     out, features = target.parent, target.parent / "features"
+    share, done = context.work.settings["looking"], 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal done
+        fraction = progress.fraction or 0.0
+        is_looking = progress.stage == "computing features"
+        # The validation's features come after those of the training, and are few.
+        done = max(done, share * fraction if is_looking else share + (1 - share) * fraction)
+        context.report(Progress(progress.stage, done, 1))
+        context.storage.require_free()
+
     fit_predictor(
         out,
         _training(context),
         resume=(out / CHECKPOINT).exists(),
         device=context.settings.device,
         features=features,
-        progress=context.report,
+        progress=report,
         should_stop=context.is_over,
     )
     if not (out / WEIGHTS).exists():
