@@ -150,8 +150,8 @@ def test_a_conversion_outlives_its_killed_worker_and_a_cancel(
     assert " shards, chunk " in job_of(stack, job)["stage"]
     for process in (stack.horse(), stack.worker()):
         process.kill()
-    wait_for(lambda: job_of(stack, job)["state"] == "queued", 40, pause=0.05)
-    wait_for(lambda: job_of(stack, job)["state"] == "running", 40, pause=0.05)
+    wait_for(lambda: job_of(stack, job)["state"] == "queued", 90, pause=0.05)
+    wait_for(lambda: job_of(stack, job)["state"] == "running", 150, pause=0.05)
     cancelled = requests.delete(f"{stack.url}{job['links']['self']}", timeout=10).json()
     assert cancelled["state"] == "cancelled"
     listed = stack.get("/datasets").json()["items"][0]
