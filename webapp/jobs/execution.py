@@ -108,5 +108,5 @@ def _execute(
     if not database.finish(work, RunState.DONE):
         raise Stopped(f"The {work.noun} was cancelled while its result was stored.")
     if partial:
-        # At once or never: the next run must not wait for a storage that is away. It goes with the run's folder.
+        # At once or never: the next run must not wait for a storage that is away. It goes with its folder.
         discard(settings, partial)
