@@ -24,6 +24,14 @@ export const whole = (value) => value.toLocaleString("en");
 /** @param {number} share of 1 */
 export const percent = (share) => `${Math.round(100 * share)} %`;
 
+/** A place in an order: "Third", "14th". @param {number} place from 1 */
+export function ordinal(place) {
+  const words = ["First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth"];
+  const endings = /** @type {Record<string, string>} */ ({ one: "st", two: "nd", few: "rd", other: "th" });
+  const kind = new Intl.PluralRules("en", { type: "ordinal" }).select(place);
+  return words[place - 1] ?? `${place}${endings[kind]}`;
+}
+
 /** @param {number} value @param {string} one what it counts */
 export const count = (value, one) => `${whole(value)} ${one}${value === 1 ? "" : "s"}`;
 

@@ -3,7 +3,8 @@
 
 import { API, ROOT, follow, frameAddresses, request, startLike } from "./api.js";
 import { announce, byId, pause, say, sayIn, scriptsLoaded, sentenceOf, setBar, showFacts } from "./dom.js";
-import { count, runFacts, seconds, settingsOf, whole } from "./format.js";
+import { count, ordinal, percent, runFacts, seconds, settingsOf, whole } from "./format.js";
+import { notify, offerNotices } from "./notices.js";
 import { showViewer } from "./viewer/viewer.js";
 
 /**
@@ -14,6 +15,7 @@ import { showViewer } from "./viewer/viewer.js";
 const OVERLAYS = ["mp4", "gif", "html"];
 
 const { run: id = "", clip, fps, frames, name } = byId("run").dataset;
+let wasUnfinished = false; // when the page was opened
 const waitingStage = /** @type {HTMLElement} */ (document.querySelector(".waiting-stage"));
 for (const side of ["width", "height"]) {
   waitingStage.style.setProperty(`--frame-${side}`, byId("waiting-picture").getAttribute(side));
@@ -31,24 +33,26 @@ function showProgress(run) {
   if (!picture.src) picture.src = `${API}/clips/${clip}/frames/${run.start}.jpg`;
   byId("waiting").hidden = false;
   const isQueued = run.state === "queued";
+  wasUnfinished = true;
   const done = Math.floor(100 * run.progress);
   const stage = isQueued ? "Waiting for its turn" : capitalized(run.stage);
   byId("stage").textContent = stage;
   byId("percent").textContent = isQueued ? "" : `${done} %`;
-  byId("left").textContent = isQueued ? place(run.queue_position) : timeLeft(run);
+  byId("left").textContent = isQueued ? place(run) : timeLeft(run);
   setBar(isQueued ? 0 : run.progress);
   document.title = `${isQueued ? "Waiting" : `${done} %`} · ${name} – Stillmotion`;
   // Spoken at each stage and each quarter, not at each percent.
-  announce(isQueued ? place(run.queue_position) : `${stage}, ${25 * Math.floor(done / 25)} %`);
+  announce(isQueued ? place(run) : `${stage}, ${25 * Math.floor(done / 25)} %`);
 }
 
 /** @param {string} text */
 const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** @param {number | null} position */
-function place(position) {
-  if (position === null) return "It starts in a moment.";
-  return position <= 1 ? "It is next." : `${position - 1} ${position === 2 ? "run is" : "runs are"} before it.`;
+/** Where a run is in the queue, and when it will begin. @param {Run} run */
+function place({ queue_position: position, starts_in_seconds: start }) {
+  if (position === null) return "Begins in a moment";
+  const when = start === null ? "" : start < 1.5 ? ", begins in a moment" : `, begins in about ${seconds(Math.round(start))}`;
+  return `${position === 1 ? "Next" : ordinal(position)} in the queue${when}`;
 }
 
 /** @param {Run} run */
@@ -64,7 +68,8 @@ function showEnd(run) {
   const again = new URLSearchParams(Object.entries(settingsOf(run)).map(([key, value]) => [key, `${value}`]));
   byId("change").textContent = run.is_prediction ? "Predict again …" : "Track again …";
   byId("change").href = byId("change-ended").href = `${ROOT}/clips/${clip}?${again}`;
-  document.title = `${name} – Stillmotion`;
+  document.title = `${wasUnfinished ? `${capitalized(run.state)} · ` : ""}${name} – Stillmotion`;
+  if (wasUnfinished) notify(`${name}: ${run.state}`, run.error ?? `${run.method_title}, ${count(run.point_count, "point")}`);
   if (run.state !== "done" || run.error) showEnding(run);
   if (run.links.tracks) showTracks(run);
 }
@@ -144,11 +149,26 @@ function linkOverlay({ links }, form, look) {
 async function saveOnceDrawn(event) {
   event.preventDefault();
   const link = /** @type {HTMLAnchorElement} */ (event.currentTarget);
+  const { href, id: form } = link;
+  const [say, what] = [(/** @type {string} */ text) => { byId("drawing").textContent = text; }, form.replace("get-", "").toUpperCase()];
   link.setAttribute("aria-busy", "true");
+  announce(`Drawing the ${what}`);
   try {
-    while ((await fetch(link.href, { method: "HEAD" })).status === 202) await pause(1000);
-    location.assign(link.href); // a file to save, or the reason why there is none
+    for (;;) {
+      const answer = await fetch(href, { headers: { Prefer: "respond-async" } });
+      if (answer.status !== 202) {
+        await answer.body?.cancel();
+        break;
+      }
+      const { progress } = await answer.json();
+      say(progress === null ? `The ${what} waits for its turn …` : `Drawing the ${what}: ${percent(progress)}`);
+      await pause(400);
+    }
+    location.assign(href); // a file to save, or the reason why there is none
+  } catch (error) {
+    sayIn("run-error")(error);
   } finally {
+    say("");
     link.removeAttribute("aria-busy");
   }
 }
@@ -165,6 +185,7 @@ async function startAgain(run) {
   }
 }
 
+offerNotices(byId("notices"), (problem) => say("notices-problem", problem));
 byId("cancel").addEventListener("click", async () => {
   byId("cancel").disabled = true;
   byId("left").textContent = "Stopping …";

@@ -86,6 +86,7 @@ interface Run {
   progress: number;
   eta_seconds: number | null;
   queue_position: number | null;
+  starts_in_seconds: number | null;
   error: string | null;
   created_at: string;
   started_at: string | null;

@@ -12,21 +12,26 @@ PATIENCE = 10.0
 LOOK_SECONDS = 0.1
 
 
-def wait_for_overlay(backend: Backend, run: Run, wanted: OverlayRequest) -> bool:
-    """Have an overlay drawn if it is not there; tell whether it is now. See `RunQueue.draw_overlay`."""
+def wait_for_overlay(
+    backend: Backend, run: Run, wanted: OverlayRequest, is_patient: bool = True
+) -> float | None:
+    """Have an overlay drawn if it is not there, and wait a little for it if `is_patient`.
+
+    Returns how much of it is drawn: 1 once it is there; see `RunQueue.draw_overlay`.
+    """
     key = wanted.key(run)
     if backend.storage.exists(key):
-        return True
-    backend.queue.draw_overlay(run, wanted)
-    if not backend.waiting.acquire(blocking=False):
-        return False
+        return 1.0
+    drawn = backend.queue.draw_overlay(run, wanted)
+    if not is_patient or not backend.waiting.acquire(blocking=False):
+        return drawn
     try:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
             if backend.storage.exists(key):
-                return True
-            backend.queue.draw_overlay(run, wanted)
-        return False
+                return 1.0
+            drawn = backend.queue.draw_overlay(run, wanted)
+        return drawn
     finally:
         backend.waiting.release()

@@ -10,7 +10,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,12 +78,12 @@ class Paces:
 
     def estimate(self, plan: Plan) -> Estimate:
         """Say about what a plan costs, by the pace of frames of the nearest size."""
-        measured = self._read().get(plan.kind, {})
-        nearest = min(measured, key=lambda size: abs(int(size) - _size_class(plan)), default=None)
-        pace = find_method(plan.method).pace if nearest is None else measured[nearest]
-        seconds = pace.start + plan.frames * pace.frame + plan.work * pace.point
-        memory = pace.memory + plan.frames * plan.points * BYTES_PER_POSITION
-        return Estimate(round(seconds, 2), memory, is_rough=nearest is None)
+        return self.estimates([plan])[0]
+
+    def estimates(self, plans: Iterable[Plan]) -> list[Estimate]:
+        """Say about what each of several plans costs, see `estimate`."""
+        paces = self._read()
+        return [_estimate(plan, paces.get(plan.kind, {})) for plan in plans]
 
     def add(self, plan: Plan, pace: Pace) -> None:
         """Take note of what a plan cost; what was known of its kind and size counts half from now on."""
@@ -136,6 +136,15 @@ class Stopwatch:
             seconds["point"] / plan.work,
             max(0, peak - plan.frames * plan.points * BYTES_PER_POSITION),
         )
+
+
+def _estimate(plan: Plan, measured: Mapping[str, Pace]) -> Estimate:
+    """Say about what a plan costs, by the paces of its kind for sizes of frames."""
+    nearest = min(measured, key=lambda size: abs(int(size) - _size_class(plan)), default=None)
+    pace = find_method(plan.method).pace if nearest is None else measured[nearest]
+    seconds = pace.start + plan.frames * pace.frame + plan.work * pace.point
+    memory = pace.memory + plan.frames * plan.points * BYTES_PER_POSITION
+    return Estimate(round(seconds, 2), memory, is_rough=nearest is None)
 
 
 def _size_class(plan: Plan) -> int:

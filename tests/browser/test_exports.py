@@ -40,8 +40,17 @@ def test_what_is_shown_is_saved(page: Page, stack: Stack, finished_run: str, tmp
 
     wish = parse_qs(urlsplit(page.get_attribute("#get-mp4", "href")).query)
     assert (wish["paths"], wish["colour"], wish["first"], wish["last"]) == (["4"], ["speed"], ["2"], ["8"])
+    said = page.evaluate_handle(
+        """() => {
+            const said = new Set(), told = document.querySelector('#drawing');
+            new MutationObserver(() => said.add(told.textContent)).observe(told, {childList: true});
+            return said;
+        }"""
+    )
     with page.expect_download() as download:
         page.click("#get-mp4")
+    drawing = said.evaluate("(said) => [...said].join()")
+    assert re.search(r"The MP4 waits for its turn|Drawing the MP4: \d+ %", drawing), drawing
     download.value.save_as(tmp_path / "film.mp4")
     assert probe(tmp_path / "film.mp4").frames == 7
 

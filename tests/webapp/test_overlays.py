@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from rq import SimpleWorker
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from model.clips.video import read_frames
@@ -19,6 +21,7 @@ from model.core.version import VERSION
 from model.motion.prediction import Prediction
 from tests.webapp.api.test_compare import moved, stored
 from webapp import overlays
+from webapp.jobs.base import tell_progress
 from webapp.jobs.queue import QUEUES
 from webapp.records import Run
 from webapp.settings import Settings
@@ -74,6 +77,25 @@ def test_a_film_is_what_was_asked_for(app: Flask, clip: str, tmp_path: Path, ask
     assert told["frames"] == [2, 9]
     assert told["look"]["first"] == 4
     assert run in told["citation"]
+
+
+def test_a_job_tells_how_much_is_drawn(
+    app: Flask, client: FlaskClient, clip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = stored(app, clip, moved((3.0, 0.0), "lk"), tmp_path)
+    backend = app.extensions["stillmotion"]
+    began = time.monotonic()
+    answers = [client.get(f"/api/v1/runs/{run}/overlay.gif", headers={"Prefer": "respond-async"})]
+    assert time.monotonic() - began < overlays.PATIENCE / 2
+    job_id = backend.queue.jobs.known_ids()[0]
+    job = Job.fetch(job_id, connection=backend.queue.jobs.redis, serializer=JSONSerializer)
+    monkeypatch.setattr("webapp.jobs.base.get_current_job", lambda: job)
+    backend.queue.jobs.redis.delete("rq:queue:stillmotion-short-cpu")  # as if a worker had taken it
+    tell_progress(0.42)
+    answers.append(client.get(f"/api/v1/runs/{run}/overlay.gif", headers={"Prefer": "respond-async"}))
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert [answer.json["progress"] for answer in answers] == [None, 0.42]
+    assert "42%" in answers[1].json["detail"]
 
 
 def test_what_a_run_lacks_is_said_before_the_work(

@@ -3,7 +3,7 @@
 from flask import Response, json, send_file
 from marshmallow import Schema
 
-from webapp.api.fields import text
+from webapp.api.fields import number, text
 from webapp.backend import app_backend
 
 FOREVER = 365 * 24 * 3600
@@ -18,11 +18,13 @@ class LaterSchema(Schema):
     """What was asked for is being made: ask again, after the seconds in Retry-After."""
 
     detail = text("one sentence")
+    progress = number("how much of it is done, 0 to 1; null while it waits for its turn", null=True)
 
 
-def later(detail: str) -> Response:
-    """Say that something is being made; a browser asks again by itself."""
-    answer = Response(json.dumps({"detail": detail}), 202, content_type="application/json")
+def later(detail: str, progress: float | None) -> Response:
+    """Say that something is being made, and how much is done; a browser asks again by itself."""
+    told = json.dumps({"detail": detail, "progress": progress})
+    answer = Response(told, 202, content_type="application/json")
     answer.headers["Retry-After"] = answer.headers["Refresh"] = str(LATER_SECONDS)
     return answer
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, abort, stream_with_context, url_for
+from flask import Response, abort, request, stream_with_context, url_for
 from flask_smorest import Blueprint
 
 from model.core.errors import BadInput
@@ -225,8 +225,12 @@ def _overlay(run_id: str, asked: OverlayRequest, content_type: str) -> Response:
     found = run_with_tracks(run_id)
     if not app_backend().storage.exists(asked.key(found)):
         asked.check(*result_of(found, asked.camera))
-    if not wait_for_overlay(app_backend(), found, asked):
-        return later("The overlay is being drawn; ask again.")
+    is_patient = "respond-async" not in request.headers.get("Prefer", "")  # RFC 7240
+    drawn = wait_for_overlay(app_backend(), found, asked, is_patient)
+    if drawn is None:
+        return later("The overlay waits for its turn; ask again.", drawn)
+    if drawn < 1:
+        return later(f"The overlay is being drawn, {drawn:.0%} are done; ask again.", drawn)
     return stored(
         asked.key(found),
         content_type,

@@ -215,6 +215,7 @@ class RunSchema(Schema):
     progress = number("0 to 1")
     eta_seconds = number(null=True)
     queue_position = integer("1 is the next to start", null=True)
+    starts_in_seconds = number("of a run that waits, about; null in lists", null=True)
     error = text("why it failed, or what of its clip could not be read", null=True)
     created_at = shown(fields.DateTime)
     started_at = shown(fields.DateTime, null=True)
@@ -271,8 +272,9 @@ def run_json(backend: Backend, run: Run, places: Mapping[str, int] | None = None
     places: those of all waiting runs, for a list, whose runs come without estimates.
     """
     waits = run.state == RunState.QUEUED
-    cost = None
+    cost = starts_in = None
     if places is None:
+        starts_in = backend.queue.starts_in(run) if waits else None
         places = backend.queue.places() if waits else {}
         cost = estimate_run(backend.settings, run) if waits or run.state == RunState.RUNNING else None
     special = {
@@ -282,6 +284,7 @@ def run_json(backend: Backend, run: Run, places: Mapping[str, int] | None = None
         "method_title": method_title(run.method),
         "is_prediction": is_prediction(run.method),
         "weights": None if run.weights is None else Path(run.weights).name,
+        "starts_in_seconds": starts_in,
         "queue_position": places.get(run.id) if waits else None,
         "estimate": None if cost is None else cost.seconds,
         "estimated_memory_bytes": None if cost is None else cost.memory_bytes,

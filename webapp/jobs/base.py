@@ -11,8 +11,9 @@ from typing import Any
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
-from rq import Queue, Worker
+from rq import Queue, Worker, get_current_job
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
@@ -138,7 +139,11 @@ class JobQueue:
 
     def waiting_ids(self) -> list[str]:
         """Return the ids of the jobs that wait, the next one first."""
-        return [job_id for queue in self._queues for job_id in queue.get_job_ids()]
+        return [job_id for ids in self.waiting().values() for job_id in ids]
+
+    def waiting(self) -> dict[str, list[str]]:
+        """Return the ids of the jobs that wait in each queue, the next one first."""
+        return {queue.name: queue.get_job_ids() for queue in self._queues}
 
     def count_waiting(self) -> int:
         """Return how many jobs wait."""
@@ -188,6 +193,15 @@ class JobQueue:
             and worker.last_heartbeat > newest
             and not set(self.names).isdisjoint(worker.queue_names())
         ]
+
+
+def tell_progress(fraction: float) -> None:
+    """Note how much of the job that runs in this process is done, for its `meta`; without Redis do not."""
+    job = get_current_job()
+    if job is not None:
+        job.meta["progress"] = fraction
+        with suppress(RedisError):
+            job.save_meta()  # type: ignore[no-untyped-call]  # RQ has not typed it
 
 
 def _condition(job: Job | None, is_started: bool) -> Condition:

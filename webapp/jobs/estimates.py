@@ -1,5 +1,7 @@
 """What a run will cost, going by what earlier runs took on this instance."""
 
+from collections.abc import Sequence
+
 from model.tracking.estimate import Estimate, Paces, Plan
 from webapp.records import Job, Run
 from webapp.settings import Settings
@@ -13,9 +15,12 @@ def estimate_run(settings: Settings, run: Run) -> Estimate:
     return Paces(settings.instance).estimate(plan_of(settings, run))
 
 
-def expected_seconds(settings: Settings, work: Run | Job) -> float:
-    """Say how many seconds work will about take once it starts."""
-    return work.seconds if isinstance(work, Job) else estimate_run(settings, work).seconds
+def expected_seconds(settings: Settings, works: Sequence[Run | Job]) -> dict[str, float]:
+    """Say how many seconds each of several runs and jobs will about take once it starts, by its id."""
+    runs = [work for work in works if isinstance(work, Run)]
+    costs = Paces(settings.instance).estimates(plan_of(settings, run) for run in runs)
+    jobs = {work.id: work.seconds for work in works if isinstance(work, Job)}
+    return jobs | {run.id: cost.seconds for run, cost in zip(runs, costs, strict=True)}
 
 
 def plan_of(settings: Settings, run: Run) -> Plan:

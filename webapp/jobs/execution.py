@@ -98,7 +98,7 @@ def _execute(
     partial = f"{work.folder}/partial" if isinstance(work, Run) else None
     if partial:
         storage.delete(partial)  # an earlier attempt's
-    progress = WorkProgress(database, work, expected_seconds(settings, work))
+    progress = WorkProgress(database, work, expected_seconds(settings, [work])[work.id])
     try:
         do(JobContext(settings, database, storage, work, scratch, progress))
     except FileNotFoundError as error:

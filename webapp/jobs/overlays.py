@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -21,6 +22,7 @@ from model.motion.tracks import Tracks
 from model.overlay.html import write_html
 from model.overlay.look import Look
 from model.overlay.render import without_camera, write_overlay
+from webapp.jobs.base import tell_progress
 from webapp.provenance import about
 from webapp.records import Database, Run
 from webapp.settings import Settings
@@ -33,6 +35,8 @@ MOST_KEPT = 12
 """Overlays of a run with a look of their own that are kept; of more the oldest goes."""
 
 MOST_FRAMES_IN_HTML = 1500
+
+SECONDS_BETWEEN_REPORTS = 0.25
 
 
 @dataclass(frozen=True)
@@ -125,9 +129,19 @@ def _draw(storage: Storage, run: Run, wanted: OverlayRequest, temporary_folder: 
 
 
 def _frames(clip: Path, run: Run, tracks: Tracks) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames that are drawn on; the job tells how many of them are done."""
+    count = len(tracks.frames)
+    frames: Iterator[NDArray[np.uint8]]
     if run.is_prediction:
-        return repeat(read_frame(clip, run.start), len(tracks.frames))
-    return read_frames(clip, start=int(tracks.frames[0]), step=run.frame_step, count=len(tracks.frames))
+        frames = repeat(read_frame(clip, run.start), count)
+    else:
+        frames = read_frames(clip, start=int(tracks.frames[0]), step=run.frame_step, count=count)
+    next_report = 0.0
+    for done, frame in enumerate(frames):
+        if time.monotonic() >= next_report:
+            tell_progress(done / count)
+            next_report = time.monotonic() + SECONDS_BETWEEN_REPORTS
+        yield frame
 
 
 def _write_html(

@@ -19,9 +19,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from model.core.errors import BadInput, Unreachable
 from model.tracking.methods import find_method
 from webapp.jobs.base import Condition, JobQueue, connect
-from webapp.jobs.estimates import estimate_run
+from webapp.jobs.estimates import estimate_run, expected_seconds
 from webapp.jobs.kinds import KINDS, needs_torch
 from webapp.jobs.overlays import OverlayRequest
+from webapp.jobs.waiting import OTHER_SECONDS, Server, starts_in
 from webapp.records import Database, Job, Run, RunState, Worked
 from webapp.settings import Settings
 from webapp.storage import Storage
@@ -169,8 +170,30 @@ class RunQueue:
         except RedisError:
             return {}
 
-    def draw_overlay(self, run: Run, wanted: OverlayRequest) -> None:
+    def starts_in(self, work: Run | Job) -> float | None:
+        """Return the seconds until what waits begins, about; None without Redis or a worker for it."""
+        try:
+            waiting, workers = self.jobs.waiting(), self.jobs.workers()
+            current = {worker.name: worker.get_current_job_id() for worker in workers}
+        except RedisError:
+            return None
+        unfinished = {work.id: work for work in self.database.unfinished()}
+        seconds = expected_seconds(self.settings, list(unfinished.values()))
+
+        def free_in(job_id: str | None) -> float:
+            if job_id is None:
+                return 0.0
+            running = unfinished.get(job_id)
+            left = None if running is None else running.eta_seconds
+            return left if left is not None else seconds.get(job_id, OTHER_SECONDS)
+
+        servers = [Server(worker.queue_names(), free_in(current[worker.name])) for worker in workers]
+        return starts_in(work.id, waiting, servers, seconds)
+
+    def draw_overlay(self, run: Run, wanted: OverlayRequest) -> float | None:
         """Have an overlay drawn, unless it waits or is being drawn already; see `webapp.jobs.overlays`.
+
+        Returns how much of it is drawn, 0 to below 1; None while it waits for its turn.
 
         Raises BadInput with the reason why drawing it failed, NoRoom, QueueFull, and RedisError.
         """
@@ -192,6 +215,7 @@ class RunQueue:
                     timeout=OVERLAY_SECONDS,
                     result_ttl=0,  # once it is drawn, the storage says so
                 )
+            return handle.meta.get("progress")
 
     def _check_length(self) -> None:
         """Raise QueueFull when too many jobs wait."""
