@@ -7,8 +7,9 @@ import { ROOT, follow, hasEnded, request } from "./api.js";
 import { drawHistogram, drawMap } from "./compare_plots.js";
 import { scoreRows, verdict, worstPoints } from "./compare_scores.js";
 import { showStages } from "./compare_stages.js";
-import { announce, byId, element, say, sayIn, scriptsLoaded, setBar, showFacts, wasStopped } from "./dom.js";
+import { announce, byId, element, say, sayIn, setBar, showFacts, wasStopped } from "./dom.js";
 import { ago, count, frameSpan, lastFrame, runFacts, whole } from "./format.js";
+import { onOtherTheme } from "./viewer/theme.js";
 
 const { run: id = "", clip, fps, frames } = byId("compare").dataset;
 const clipFrames = Number(frames);
@@ -35,7 +36,7 @@ async function begin() {
   for (const choice of ["reference", "camera"]) {
     byId(choice).addEventListener("change", () => show(candidate, byId("reference").value));
   }
-  matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => {
+  onOtherTheme(() => {
     const { shown } = byId("compare").dataset;
     if (shown) show(candidate, shown);
   });
@@ -172,7 +173,6 @@ async function show(candidate, reference) {
       request(`/runs/${reference}`, { signal }),
       ...[id, reference].map((run) =>
         request(`/runs/${run}/figure.json?until=${found.frames.at(-1)}`, { signal })),
-      scriptsLoaded(),
     ]);
     signal.throwIfAborted();
     sayWhetherCameraIsKnown(candidate.is_prediction ? [theirs] : [ours, theirs], isRemoved);

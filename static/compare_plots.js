@@ -3,12 +3,11 @@
 
 import { px } from "./compare_scores.js";
 import { byId } from "./dom.js";
+import { themeColour as colour } from "./viewer/theme.js";
 
 const PLOT_OPTIONS = { displaylogo: false, responsive: true, scrollZoom: true, modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]] };
 const MODEBAR = { bgcolor: "rgba(7, 9, 12, 0.55)", color: "#c6d0dc", activecolor: "#ffffff" };
 const CLEAR = { template: "none", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" };
-/** A colour of the theme. @param {string} name */
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const font = () => ({ family: getComputedStyle(document.body).fontFamily, color: colour("text"), size: 12.5 });
 
 /**

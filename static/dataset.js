@@ -4,7 +4,7 @@
 // The address holds the filters and the sample's place among them: ?split=train&min_motion=2&position=12.
 
 import { request } from "./api.js";
-import { announce, byId, element, say, sayIn, scriptsLoaded, showFacts, wasStopped } from "./dom.js";
+import { announce, byId, element, say, sayIn, showFacts, wasStopped } from "./dom.js";
 import { bytes, count, percent, splitCounts, whole } from "./format.js";
 import { showViewer } from "./viewer/viewer.js";
 
@@ -123,7 +123,6 @@ async function showSample(sample, signal) {
   const [detail, figure] = await Promise.all([
     request(sample.links.self, { signal }),
     request(`${sample.links.self}/figure.json`, { signal }),
-    scriptsLoaded(),
   ]);
   signal.throwIfAborted();
   showFacts("sample-facts", sampleFacts(detail));

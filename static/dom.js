@@ -76,9 +76,3 @@ export function ask(id, act) {
 
 /** @param {number} milliseconds @returns {Promise<void>} */
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-/** Plotly is a deferred script, and a module may run before the page has it. */
-export async function scriptsLoaded() {
-  if (document.readyState !== "complete") await new Promise((resolve) => addEventListener("load", resolve));
-  if (!("Plotly" in window)) throw new Error("The drawing library could not be loaded.");
-}

@@ -2,7 +2,7 @@
 // A run's page: its progress while it works, its tracks when it is done, its reason when it failed.
 
 import { API, ROOT, follow, frameAddresses, request, startLike } from "./api.js";
-import { announce, byId, pause, say, sayIn, scriptsLoaded, sentenceOf, setBar, showFacts } from "./dom.js";
+import { announce, byId, pause, say, sayIn, sentenceOf, setBar, showFacts } from "./dom.js";
 import { count, ordinal, percent, runFacts, seconds, settingsOf, whole } from "./format.js";
 import { notify, offerNotices } from "./notices.js";
 import { showViewer } from "./viewer/viewer.js";
@@ -102,8 +102,8 @@ async function showTracks(run) {
   for (const form of OVERLAYS) linkOverlay(run, form, {});
   byId("downloads").hidden = false;
   try {
-    /** @type {[Figure, void]} */
-    const [figure] = await Promise.all([request(run.links.figure), scriptsLoaded()]);
+    /** @type {Figure} */
+    const figure = await request(run.links.figure);
     await showViewer(byId("viewer"), figure, frameAddresses(run, figure), { changed: (settings, numbers) => linkOverlays(run, settings, numbers) });
     if (run.state === "done") announce(`Done. ${figure.layout.meta.stillmotion.summary}`);
   } catch (error) {

@@ -27,6 +27,8 @@ VIEWER_FOLDER = Path(__file__).parent / "viewer"
 MODULES = (
     *(
         "numbers",
+        "plotly",
+        "theme",
         "variants",
         "colours",
         "settings",

@@ -1,10 +1,12 @@
 """The pages for people. They show what /api/v1 says; their scripts are ES modules in static/."""
 
+from typing import Any
+
 from flask import Blueprint, Response, abort, render_template, request, send_from_directory
 
 from model.datasets.summary import SPLITS
 from model.motion.grid import LARGEST_GRID, query_grid
-from model.overlay.html import VIEWER_FOLDER
+from model.overlay.html import MODULES, VIEWER_FOLDER
 from webapp.backend import app_backend
 from webapp.jobs.kinds import KINDS
 from webapp.lookups import find
@@ -14,6 +16,12 @@ from webapp.records import Clip, Job, Run
 SMALLEST_GRID_OFFERED = 4
 
 blueprint = Blueprint("pages", __name__)
+
+
+@blueprint.app_context_processor
+def viewer_modules() -> dict[str, Any]:
+    """Let templates name the viewer's modules, so that browsers load all of them at once."""
+    return {"viewer_modules": MODULES}
 
 
 @blueprint.get("/")

@@ -4,6 +4,8 @@
 import { finder } from "./controls.js";
 import { PIN_COLOURS, pinColour } from "./dots.js";
 import { positionOf, speedAt } from "./numbers.js";
+import { plotlyThere } from "./plotly.js";
+import { themeColour } from "./theme.js";
 
 /** @import { Numbers } from "./numbers.js" */
 
@@ -74,18 +76,18 @@ export class Courses {
     this.area.hidden = pins.length === 0;
     if (pins.length === 0) return;
     this.frames = numbers.frames;
-    const style = getComputedStyle(this.area);
-    const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
+    await plotlyThere();
+    const muted = themeColour("muted");
     const axis = (/** @type {string} */ title) => ({
-      title: { text: title, font: { size: 11, color: colour("muted") }, standoff: 4 },
-      gridcolor: colour("line"), linecolor: colour("line-strong"), tickfont: { color: colour("muted"), size: 11 },
+      title: { text: title, font: { size: 11, color: muted }, standoff: 4 },
+      gridcolor: themeColour("line"), linecolor: themeColour("line-strong"), tickfont: { color: muted, size: 11 },
       zeroline: false, fixedrange: true, nticks: 4,
     });
     const [first, last] = [numbers.frames[0], numbers.frames[numbers.count - 1]];
     /** @type {Record<string, any>} */
     const layout = {
       template: "none", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
-      font: { family: style.fontFamily, color: colour("text"), size: 12 },
+      font: { family: getComputedStyle(this.area).fontFamily, color: themeColour("text"), size: 12 },
       margin: { l: 56, r: 14, t: 8, b: 34 }, hovermode: "x", uirevision: "keep",
       grid: { rows: ROWS.length, columns: 1, pattern: "coupled", roworder: "top to bottom", ygap: 0.18 },
       xaxis: { ...axis("frame"), range: [first - 0.02 * (last - first || 1), last + 0.02 * (last - first || 1)] },

@@ -4,6 +4,8 @@
 import { finder } from "./controls.js";
 import { sectorOf } from "./colours.js";
 import { distance, isVisible, meanSpeed, positionOf } from "./numbers.js";
+import { plotlyThere } from "./plotly.js";
+import { themeColour } from "./theme.js";
 
 /** @import { Numbers } from "./numbers.js" */
 
@@ -84,29 +86,29 @@ export async function describeChosen(root, numbers, chosen) {
   find("chosen-text").innerHTML = count === 0 ? "No point is there." :
     `<b>${count.toLocaleString("en")} ${count === 1 ? "point" : "points"}</b>, ${moved.toFixed(1)} px from where they were on average;
     their mean path leads ${way}. ${still ? `${still.toLocaleString("en")} stay within half a pixel.` : ""}`;
-  const style = getComputedStyle(root);
-  const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
-  const grid = { gridcolor: colour("line"), linecolor: colour("line-strong"), tickfont: { size: 10, color: colour("muted") } };
+  const muted = themeColour("muted");
+  const grid = { gridcolor: themeColour("line"), linecolor: themeColour("line-strong"), tickfont: { size: 10, color: muted } };
   const { wheel } = numbers.palettes;
+  await plotlyThere();
   await Plotly.react(find("chosen-plot"), [
     {
       type: "barpolar", r: rose, theta: rose.map((_, sector) => (360 * sector) / SECTORS), hovertemplate: "%{r} points<extra></extra>",
       marker: { color: rose.map((_, sector) => wheel[(sector * wheel.length) / SECTORS]) }, meta: { role: "rose" },
     },
     {
-      type: "histogram", x: speeds, nbinsx: 20, marker: { color: colour("accent") }, meta: { role: "speeds" },
+      type: "histogram", x: speeds, nbinsx: 20, marker: { color: themeColour("accent") }, meta: { role: "speeds" },
       hovertemplate: "%{x} px/frame: %{y} points<extra></extra>",
     },
   ], {
     template: "none", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, bargap: 0.05,
-    margin: { l: 30, r: 8, t: 18, b: 34 }, font: { family: style.fontFamily, color: colour("text"), size: 11 },
+    margin: { l: 30, r: 8, t: 18, b: 34 }, font: { family: getComputedStyle(root).fontFamily, color: themeColour("text"), size: 11 },
     polar: {
       domain: { x: [0.1, 0.9], y: [0.46, 1] }, bgcolor: "rgba(0,0,0,0)",
       // Directions as on the picture: y is downwards, and to the right is on the right.
       angularaxis: { ...grid, direction: "clockwise", rotation: 0, tickvals: [0, 90, 180, 270], ticktext: ["→", "↓", "←", "↑"] },
       radialaxis: { ...grid, showticklabels: false },
     },
-    xaxis: { ...grid, anchor: "y", fixedrange: true, title: { text: "mean speed, px/frame", font: { size: 11, color: colour("muted") } }, rangemode: "tozero" },
+    xaxis: { ...grid, anchor: "y", fixedrange: true, title: { text: "mean speed, px/frame", font: { size: 11, color: muted } }, rangemode: "tozero" },
     yaxis: { ...grid, domain: [0, 0.34], fixedrange: true, nticks: 3 },
   }, { displayModeBar: false, responsive: true });
 }

@@ -6,6 +6,7 @@ import { intervalOf, shownSeams } from "./dots.js";
 import { distance, isVisible, positionOf, speedAt } from "./numbers.js";
 import { Painter } from "./painter.js";
 import { hasManySteps, trailWindow } from "./paths.js";
+import { plotlyThere } from "./plotly.js";
 
 /** @import { Moment, View } from "./painter.js" */
 
@@ -28,6 +29,7 @@ const SEAM_HOVER = "handed on at frame %{customdata}<extra></extra>";
 
 export class Stage {
   painter = new Painter();
+  isOpen = false; // whether the plot is there
   /** @type {Moment | null} */
   moment = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -43,6 +45,9 @@ export class Stage {
   /** @param {Layout} layout of the figure @param {Moment} moment */
   async open(layout, moment) {
     this.moment = moment;
+    this.paint();
+    await plotlyThere();
+    if (!this.moment) return; // closed meanwhile
     const { width, height } = moment.numbers;
     const font = { family: getComputedStyle(this.plot).fontFamily, color: "#eef2f6", size: 12.5 };
     const own = {
@@ -57,7 +62,7 @@ export class Stage {
     const save = {
       name: "save", title: "Save what is shown as a picture", icon: Plotly.Icons.camera, click: () => this.actions.save(),
     };
-    await Plotly.newPlot(this.plot, traces(moment), { ...layout, ...own }, {
+    await Plotly.newPlot(this.plot, traces(this.moment), { ...layout, ...own }, {
       displaylogo: false,
       responsive: true,
       scrollZoom: true,
@@ -65,6 +70,7 @@ export class Stage {
       modeBarButtons: [["pan2d", "select2d", "lasso2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d", save]],
     });
     const { zoom } = moment.settings;
+    this.isOpen = true;
     if (zoom.length === 4) await this.zoomTo(zoom);
     const { plot, actions } = this;
     plot.on("plotly_relayouting", () => this.paint());
@@ -102,11 +108,11 @@ export class Stage {
   }
 
   rest() {
-    if (this.moment) return Plotly.react(this.plot, traces(this.moment), this.plot.layout, this.plot._context);
+    if (this.moment && this.isOpen) return Plotly.react(this.plot, traces(this.moment), this.plot.layout, this.plot._context);
   }
 
   paint() {
-    if (!this.moment || !this.plot._fullLayout) return;
+    if (!this.moment) return;
     const view = this.view();
     if (this.canvas.width !== view.width) this.canvas.width = view.width;
     if (this.canvas.height !== view.height) this.canvas.height = view.height;
@@ -115,7 +121,7 @@ export class Stage {
 
   /** Where the plot shows the frame. @returns {View} */
   view() {
-    const { xaxis, yaxis } = this.plot._fullLayout;
+    const { xaxis, yaxis } = this.axes();
     const { numbers, settings } = /** @type {Moment} */ (this.moment);
     const density = hasManySteps(numbers, settings) ? 1 : Math.min(MOST_DENSE, devicePixelRatio);
     const scale = (density * xaxis._length) / (xaxis.range[1] - xaxis.range[0]);
@@ -129,9 +135,24 @@ export class Stage {
     };
   }
 
+  /** The plot's axes; before it is there, as it will have them. @returns {{ xaxis: DrawnAxis, yaxis: DrawnAxis }} */
+  axes() {
+    if (this.isOpen) return this.plot._fullLayout;
+    const { numbers: { width, height }, settings: { zoom } } = /** @type {Moment} */ (this.moment);
+    const [left, right, top, bottom] = zoom.length ? zoom : [-0.5, width - 0.5, -0.5, height - 0.5];
+    const { clientWidth, clientHeight } = this.plot;
+    const scale = Math.min(clientWidth / (right - left), clientHeight / (bottom - top));
+    const axis = (/** @type {number[]} */ range, /** @type {number} */ length, /** @type {number} */ room) =>
+      ({ range, _length: length, _offset: (room - length) / 2 });
+    return {
+      xaxis: axis([left, right], scale * (right - left), clientWidth),
+      yaxis: axis([bottom, top], scale * (bottom - top), clientHeight),
+    };
+  }
+
   /** The part of the frame that is shown: left, right, top, bottom. */
   ranges() {
-    const { xaxis, yaxis } = this.plot._fullLayout;
+    const { xaxis, yaxis } = this.axes();
     return [xaxis.range[0], xaxis.range[1], yaxis.range[1], yaxis.range[0]];
   }
 
@@ -142,10 +163,11 @@ export class Stage {
   }
 
   /** @param {number[]} ranges left, right, top, bottom; empty for the whole frame */
-  zoomTo(ranges) {
+  async zoomTo(ranges) {
+    if (!this.isOpen) return;
     const { width, height } = /** @type {Moment} */ (this.moment).numbers;
     const [left, right, top, bottom] = ranges.length ? ranges : [-0.5, width - 0.5, -0.5, height - 0.5];
-    return Plotly.relayout(this.plot, { "xaxis.range": [left, right], "yaxis.range": [bottom, top] });
+    await Plotly.relayout(this.plot, { "xaxis.range": [left, right], "yaxis.range": [bottom, top] });
   }
 
   resetZoom() {
@@ -163,7 +185,7 @@ export class Stage {
   close() {
     clearTimeout(this.resting);
     this.moment = null;
-    Plotly.purge(this.plot);
+    if (this.isOpen) Plotly.purge(this.plot);
   }
 }
 

@@ -1,8 +1,8 @@
 // @ts-check
 // The viewer: tracks over their frames, with a clock, colours, layers, pinned points and selections.
 //
-// These modules serve the web pages and the self-contained HTML file, which holds them as one. They need the global
-// `Plotly` and a figure made by model/overlay/figure.py, whose layout.meta.stillmotion holds the raw numbers.
+// These modules serve the web pages and the self-contained HTML file, which holds them as one. They need Plotly (see
+// plotly.js) and a figure made by model/overlay/figure.py, whose layout.meta.stillmotion holds the raw numbers.
 
 import { readAddress, writeAddress } from "./address.js";
 import { buildCards, finder, listen, reflect } from "./controls.js";
@@ -15,6 +15,7 @@ import { SAVING, listenToSaving, savePicture } from "./saving.js";
 import { SELECTION, csvOf, describeChosen, pointsOf, saveFile } from "./selection.js";
 import { choices, initialSettings, isShort } from "./settings.js";
 import { Stage } from "./stage.js";
+import { onOtherTheme } from "./theme.js";
 import { TRANSPORT, Transport } from "./transport.js";
 import { homographiesToFirst, withHypothesis, withLikeliestWay, withoutCamera } from "./variants.js";
 
@@ -151,7 +152,7 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
       `${visible.toLocaleString("en")} of ${numbers.points.toLocaleString("en")} ${what} in this frame.`;
     if (pins.length > 0) describePins(root, numbers, pins, position);
     courses.moveLine(position);
-    root.dataset.position = `${position}`;
+    if (stage.isOpen) root.dataset.position = `${position}`;
     rememberSoon();
   }
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -235,10 +236,10 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
     change({ ...asked, ...others });
     transport.stopAt(nearest(numbers.frames, all.frames[position]));
   }, { signal });
-  matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => {
+  onOtherTheme(() => {
     courses.show(numbers, settings.pins, settings.position);
     describeChosen(root, numbers, chosen);
-  }, { signal });
+  }, signal);
   signal?.addEventListener("abort", () => {
     transport.clock.stop();
     clearTimeout(remembering);
@@ -248,7 +249,9 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
   });
 
   reflect(root, settings, colours, numbers);
-  await stage.open(layout, moment());
+  const opened = stage.open(layout, moment());
+  describe(); // all that there is to see is there; axes, zoom and hovering follow
+  await opened;
   describe();
   courses.show(numbers, settings.pins, settings.position);
   frames.prepare(numbers.rows[settings.position], 1);
