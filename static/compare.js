@@ -1,11 +1,12 @@
 // @ts-check
 // The comparison's page: a run beside another one that follows the same points, and how far it is off.
 //
-// The address names both: /compare?candidate=RUN&reference=RUN, and &camera=removed or filmed.
+// The address names both: /compare?candidate=RUN&reference=RUN, and &camera=removed or filmed, &also=RUN,RUN for further
+// runs in the table, &shown=over for both in one picture.
 
 import { ROOT, follow, hasEnded, request } from "./api.js";
-import { drawHistogram, drawMap } from "./compare_plots.js";
-import { scoreRows, verdict, worstPoints } from "./compare_scores.js";
+import { drawHistogram, drawMap, drawScatter } from "./compare_plots.js";
+import { showScores, verdict, worstPoints } from "./compare_scores.js";
 import { showStages } from "./compare_stages.js";
 import { announce, byId, element, say, sayIn, setBar, showFacts, wasStopped } from "./dom.js";
 import { ago, count, frameSpan, lastFrame, runFacts, whole } from "./format.js";
@@ -14,6 +15,7 @@ import { onOtherTheme } from "./viewer/theme.js";
 const { run: id = "", clip, fps, frames } = byId("compare").dataset;
 const clipFrames = Number(frames);
 const MOST_LISTED = 500;
+const MOST_FURTHER = 5;
 let showing = new AbortController();
 
 // ---- which runs ----
@@ -33,6 +35,10 @@ async function begin() {
   const wanted = address.get("reference");
   const camera = address.get("camera") ?? (await usualCamera(candidate));
   byId("camera").value = camera === "removed" ? "removed" : "filmed";
+  byId("arrangement").value = address.get("shown") === "over" ? "over" : "beside";
+  byId("arrangement").addEventListener("change", () => keepAddress(byId("reference").value));
+  const others = runs.items.filter((run) => isAlike(run, candidate));
+  offerFurther(candidate, others, address.get("also")?.split(",") ?? []);
   for (const choice of ["reference", "camera"]) {
     byId(choice).addEventListener("change", () => show(candidate, byId("reference").value));
   }
@@ -58,9 +64,12 @@ async function usualCamera(candidate) {
   return layout.meta.stillmotion.camera.is_removed ? "removed" : "filmed";
 }
 
+/** Whether a run can be measured against. @param {Run} run @param {Run} candidate */
+const isReference = (run, candidate) => !run.is_prediction && isAlike(run, candidate);
+
 /** Whether a run begins with the candidate's points and shares a later frame with it. @param {Run} run @param {Run} candidate */
-function isReference(run, candidate) {
-  if (run.id === id || run.is_prediction || !run.links.tracks) return false;
+function isAlike(run, candidate) {
+  if (run.id === id || !run.links.tracks) return false;
   if (run.start !== candidate.start || run.grid !== candidate.grid) return false;
   const theirs = new Set(framesOf(run));
   return framesOf(candidate).slice(1).some((frame) => theirs.has(frame));
@@ -81,6 +90,33 @@ function fillChoice(references) {
     }),
   );
   byId("choice").hidden = false;
+}
+
+/** Let further runs be measured in the same table. @param {Run} candidate @param {Run[]} others @param {string[]} chosen ids */
+function offerFurther(candidate, others, chosen) {
+  for (const run of others) {
+    const box = element("input", { type: "checkbox", value: run.id, checked: chosen.includes(run.id) });
+    box.addEventListener("change", () => show(candidate, byId("reference").value));
+    byId("further").append(element("label", {}, box, ` ${run.name || run.method_title}, ${frameSpan(run, clipFrames)}, ${ago(run.created_at)}`));
+  }
+  byId("further").hidden = others.length === 0;
+}
+
+/** Those of the further runs that are chosen, but for the reference. @param {string} reference id @returns {string[]} */
+function furtherRuns(reference) {
+  /** @type {NodeListOf<HTMLInputElement>} */
+  const boxes = document.querySelectorAll("#further input");
+  const chosen = [...boxes].filter(({ checked, value }) => checked && value !== reference);
+  for (const box of boxes) box.disabled = box.value === reference || (!box.checked && chosen.length >= MOST_FURTHER);
+  return chosen.slice(0, MOST_FURTHER).map(({ value }) => value);
+}
+
+/** Let the address say what is shown. @param {string} reference id */
+function keepAddress(reference) {
+  const [camera, shown] = ["camera", "arrangement"].map((choice) => byId(choice).value);
+  const also = furtherRuns(reference);
+  const query = new URLSearchParams({ candidate: id, reference, camera, ...(shown === "over" && { shown }), ...(also.length && { also: also.join() }) });
+  history.replaceState(null, "", `${location.pathname}?${decodeURIComponent(`${query}`)}`);
 }
 
 // ---- when there is nothing to compare with ----
@@ -162,13 +198,16 @@ async function show(candidate, reference) {
   const { signal } = showing;
   const isRemoved = byId("camera").value === "removed";
   const query = isRemoved ? "&camera=removed" : "";
-  const address = `${location.pathname}?${new URLSearchParams({ candidate: id, reference })}`;
-  history.replaceState(null, "", `${address}&camera=${byId("camera").value}`);
   byId("reference").value = reference;
+  keepAddress(reference);
   byId("reference-link").href = `${ROOT}/runs/${reference}`;
   try {
+    const compared = (/** @type {string} */ run) =>
+      request(`/compare?${new URLSearchParams({ reference, candidate: run })}${query}`, { signal });
     /** @type {Comparison} */
-    const found = await request(`/compare?${new URLSearchParams({ reference, candidate: id })}${query}`, { signal });
+    const found = await compared(id);
+    const further = await Promise.all(furtherRuns(reference).map(async (run) =>
+      ({ run: await request(`/runs/${run}`, { signal }), found: await compared(run) })));
     const [other, ours, theirs] = await Promise.all([
       request(`/runs/${reference}`, { signal }),
       ...[id, reference].map((run) =>
@@ -179,10 +218,13 @@ async function show(candidate, reference) {
     say("compare-error", "");
     byId("comparison").hidden = false;
     describe(found, candidate, other);
+    showScores(byId("scores"), [{ run: candidate, found }, ...further]);
+    say("said", candidate.is_prediction ? ours.layout.meta.stillmotion.summary : "");
     const pin = await showStages({ candidate: ours, reference: theirs }, { candidate, reference: other }, found.frames, isRemoved, signal);
     byId("worst").replaceChildren(...worstPoints(found, pin));
     await drawMap(found, ours.layout);
     await drawHistogram(found);
+    await drawScatter(found, pin);
     byId("compare").dataset.shown = reference;
   } catch (error) {
     if (wasStopped(error)) return;
@@ -209,8 +251,6 @@ function describe(found, candidate, other) {
     `Tracked with ${other.method_title} `,
     element("span", {}, `the reference, to frame ${last}`),
   );
-  byId("candidate-column").textContent = candidate.method_title;
-  byId("scores").replaceChildren(...scoreRows(found));
   byId("counted").textContent =
     `Measured on ${whole(metrics.points)} of ${count(found.points, "point")}, those that the reference ` +
     `sees in frame ${last}; ${whole(metrics.moving)} of them move. The reference is a tracker's answer, ` +

@@ -77,6 +77,16 @@ export async function drawMap(found, { images, xaxis, yaxis }) {
   await Plotly.react(area, traces, layout, PLOT_OPTIONS);
 }
 
+/** An axis of a chart. @param {string} text */
+const axis = (text) => ({
+  gridcolor: colour("line"),
+  linecolor: colour("line-strong"),
+  zeroline: false,
+  tickfont: { color: colour("muted") },
+  title: { text, font: { color: colour("muted"), size: 12 } },
+  fixedrange: true,
+});
+
 /** @param {number[]} values @param {number} wanted */
 function quantile(values, wanted) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -92,15 +102,6 @@ export async function drawHistogram({ final_error: errors, size, pixels, zero_pi
   const marks = [];
   if (pixels.mean_final !== null) marks.push([pixels.mean_final, "mean", "solid", 0.98]);
   if (zero.mean_final !== null) marks.push([zero.mean_final, "zero motion", "dash", 0.88]);
-  /** @param {string} text */
-  const axis = (text) => ({
-    gridcolor: colour("line"),
-    linecolor: colour("line-strong"),
-    zeroline: false,
-    tickfont: { color: colour("muted") },
-    title: { text, font: { color: colour("muted"), size: 12 } },
-    fixedrange: true,
-  });
   const layout = {
     ...CLEAR,
     font: font(),
@@ -124,4 +125,25 @@ export async function drawHistogram({ final_error: errors, size, pixels, zero_pi
     meta: { role: "histogram" },
   };
   await Plotly.react(area, [bars], layout, { displayModeBar: false, responsive: true });
+}
+
+/** Draw how far each point goes here and in the reference. @param {Comparison} found @param {(pins: number[]) => void} pin */
+export async function drawScatter({ displacement: ours, true_displacement: theirs, size }, pin) {
+  const counted = [...ours.keys()].filter((point) => ours[point] !== null);
+  const pairs = counted.map((point) => [theirs[point] ?? 0, ours[point] ?? 0]);
+  const top = 1.04 * Math.max(1, ...pairs.flat());
+  const area = plotArea("scatter-plot", size, `Displacement of each point in the reference and here, from 0 to ${top.toFixed(1)} pixels.`);
+  const points = {
+    type: "scatter", mode: "markers", x: pairs.map(([x]) => x), y: pairs.map(([, y]) => y), customdata: counted,
+    marker: { color: colour("accent"), size: 6, opacity: 0.6 }, meta: { role: "scatter" },
+    hovertemplate: "<b>point %{customdata}</b><br>reference %{x:.1f} px, here %{y:.1f} px<extra></extra>",
+  };
+  const same = { type: "line", x0: 0, y0: 0, x1: top, y1: top, line: { color: colour("muted"), width: 1.5, dash: "dash" } };
+  await Plotly.react(area, [points], {
+    ...CLEAR, font: font(), margin: { l: 46, r: 16, t: 12, b: 40 }, hovermode: "closest", shapes: [same],
+    xaxis: { ...axis("px in the reference"), range: [0, top] }, yaxis: { ...axis("px here"), range: [0, top] },
+  }, { displayModeBar: false, responsive: true });
+  const plot = /** @type {PlotElement} */ (/** @type {HTMLElement} */ (area));
+  plot.removeAllListeners("plotly_click");
+  plot.on("plotly_click", ({ points: [hit] }) => pin([counted[hit.pointIndex]]));
 }

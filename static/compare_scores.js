@@ -2,7 +2,7 @@
 // The comparison's figures in words: a sentence that sums it up, and the table.
 
 import { element } from "./dom.js";
-import { count, percent } from "./format.js";
+import { percent } from "./format.js";
 
 /** @param {number | null} value */
 export const px = (value) => (value === null ? "–" : `${value.toFixed(value < 10 ? 2 : 1)} px`);
@@ -26,36 +26,47 @@ export function verdict({ frames, pixels: { mean_final: mean }, zero_pixels: { m
   return `${off}${better} than points that stay where they are (${px(zero)}).`;
 }
 
-/** The table's rows. @param {Comparison} found */
-export function scoreRows({ pixels, zero_pixels: zero, metrics, zero_metrics: still, frames }) {
-  const rows = [
-    ["Final error, mean", px(pixels.mean_final), px(zero.mean_final), "Distance from the reference at the end, in pixels of the clip."],
-    ["Final error, median", px(pixels.median_final), px(zero.median_final), "Half of the points are nearer than that."],
-    ["Path error, mean", px(pixels.mean_path), px(zero.mean_path), `Distance averaged over the ${count(frames.length - 1, "common frame")} after the first.`],
-    ["EPE", px(metrics.epe), px(still.epe), "The mean final error in pixels of a 256-high image, as papers state it."],
-    ["EPE, moving", px(metrics.epe_moving), px(still.epe_moving), "The same, of points that truly move by more than 1 pixel."],
-    ["ADE", px(metrics.ade), px(still.ade), "The mean path error in pixels of a 256-high image."],
-    ["Direction", plain(metrics.cosine), plain(still.cosine), "Cosine between both directions, of moving points: 1 is right, 0 is no better than chance."],
-    ...Object.keys(metrics.within).map((length) => [
-      `Within ${length} px`, share(metrics.within[length]), share(still.within[length]),
-      "Points whose final error is less (PCK), in pixels of a 256-high image.",
-    ]),
-  ];
-  if (metrics.hypotheses > 1) {
-    const meaning = `ADE of the nearest of the ${metrics.hypotheses} hypotheses of each point.`;
-    rows.push(["Nearest hypothesis", px(metrics.min_ade), "–", meaning]);
-  }
-  if (metrics.coverage !== null) {
-    rows.push(["90 % interval", share(metrics.coverage), "–", "How many final coordinates lie in it: 90 % would be right."]);
-  }
-  return rows.map(([name, value, zeroValue, meaning]) => element(
-    "tr",
-    {},
-    element("th", { scope: "row" }, name),
-    element("td", { className: "value" }, value),
-    element("td", { className: "value" }, zeroValue),
-    element("td", { className: "meaning" }, meaning),
-  ));
+/** Each measure: its name, what it is, and its value. @type {[string, string, (pixels: ClipErrors, metrics: Metrics) => string][]} */
+const MEASURES = [
+  ["Final error, mean", "Distance from the reference at the end, in pixels of the clip.", ({ mean_final: value }) => px(value)],
+  ["Final error, median", "Half of the points are nearer than that.", ({ median_final: value }) => px(value)],
+  ["Path error, mean", "Distance averaged over the common frames after the first.", ({ mean_path: value }) => px(value)],
+  ["EPE", "The mean final error in pixels of a 256-high image, as papers state it.", (_, { epe }) => px(epe)],
+  ["EPE, moving", "The same, of points that truly move by more than 1 pixel.", (_, { epe_moving: value }) => px(value)],
+  ["ADE", "The mean path error in pixels of a 256-high image.", (_, { ade }) => px(ade)],
+  ["Direction", "Cosine between both directions, of moving points: 1 is right, 0 is no better than chance.", (_, { cosine }) => plain(cosine)],
+  ...["1", "2", "4", "8", "16"].map((length) => /** @type {typeof MEASURES[number]} */ ([
+    `Within ${length} px`, "Points whose final error is less (PCK), in pixels of a 256-high image.",
+    (_, { within }) => share(within[length] ?? null),
+  ])),
+  ["Nearest hypothesis", "ADE of the nearest hypothesis of each point.", (_, { hypotheses, min_ade: value }) => px(hypotheses > 1 ? value : null)],
+  ["90 % interval", "How many final coordinates lie in it: 90 % would be right.", (_, { coverage }) => share(coverage)],
+];
+
+/**
+ * The table of scores: a column for each run, one for points that stay where they are.
+ * @param {HTMLElement} table @param {{ run: Run, found: Comparison }[]} compared the first is the one that is shown
+ */
+export function showScores(table, compared) {
+  const [{ found: first }] = compared;
+  const columns = [...compared.map(({ found }) => [found.pixels, found.metrics]), [first.zero_pixels, first.zero_metrics]];
+  const heads = compared.map(({ run, found }) => {
+    const last = found.frames.at(-1);
+    const span = last === first.frames.at(-1) ? [] : [element("small", {}, ` to frame ${last}`)];
+    return element("th", { scope: "col" }, element("a", { href: run.links.page }, run.name || run.method_title), ...span);
+  });
+  const meaning = { className: "meaning" };
+  const head = element("tr", {}, element("th", { scope: "col" }, "Measure"), ...heads,
+    element("th", { scope: "col" }, "Zero motion"), element("th", { scope: "col", ...meaning }, "What it is"));
+  const rows = MEASURES.flatMap(([name, text, read]) => {
+    const values = columns.map(([pixels, metrics]) => read(/** @type {ClipErrors} */ (pixels), /** @type {Metrics} */ (metrics)));
+    if (values.every((value) => value === "–")) return [];
+    return element("tr", {}, element("th", { scope: "row", title: text }, name),
+      ...values.map((value) => element("td", { className: "value" }, value)), element("td", meaning, text));
+  });
+  table.classList.toggle("many", compared.length > 1);
+  table.style.setProperty("--columns", `${columns.length}`);
+  table.replaceChildren(element("thead", {}, head), element("tbody", {}, ...rows));
 }
 
 /** Buttons for the ten points that are farthest off; each shows its point. @param {Comparison} found @param {(pins: number[]) => void} pin */

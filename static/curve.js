@@ -2,15 +2,17 @@
 // The course of a training: its log as a plot.
 
 import { request } from "./api.js";
-import { byId, scriptsLoaded } from "./dom.js";
+import { byId } from "./dom.js";
+import { plotlyThere } from "./viewer/plotly.js";
+import { themeColour as colour } from "./viewer/theme.js";
 
 /** Columns of the log: name, colour, panel. @type {[string, string, string, string][]} */
 const LINES = [
-  ["error", "training", "--muted", "y"],
-  ["epe", "held out", "--accent", "y"],
-  ["epe_moving", "held out, moving points", "--wait", "y"],
-  ["likelihood", "training", "--muted", "y2"],
-  ["held_out_likelihood", "held out", "--accent", "y2"],
+  ["error", "training", "muted", "y"],
+  ["epe", "held out", "accent", "y"],
+  ["epe_moving", "held out, moving points", "wait", "y"],
+  ["likelihood", "training", "muted", "y2"],
+  ["held_out_likelihood", "held out", "accent", "y2"],
 ];
 
 /** @typedef {Record<string, number>} Row */
@@ -18,11 +20,9 @@ const LINES = [
 /** Draw what the log of a job says by now. @param {Job} job */
 export async function showCurve(job) {
   /** @type {[{ rows: Row[] }, void]} */
-  const [{ rows }] = await Promise.all([request(job.links.log), scriptsLoaded()]);
+  const [{ rows }] = await Promise.all([request(job.links.log), plotlyThere()]);
   byId("curve").hidden = rows.length === 0;
   if (rows.length === 0) return;
-  const style = getComputedStyle(document.documentElement);
-  const colour = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
   const traces = LINES.map(([column, name, shade, axis]) => {
     const known = rows.filter((row) => column in row);
     return {
@@ -30,12 +30,12 @@ export async function showCurve(job) {
       mode: known.length > 30 ? "lines" : "lines+markers", line: { color: colour(shade), width: 2 }, marker: { size: 5 },
     };
   });
-  const axis = { gridcolor: colour("--line"), zeroline: false, automargin: true };
+  const axis = { gridcolor: colour("line"), zeroline: false, automargin: true };
   await Plotly.react(byId("curve-plot"), traces, {
     height: 460, margin: { l: 10, r: 10, t: 30, b: 10 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { color: colour("--text"), family: style.getPropertyValue("--font"), size: 12.5 },
+    font: { color: colour("text"), family: getComputedStyle(document.body).fontFamily, size: 12.5 },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, hovermode: "x unified",
-    hoverlabel: { bgcolor: colour("--surface"), bordercolor: colour("--line-strong"), font: { color: colour("--text") } },
+    hoverlabel: { bgcolor: colour("surface"), bordercolor: colour("line-strong"), font: { color: colour("text") } },
     xaxis: { ...axis, title: { text: "step" }, anchor: "y2" },
     yaxis: { ...axis, title: { text: "error, px" }, domain: [0.55, 1], rangemode: "tozero" },
     yaxis2: { ...axis, title: { text: "log likelihood" }, domain: [0, 0.45] },

@@ -24,8 +24,15 @@ export const whole = (value) => value.toLocaleString("en");
 /** @param {number} share of 1 */
 export const percent = (share) => `${Math.round(100 * share)} %`;
 
+/** Where what waits is in the queue, and when it will begin. @param {Pick<Run, "queue_position" | "starts_in_seconds">} waiting */
+export function placeInQueue({ queue_position: position, starts_in_seconds: start }) {
+  if (position === null) return "Begins in a moment";
+  const when = start === null ? "" : start < 1.5 ? ", begins in a moment" : `, begins in about ${seconds(Math.round(start))}`;
+  return `${position === 1 ? "Next" : ordinal(position)} in the queue${when}`;
+}
+
 /** A place in an order: "Third", "14th". @param {number} place from 1 */
-export function ordinal(place) {
+function ordinal(place) {
   const words = ["First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth"];
   const endings = /** @type {Record<string, string>} */ ({ one: "st", two: "nd", few: "rd", other: "th" });
   const kind = new Intl.PluralRules("en", { type: "ordinal" }).select(place);

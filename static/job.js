@@ -4,8 +4,9 @@
 import { API, ROOT, follow, request } from "./api.js";
 import { showCurve } from "./curve.js";
 import { announce, byId, element, say, sayIn, setBar, showFacts } from "./dom.js";
-import { count, jobFacts, percent, seconds } from "./format.js";
+import { count, jobFacts, percent, placeInQueue, seconds } from "./format.js";
 import { card, line } from "./lists.js";
+import { onOtherTheme } from "./viewer/theme.js";
 
 const { job: id = "" } = byId("job").dataset;
 const path = `/jobs/${id}`;
@@ -27,18 +28,14 @@ function show(job) {
   const [stage, done] = isQueued ? ["Waiting for its turn", ""] : [sentenceCase(job.stage), percent(job.progress)];
   byId("stage").textContent = stage;
   byId("percent").textContent = done;
-  byId("left").textContent = isQueued ? place(job.queue_position) : timeLeft(job.eta_seconds);
+  byId("left").textContent = isQueued ? placeInQueue(job) : timeLeft(job.eta_seconds);
   setBar(isQueued ? 0 : job.progress);
   document.title = `${done || "Waiting"} · ${job.name} – Stillmotion`;
-  announce(`${job.title}: ${isQueued ? place(job.queue_position) : percent(Math.floor(4 * job.progress) / 4)}`);
+  announce(`${job.title}: ${isQueued ? placeInQueue(job) : percent(Math.floor(4 * job.progress) / 4)}`);
 }
 
 /** @param {string} text */
 const sentenceCase = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-/** @param {number | null} position */
-const place = (position) =>
-  position === null ? "It starts in a moment." : position <= 1 ? "It is next." : `${count(position - 1, "job")} before it.`;
 
 /** @param {number | null} left */
 const timeLeft = (left) =>
@@ -57,7 +54,11 @@ function showEnd(job) {
   byId("to-dataset").hidden = !job.links.dataset;
   byId("to-dataset").href = job.links.dataset ?? "";
   document.title = `${job.name} – Stillmotion`;
-  if (job.links.log) showCurve(job).catch(sayIn("job-error"));
+  if (job.links.log) {
+    const draw = () => showCurve(job).catch(sayIn("job-error"));
+    draw();
+    onOtherTheme(draw);
+  }
   showClasses(job);
   offerClips(job).catch(sayIn("job-error"));
   announce(`${title}. ${job.error ?? ""}`);

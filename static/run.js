@@ -3,8 +3,9 @@
 
 import { API, ROOT, follow, frameAddresses, request, startLike } from "./api.js";
 import { announce, byId, pause, say, sayIn, sentenceOf, setBar, showFacts } from "./dom.js";
-import { count, ordinal, percent, runFacts, seconds, settingsOf, whole } from "./format.js";
+import { count, percent, placeInQueue, runFacts, seconds, settingsOf, whole } from "./format.js";
 import { notify, offerNotices } from "./notices.js";
+import { showPartial } from "./partial.js";
 import { showViewer } from "./viewer/viewer.js";
 
 /**
@@ -38,22 +39,16 @@ function showProgress(run) {
   const stage = isQueued ? "Waiting for its turn" : capitalized(run.stage);
   byId("stage").textContent = stage;
   byId("percent").textContent = isQueued ? "" : `${done} %`;
-  byId("left").textContent = isQueued ? place(run) : timeLeft(run);
+  byId("left").textContent = isQueued ? placeInQueue(run) : timeLeft(run);
   setBar(isQueued ? 0 : run.progress);
+  showPartial(run);
   document.title = `${isQueued ? "Waiting" : `${done} %`} · ${name} – Stillmotion`;
   // Spoken at each stage and each quarter, not at each percent.
-  announce(isQueued ? place(run) : `${stage}, ${25 * Math.floor(done / 25)} %`);
+  announce(isQueued ? placeInQueue(run) : `${stage}, ${25 * Math.floor(done / 25)} %`);
 }
 
 /** @param {string} text */
 const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-/** Where a run is in the queue, and when it will begin. @param {Run} run */
-function place({ queue_position: position, starts_in_seconds: start }) {
-  if (position === null) return "Begins in a moment";
-  const when = start === null ? "" : start < 1.5 ? ", begins in a moment" : `, begins in about ${seconds(Math.round(start))}`;
-  return `${position === 1 ? "Next" : ordinal(position)} in the queue${when}`;
-}
 
 /** @param {Run} run */
 function timeLeft(run) {

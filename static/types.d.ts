@@ -114,6 +114,7 @@ interface Job {
   progress: number;
   eta_seconds: number | null;
   queue_position: number | null;
+  starts_in_seconds: number | null;
   error: string | null;
   result: Record<string, any> | null;
   weights: string | null;
@@ -193,4 +194,6 @@ interface Comparison {
   zero_metrics: Metrics;
   starts: [number, number][];
   final_error: (number | null)[];
+  displacement: (number | null)[];
+  true_displacement: (number | null)[];
 }

@@ -203,6 +203,13 @@ class Run(Work, Base):
         return None
 
     @property
+    def shown_key(self) -> str | None:
+        """Where the storage keeps the tracks to look at: at `tracks_key`, or those so far while it runs."""
+        if self.state == RunState.RUNNING and self.tracked_frames:
+            return self.partial_key(self.tracked_frames)
+        return self.tracks_key
+
+    @property
     def frames_in_tracks(self) -> int:
         """How many frames the tracks at `tracks_key` have."""
         return self.frames if self.state == RunState.DONE else self.tracked_frames or 0

@@ -37,6 +37,8 @@ class Comparison:
     frames: int32 `[T]`, the frames in which both say where the points are; the first is the query's.
     counted: bool `[N]`, the points that are measured: the reference is visible in the last common frame.
     final_error, path_error: float64 `[N]`, pixels of the clip; NaN where not counted. See `ClipErrors`.
+    displacement, true_displacement: float64 `[N]`, pixels of the clip that the candidate and the reference go
+        from the first to the last common frame; NaN where not counted.
     pixels, metrics: of the candidate. zero_pixels, zero_metrics: of points that stay where they begin.
     """
 
@@ -44,6 +46,8 @@ class Comparison:
     counted: NDArray[np.bool_]
     final_error: Errors
     path_error: Errors
+    displacement: Errors
+    true_displacement: Errors
     pixels: ClipErrors
     metrics: PredictionMetrics
     zero_pixels: ClipErrors
@@ -88,6 +92,8 @@ def compare(reference: Tracks, candidate: Tracks, prediction: Prediction | None 
         counted=counted,
         final_error=final_error,
         path_error=path_error,
+        displacement=np.where(counted, np.linalg.norm(answer[-1], axis=1), np.nan),
+        true_displacement=np.where(counted, np.linalg.norm(truth[-1], axis=1), np.nan),
         pixels=_summed_up(final_error[counted], path_error[counted]),
         metrics=prediction_metrics(outcome),
         zero_pixels=_summed_up(*(each[counted] for each in _errors(truth, zero, counted))),

@@ -30,8 +30,11 @@ _WHOLE = 32_000
 
 
 def shown_first(tracks: Tracks) -> int:
-    """Return the position that a viewer begins with: the first frame, or the end of a prediction."""
-    return len(tracks.frames) - 1 if is_prediction(tracks.method.name) else 0
+    """Return the position that a viewer begins with: the query points' frame, or the end of a prediction."""
+    if is_prediction(tracks.method.name):
+        return len(tracks.frames) - 1
+    query = tracks.frames[0] if tracks.query_frame is None else tracks.query_frame
+    return int(np.searchsorted(tracks.frames[:-1], query))
 
 
 def viewer_numbers(

@@ -70,7 +70,8 @@ def test_points_are_clicked_drawn_and_followed_both_ways(
     middle = [round(SIZE[1] / 2), round(SIZE[0] / 2)]
     assert abs(tracks.points[4] - [[40, 30], middle]).max() < 1
 
-    # Another run of them begins with the same points.
+    # The viewer opens where they were given; another run of them begins with the same points.
+    expect(page.locator("#viewer")).to_have_attribute("data-position", "4")
     expect(page.locator("#change")).to_be_visible(timeout=60_000)
     page.locator("#change").click()
     expect(page.locator("#own-count")).to_have_text("2 points")

@@ -227,6 +227,19 @@ def look_at_both(page: Page, stack: Stack, runs: tuple[str, str], folder: Path) 
     page.locator("#worst button").first.click()
 
 
+def add_to_the_table(page: Page, stack: Stack, reference: str, other: str) -> None:
+    """A further run in the table of scores; the link keeps it."""
+    page.select_option("#arrangement", "over")
+    page.check(f"#further [value='{other}']")
+    also = stack.get(f"/compare?reference={reference}&candidate={other}").json()["metrics"]["ade"]
+    for _ in range(2):
+        expect(page.locator("#scores thead th")).to_have_count(5)
+        row = page.locator("#scores tr", has=page.get_by_role("rowheader", name="ADE", exact=True))
+        assert float(row.locator("td").nth(1).inner_text().split()[0]) == pytest.approx(also, abs=0.06)
+        page.reload()
+        expect(page.locator("#reference-panel")).to_be_hidden()
+
+
 def test_a_prediction_is_tracked_and_compared(
     page: Page, stack: Stack, predicted: str, context: BrowserContext, complaints: list[str], tmp_path: Path
 ) -> None:
@@ -249,14 +262,16 @@ def test_a_prediction_is_tracked_and_compared(
     expect(page.locator("#counted")).to_contain_text(f"Measured on {found['metrics']['points']} of 25 points")
 
     data = page.evaluate(
-        """() => Object.fromEntries(['map', 'histogram'].map((name) => [
+        """() => Object.fromEntries(['map', 'histogram', 'scatter'].map((name) => [
             name,
             document.getElementById(`${name}-plot`).data.map(({meta, x}) => [meta.role, x ? x.length : 0]),
         ]))"""
     )
     assert dict(data["map"])["errors"] == found["metrics"]["points"]
     assert dict(data["map"])["uncounted"] == 25 - found["metrics"]["points"]
-    assert dict(data["histogram"])["histogram"] == found["metrics"]["points"]
+    assert (
+        dict(data["histogram"])["histogram"] == dict(data["scatter"])["scatter"] == found["metrics"]["points"]
+    )
 
     look_at_both(page, stack, (predicted, reference), tmp_path)
 
@@ -279,6 +294,8 @@ def test_a_prediction_is_tracked_and_compared(
     page.select_option("#reference", reference)
     page.wait_for_selector(f"#compare[data-shown='{reference}']")
     assert f"reference={reference}" in page.url
+
+    add_to_the_table(page, stack, reference, other)
 
     phone = context.new_page()
     phone.set_viewport_size({"width": 390, "height": 800})

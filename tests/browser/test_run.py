@@ -11,7 +11,7 @@ from model.motion.tracks import Tracks
 from model.tracking.methods import DEFAULT_METHOD
 from tests.browser.viewing import go_to, heads, ink, position, show_only_lines
 from tests.webapp.sample_clips import SIZE as SAMPLE_SIZE
-from tests.webapp.stack import Stack, wait_for
+from tests.webapp.stack import Stack
 
 
 def test_from_settings_to_tracks(page: Page, stack: Stack, clip: Path, tmp_path: Path) -> None:
@@ -97,7 +97,14 @@ def test_progress_is_shown_and_cancel_takes_effect(
     expect(page.locator("#percent")).to_have_text(re.compile(r"[1-9]\d? %"), timeout=60_000)
     expect(page.locator("#left")).to_have_text(re.compile(r"^(Frame \d+ of 500, a|A)bout .* left$"))
     assert int(page.get_attribute("#waiting .bar", "aria-valuenow")) > 0
-    wait_for(lambda: stack.run(first)["tracked_frames"])
+    page.wait_for_selector(".waiting-stage canvas[data-frames]", timeout=60_000)  # what is tracked so far
+    so_far = page.evaluate(
+        """() => {
+            const canvas = document.querySelector('.waiting-stage canvas');
+            return [Number(canvas.dataset.frames), canvas.toDataURL().length];
+        }"""
+    )
+    assert (so_far[0] > 0, so_far[1] > 10_000, so_far[0] <= stack.run(first)["tracked_frames"]) == (True,) * 3
     began = time.monotonic()
     page.click("#cancel")
     expect(page.locator("#ended-title")).to_have_text(re.compile(r"^Cancelled after \d+ of 500 frames$"))

@@ -290,6 +290,15 @@ def test_playback_keeps_time_reverses_and_stays_in_its_range(
     page.wait_for_function("!location.hash.includes('range')")
 
 
+def is_kept_by_the_address(page: Page, selection: str) -> None:
+    """After another load the selection is there again, until it is cleared."""
+    page.wait_for_function("location.hash.includes('selected=')")
+    page.reload()
+    expect(page.locator(".viewer-chosen-text")).to_contain_text(selection)
+    page.click(".viewer-deselect")
+    expect(page.locator(".viewer-chosen")).to_be_hidden()
+
+
 def test_points_are_pinned_selected_and_saved(
     open_viewer: OpenViewer, finished_run: str, tmp_path: Path, stack: Stack
 ) -> None:
@@ -345,8 +354,7 @@ def test_points_are_pinned_selected_and_saved(
     assert f'# run: "{finished_run}"\n' in content
     table = np.genfromtxt(content.splitlines(), delimiter=",")[1:]  # but for the names
     assert sorted(table[:, 0]) == sorted(np.repeat(np.flatnonzero(inside), FRAMES))
-    page.click(".viewer-deselect")
-    expect(page.locator(".viewer-chosen")).to_be_hidden()
+    is_kept_by_the_address(page, f"{inside.sum()} points")
     with page.expect_download() as download:
         page.locator(".viewer-stage .modebar-btn[data-title^='Save what is shown']").click()
     assert download.value.suggested_filename == "stillmotion-frame-4.png"

@@ -74,6 +74,10 @@ class ComparisonSchema(Schema):
     )
     final_error = fields.List(number(null=True), metadata={"description": OF_POINTS})
     path_error = fields.List(number(null=True), metadata={"description": OF_POINTS})
+    displacement = fields.List(number(null=True), metadata={"description": f"at the end; {OF_POINTS}"})
+    true_displacement = fields.List(
+        number(null=True), metadata={"description": f"that of the reference; {OF_POINTS}"}
+    )
 
 
 def comparison_json(reference: Run, candidate: Run, tracks: Tracks, found: Comparison) -> dict[str, Any]:
@@ -90,4 +94,6 @@ def comparison_json(reference: Run, candidate: Run, tracks: Tracks, found: Compa
         "starts": np.round(tracks.points[0].astype(np.float64), 3),
         "final_error": np.round(found.final_error, 4),
         "path_error": np.round(found.path_error, 4),
+        "displacement": np.round(found.displacement, 4),
+        "true_displacement": np.round(found.true_displacement, 4),
     }

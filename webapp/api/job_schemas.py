@@ -101,6 +101,7 @@ class JobSchema(Schema):
     progress = number("0 to 1")
     eta_seconds = number(null=True)
     queue_position = integer("1 is the next to start", null=True)
+    starts_in_seconds = number("of a job that waits, about; null in lists", null=True)
     error = text("why it failed", null=True)
     result = shown(fields.Dict, "of an estimate or a segmentation", null=True)
     created_at = shown(fields.DateTime)
@@ -129,12 +130,15 @@ class LogSchema(Schema):
 
 def job_json(backend: Backend, job: Job, places: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Return a job as `JobSchema` shows it. places: those of all that wait, for a list."""
+    starts_in = None
     if places is None:
         places = backend.queue.places() if job.state == RunState.QUEUED else {}
+        starts_in = backend.queue.starts_in(job) if job.state == RunState.QUEUED else None
     special = {
         "title": KINDS[job.kind].title,
         "weights": _weights(backend, job),
         "settings": _settings(job),
+        "starts_in_seconds": starts_in,
         "queue_position": places.get(job.id) if job.state == RunState.QUEUED else None,
         "links": _links(backend, job),
     }

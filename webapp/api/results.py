@@ -10,10 +10,13 @@ from webapp.lookups import find
 from webapp.records import UNFINISHED, Run
 
 
-def run_with_tracks(run_id: str) -> Run:
-    """Return a run that has tracks, or answer 404 or 409."""
+def run_with_tracks(run_id: str, *, is_partial_enough: bool = False) -> Run:
+    """Return a run that has tracks, or answer 404 or 409.
+
+    is_partial_enough: one that still runs has those so far.
+    """
     found = find(Run, run_id)
-    if found.tracks_key is None:
+    if (found.shown_key if is_partial_enough else found.tracks_key) is None:
         end = "; tracks are there once it is done" if found.state in UNFINISHED else " and has no tracks"
         abort(409, description=f"The run is {found.state}{end}.")
     return found
@@ -31,7 +34,7 @@ def result_of(run: Run, camera: str = "filmed") -> tuple[Tracks, Prediction | No
     Raises BadInput when they are gone, or when the camera is to be removed and is not known.
     """
     try:
-        with app_backend().storage.local_copy(str(run.tracks_key)) as path:
+        with app_backend().storage.local_copy(str(run.shown_key)) as path:
             if not run.is_prediction:
                 tracks = Tracks.load(path)
                 return tracks.scene_motion() if camera == "removed" else tracks, None

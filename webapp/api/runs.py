@@ -189,8 +189,11 @@ def overlay_html(query: Mapping[str, Any], run_id: str) -> Response:
 @runs.response(200, {"type": "object"})
 @can_fail(404, 409, 422)
 def figure_json(query: Mapping[str, Any], run_id: str) -> Response:
-    """Show the frame as a Plotly figure; `layout.meta` holds the numbers of which the viewer draws tracks."""
-    found = run_with_tracks(run_id)
+    """Show the frame as a Plotly figure; `layout.meta` holds the numbers of which the viewer draws tracks.
+
+    While a run works, there are those of the frames that are tracked so far, now and then of some more.
+    """
+    found = run_with_tracks(run_id, is_partial_enough=True)
     first = url_for("runs.run_frame", run_id=run_id, position=0)
     # Not kept by the browser: how tracks are drawn changes with an update.
     tracks, prediction = result_of(found, query["camera"])

@@ -301,14 +301,14 @@ def _links(run: Run) -> dict[str, str]:
         "clip": url_for("clips.clip", clip_id=run.clip_id),
         "points": url_for("runs.points", run_id=run.id),
     }
+    figure = {"figure": f"{here}/figure.json", "frames": f"{here}/frames/{{position}}.jpg"}
     if run.tracks_key is None:
-        return links
+        return links if run.shown_key is None else links | figure
     results = {name: f"{here}/tracks.{name}" for name in ("json", "csv")}
     results |= {name: f"{here}/overlay.{name}" for name in ("mp4", "gif", "html")}
     return {
         **links,
         **results,
+        **figure,
         "tracks": f"{here}/tracks.npz",
-        "figure": f"{here}/figure.json",
-        "frames": f"{here}/frames/{{position}}.jpg",
     }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, abort, render_template, request, send_from_directory
+from flask import Blueprint, Response, abort, current_app, render_template, request, send_from_directory
 
 from model.datasets.summary import SPLITS
 from model.motion.grid import LARGEST_GRID, query_grid
@@ -69,6 +69,13 @@ def compare() -> str:
         abort(422, description="Say which run to compare: choose “Compare …” on a run's page.")
     found = find(Run, candidate)
     return render_template("compare.html", run=found, clip=found.clip)
+
+
+@blueprint.get("/api")
+def api() -> str:
+    """Tell programmers what the OpenAPI document says."""
+    document = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict()
+    return render_template("api.html", document=document)
 
 
 @blueprint.get("/datasets")

@@ -36,8 +36,10 @@ export function readAddress(numbers) {
   if (position >= 0) read.position = position;
   const [from, to] = (hash.get("range") ?? "").split("-").map(frameOf);
   if (from >= 0 && to > from) Object.assign(read, { from, to });
-  const pins = numbersIn(hash.get("pins")).filter((point) => Number.isInteger(point) && point >= 0 && point < numbers.points);
+  const isPoint = (/** @type {number} */ point) => Number.isInteger(point) && point >= 0 && point < numbers.points;
+  const pins = numbersIn(hash.get("pins")).filter(isPoint);
   if (hash.has("pins")) read.pins = [...new Set(pins)];
+  if (hash.has("selected")) read.chosen = spansIn(hash.get("selected"), numbers.points);
   const zoom = numbersIn(hash.get("zoom"));
   if (zoom.length === 4 && zoom.every(Number.isFinite) && zoom[0] < zoom[1] && zoom[2] < zoom[3]) read.zoom = zoom;
   // A link of before the viewer could do it itself.
@@ -50,6 +52,28 @@ export function readAddress(numbers) {
 /** @param {string | null} text */
 const numbersIn = (text) => (text ? text.split(",").map(Number) : []);
 
+/** The points of "3-5,9". @param {string | null} text @param {number} points */
+function spansIn(text, points) {
+  const chosen = new Set();
+  for (const span of (text ?? "").split(",").filter(Boolean)) {
+    const [first, last = first] = span.split("-").map(Number);
+    for (let point = first; point <= Math.min(last, points - 1); point++) chosen.add(point);
+  }
+  return [...chosen].filter((point) => Number.isInteger(point) && point >= 0);
+}
+
+/** Points as "3-5,9". @param {number[]} points in order */
+function spansOf(points) {
+  /** @type {number[][]} */
+  const spans = [];
+  for (const point of points) {
+    const span = spans.at(-1);
+    if (span && span[1] === point - 1) span[1] = point;
+    else spans.push([point, point]);
+  }
+  return spans.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join();
+}
+
 /** Write what differs from the view at first, and the frame. @param {Settings} settings @param {Numbers} numbers */
 export function writeAddress(settings, numbers) {
   const usual = /** @type {Record<string, any>} */ (initialSettings(numbers));
@@ -59,9 +83,10 @@ export function writeAddress(settings, numbers) {
     if (now[setting] === usual[setting]) continue;
     hash.set(nameOf(setting), typeof now[setting] === "boolean" ? `${Number(now[setting])}` : `${now[setting]}`);
   }
-  const { from, to, pins, zoom } = settings;
+  const { from, to, pins, chosen, zoom } = settings;
   if (from > 0 || to < numbers.count - 1) hash.set("range", `${numbers.frames[from]}-${numbers.frames[to]}`);
   if (pins.length > 0) hash.set("pins", pins.join());
+  if (chosen) hash.set("selected", spansOf(chosen));
   if (zoom.length > 0) hash.set("zoom", zoom.map((value) => Number(value.toFixed(2))).join());
   const search = new URLSearchParams(location.search);
   search.delete("camera"); // it is in the hash now

@@ -65,7 +65,7 @@ export class Frames {
 }
 
 /** @param {string} url */
-async function load(url) {
+export async function load(url) {
   const answer = await fetch(url);
   if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
   return createImageBitmap(await answer.blob());

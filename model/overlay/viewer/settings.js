@@ -57,6 +57,8 @@ export function initialSettings(numbers) {
     truth: false,
     /** @type {number[]} */
     pins: [],
+    /** The selected points; null: there is no selection. @type {number[] | null} */
+    chosen: null,
     /** Left, right, top, bottom of the frame's part that is in view; empty for all of it. @type {number[]} */
     zoom: [],
   };

@@ -64,6 +64,7 @@ export class Stage {
     };
     await Plotly.newPlot(this.plot, traces(this.moment), { ...layout, ...own }, {
       displaylogo: false,
+      displayModeBar: true,
       responsive: true,
       scrollZoom: true,
       doubleClick: false,

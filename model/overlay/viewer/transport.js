@@ -74,8 +74,9 @@ export class Transport {
   /** @param {number} speed */
   speedText(speed) {
     const rate = speed * baseRate(this.numbers);
+    const asInTheWorld = this.numbers.is_prediction ? ", real time" : ", as filmed";
     const shown = rate < 10 ? Number(rate.toFixed(1)) : Math.round(rate);
-    return `${speed}× · ${shown} fps${speed === 1 && realRate(this.numbers) > 0 ? ", as filmed" : ""}`;
+    return `${speed}× · ${shown} fps${speed === 1 && realRate(this.numbers) > 0 ? asInTheWorld : ""}`;
   }
 
   /** Take other numbers of the same points, as with the camera removed. @param {Numbers} numbers */

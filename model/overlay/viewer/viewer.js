@@ -69,7 +69,7 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
   settings.pins = settings.pins.slice(0, MOST_PINS);
   let colours = colouring(settings.colour, numbers);
   /** @type {Set<number> | null} */
-  let chosen = null;
+  let chosen = settings.chosen && new Set(settings.chosen);
   /** @type {ImageBitmap | null} */
   let bitmap = await frames.get(numbers.rows[settings.position]).catch(() => null);
   let wanted = settings.position; // a time in frames
@@ -209,8 +209,10 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
 
   /** @param {number[] | null} points */
   function choose(points) {
+    settings.chosen = points && [...points].sort((a, b) => a - b);
     chosen = points && new Set(points);
     stage.show(moment());
+    rememberSoon();
     describeChosen(root, numbers, chosen);
   }
 
@@ -223,8 +225,7 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
   listenToPins(root, all, pin, () => settings.pins);
   find("deselect").addEventListener("click", () => choose(null));
   find("save-csv").addEventListener("click", () => {
-    const points = [...(chosen ?? [])].sort((a, b) => a - b);
-    saveFile(new Blob([csvOf(numbers, points)], { type: "text/csv" }), "stillmotion-selection.csv");
+    saveFile(new Blob([csvOf(numbers, settings.chosen ?? [])], { type: "text/csv" }), "stillmotion-selection.csv");
   });
   for (const button of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll("[data-select]"))) {
     const word = button.dataset.select ?? "";
@@ -234,6 +235,7 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
     const { position = numbers.rows[settings.position], ...others } = readAddress(all);
     const asked = Object.fromEntries(Object.keys(choices(all)).map((name) => [name, initialSettings(all)[/** @type {keyof Settings} */ (name)]]));
     change({ ...asked, ...others });
+    choose(others.chosen ?? null);
     transport.stopAt(nearest(numbers.frames, all.frames[position]));
   }, { signal });
   onOtherTheme(() => {
@@ -254,6 +256,7 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
   await opened;
   describe();
   courses.show(numbers, settings.pins, settings.position);
+  describeChosen(root, numbers, chosen);
   frames.prepare(numbers.rows[settings.position], 1);
   // A long clip shows little at its first frame; the reader who asked for a moment or for calm gets that.
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -80,6 +80,8 @@ def test_a_prediction_is_measured_against_tracks(
     assert found["size"] == [96, 128]
     # 5 px a frame over 7 frames; on the way 5, 10, ... 35, on average 20.
     assert found["final_error"] == [None if k == 4 else pytest.approx(35, abs=1e-3) for k in range(9)]
+    assert found["displacement"] == [None if k == 4 else pytest.approx(0, abs=1e-3) for k in range(9)]
+    assert found["true_displacement"] == found["final_error"]
     assert found["path_error"][0] == pytest.approx(20, abs=1e-3)
     assert found["path_error"][4] is None
     assert found["pixels"] == pytest.approx(
