@@ -45,11 +45,13 @@ const timeLeft = (left) =>
 function showEnd(job) {
   const titles = { done: "Done", failed: "This failed", cancelled: "Cancelled" };
   const title = titles[/** @type {"done"} */ (job.state)];
-  const kept = "What it has done is kept, and it can go on from there.";
+  const isLong = job.kind === "convert" || job.kind === "train";
+  const kept = isLong ? "What it has done is kept, and it can go on from there." : "";
   byId("ended-title").textContent = title;
   byId("ended-reason").textContent = [job.error ?? "", job.state === "done" ? "" : kept].join(" ").trim();
   byId("ended").classList.toggle("bad", job.state === "failed");
-  byId("ended").hidden = false;
+  byId("ended").hidden = job.kind === "segment" && job.state === "done";
+  byId("continue").textContent = isLong ? "Continue" : "Try again";
   byId("continue").hidden = job.state === "done";
   byId("to-dataset").hidden = !job.links.dataset;
   byId("to-dataset").href = job.links.dataset ?? "";
@@ -80,6 +82,7 @@ function showClasses({ links, result }) {
   byId("classes").hidden = !links.picture;
   if (!links.picture) return;
   byId("classes-picture").src = links.picture;
+  byId("to-clip").href = links.clip;
   /** @type {{ classes: { name: string, share: number, colour: number[] }[] }} */
   const { classes } = /** @type {any} */ (result);
   byId("classes-list").replaceChildren(...classes.map(({ name, share, colour }) => {

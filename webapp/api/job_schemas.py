@@ -110,7 +110,7 @@ class JobSchema(Schema):
     links = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
-        metadata={"description": "self, page; once they are there dataset, log, picture"},
+        metadata={"description": "self, page; clip, dataset, log, picture where there is one"},
     )
 
 
@@ -170,6 +170,8 @@ def _links(backend: Backend, job: Job) -> dict[str, str]:
     dataset = job.settings.get("dataset", job.name)
     if dataset in backend.datasets.names():
         links["dataset"] = url_for("pages.dataset", name=dataset)
+    if "clip" in job.settings:
+        links["clip"] = url_for("pages.clip", clip_id=job.settings["clip"])
     if job.kind == "segment" and job.state == RunState.DONE:
         links["picture"] = url_for("jobs.job_picture", job_id=job.id)
     if job.kind == "train":

@@ -12,6 +12,7 @@ from webapp.api.answers import kept, stored
 from webapp.api.job_schemas import JobListQuery, JobListSchema, JobSchema, LogSchema, job_json
 from webapp.api.problems import can_fail
 from webapp.backend import app_backend
+from webapp.jobs.kinds import KINDS
 from webapp.lookups import find
 from webapp.records import Job
 
@@ -26,9 +27,10 @@ jobs = Blueprint(
 @jobs.arguments(JobListQuery, location="query")
 @jobs.response(200, JobListSchema)
 def list_jobs(query: Mapping[str, Any]) -> Json:
-    """List jobs, the newest first; estimates only when they are asked for."""
+    """List jobs, the newest first; without a kind, those that take long."""
     backend = app_backend()
-    conditions = [Job.kind == query["kind"] if query["kind"] else Job.kind != "estimate"]
+    kinds = [query["kind"]] if query["kind"] else [name for name, kind in KINDS.items() if kind.keeps]
+    conditions = [Job.kind.in_(kinds)]
     if query["name"]:
         conditions.append(Job.name == query["name"])
     order: list[Any] = [Job.created_at.desc(), Job.id]
