@@ -50,7 +50,7 @@ function showEnd(job) {
   byId("ended-title").textContent = title;
   byId("ended-reason").textContent = [job.error ?? "", job.state === "done" ? "" : kept].join(" ").trim();
   byId("ended").classList.toggle("bad", job.state === "failed");
-  byId("ended").hidden = job.kind === "segment" && job.state === "done";
+  byId("ended").hidden = job.kind === "segment" && job.state === "done"; // then the picture is all
   byId("continue").textContent = isLong ? "Continue" : "Try again";
   byId("continue").hidden = job.state === "done";
   byId("to-dataset").hidden = !job.links.dataset;
@@ -102,6 +102,11 @@ byId("cancel").addEventListener("click", async () => {
   byId("cancel").disabled = true;
   byId("left").textContent = "Stopping …";
   await request(path, { method: "DELETE" }).catch(sayIn("job-error"));
+});
+byId("delete").addEventListener("click", () => byId("confirm").showModal());
+byId("confirm").addEventListener("close", async () => {
+  if (byId("confirm").returnValue !== "delete") return;
+  await request(`${path}?remove=true`, { method: "DELETE" }).then(() => location.assign(`${ROOT}/datasets`), sayIn("job-error"));
 });
 byId("continue").addEventListener("click", async () => {
   say("job-error", "");

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,13 +38,20 @@ class Storage:
     """Files by key, such as `clips/<sha256>.mp4`; a file is there whole or not at all."""
 
     def __init__(
-        self, url: str, temporary_folder: Path, reserve: int = 0, quota: int = 0, is_patient: bool = True
+        self,
+        url: str,
+        temporary_folder: Path,
+        reserve: int = 0,
+        quota: int = 0,
+        is_patient: bool = True,
+        beside: Sequence[Path] = (),
     ) -> None:
         """Open a storage.
 
         url: a folder, or an fsspec URL. temporary_folder: for files on their way in and out.
         reserve: bytes that stay free on the disks. quota: bytes that all files may have; 0 for any number.
         is_patient: a storage that does not answer is asked again for about a minute.
+        beside: folders of this machine whose files count for the quota, too.
         Raises BadInput when the URL's kind of storage is unknown or its package is not installed.
         """
         try:
@@ -53,7 +60,7 @@ class Storage:
             raise BadInput(f"STORAGE_URL {masked(url)} cannot be used: {error.__cause__}") from error
         # Where fsspec works asynchronously, each of its methods takes a limit.
         self._limit = {"timeout": ANSWER_SECONDS} if isinstance(self._files, AsyncFileSystem) else {}
-        self._is_patient = is_patient
+        self._is_patient, self._beside = is_patient, beside
         self._url = masked(url)
         self._root = root.rstrip("/")
         self._is_local = isinstance(self._files, LocalFileSystem)
@@ -72,6 +79,7 @@ class Storage:
             settings.reserve_bytes,
             settings.quota_bytes,
             is_patient,
+            (settings.datasets, settings.predictors),
         )
 
     def free_bytes(self) -> int:
@@ -93,6 +101,7 @@ class Storage:
             with self._reached():
                 there = self._files.exists(self._root, **self._limit)
                 used = self._files.du(self._root, **self._limit) if there else 0
+            used += sum(_bytes_below(folder) for folder in self._beside)
             if used + wanted > self._quota:
                 raise NoRoom(
                     f"Clips and results may take {self._quota:,} bytes in all, and {used:,} are in use; "
@@ -220,3 +229,11 @@ class Storage:
         key = f".check-{os.getpid()}"
         self.write(key, b"ok")
         self.delete(key)
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # what is being written may get another name
+            total += path.stat().st_size
+    return total

@@ -26,7 +26,7 @@ def accessible(page: Page) -> None:
 
 @pytest.mark.slow
 def test_from_two_clips_to_a_prediction_by_weights_of_ones_own(
-    page: Page, stack: Stack, tmp_path: Path
+    page: Page, stack: Stack, tmp_path: Path, complaints: list[str]
 ) -> None:
     for name, velocity in (("left.mp4", (-2.0, 0.0)), ("down.mp4", (0.0, 2.0))):
         stack.upload(moving_clip(tmp_path / name, frames=24, size=(96, 160), velocity=velocity))
@@ -85,5 +85,8 @@ def test_from_two_clips_to_a_prediction_by_weights_of_ones_own(
     assert run["weights"] == "both ways.safetensors"
     weights = stack.instance / "predictors" / "both ways" / "both ways.safetensors"
     assert stack.tracks(run["id"], tmp_path).method.weights_sha256 == file_sha256(weights)
+    # The two refusals that were asked for.
+    assert ["status of 422" in complaint for complaint in complaints] == [True, True]
+    complaints.clear()
     # Started again, it takes the same weights.
     assert "weights=both+ways.safetensors" in str(page.locator("#change").get_attribute("href"))

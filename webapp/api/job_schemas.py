@@ -12,6 +12,7 @@ from model.motion.grid import LARGEST_GRID
 from model.tracking.methods import DEFAULT_METHOD, method_title
 from webapp.api.fields import (
     QuerySchema,
+    asked_boolean,
     asked_choice,
     asked_integer,
     asked_line,
@@ -40,6 +41,12 @@ class JobListQuery(QuerySchema):
     offset = asked_integer("offset", 0, load_default=0)
     kind = asked_choice("kind", list(KINDS), load_default=None)
     name = asked_text("name", "only jobs of this name", load_default=None)
+
+
+class RemovalQuery(QuerySchema):
+    """Whether a job is to be removed."""
+
+    remove = asked_boolean("remove", "with its training set, predictor or picture", load_default=False)
 
 
 class EstimateBody(Schema):

@@ -9,12 +9,13 @@ from flask import Response, abort
 from flask_smorest import Blueprint
 
 from webapp.api.answers import kept, stored
-from webapp.api.job_schemas import JobListQuery, JobListSchema, JobSchema, LogSchema, job_json
+from webapp.api.job_schemas import JobListQuery, JobListSchema, JobSchema, LogSchema, RemovalQuery, job_json
 from webapp.api.problems import can_fail
 from webapp.backend import app_backend
 from webapp.jobs.kinds import KINDS
 from webapp.lookups import find
 from webapp.records import Job
+from webapp.removing import remove_job
 
 Json = dict[str, Any]
 
@@ -48,11 +49,17 @@ def job(job_id: str) -> Json:
 
 
 @jobs.route("/<job_id>", methods=["DELETE"])
+@jobs.arguments(RemovalQuery, location="query")
 @jobs.response(200, JobSchema)
-@can_fail(404)
-def cancel_job(job_id: str) -> Json:
-    """Cancel a job, which keeps what it has done; one that has already ended stays as it is."""
-    app_backend().queue.cancel(find(Job, job_id))
+@can_fail(404, 422, 503)
+def cancel_job(query: Mapping[str, bool], job_id: str) -> Json:
+    """Cancel a job, which keeps what it has done; or remove it for good with what it made."""
+    job = find(Job, job_id)
+    if query["remove"]:
+        answer = job_json(app_backend(), job)
+        remove_job(app_backend().queue, job)
+        return answer
+    app_backend().queue.cancel(job)
     return job_json(app_backend(), find(Job, job_id))
 
 

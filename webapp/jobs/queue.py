@@ -98,14 +98,15 @@ class RunQueue:
         Raises as `submit`, and BadInput while its worker has not ended yet.
         """
         self.check_room(0)
-        if self._is_working(job):
+        if self.is_working(job):
             raise BadInput("The job is just ending; continue it in a moment.")
         if not self.database.requeue(job, RunState.FAILED, RunState.CANCELLED):
             return False
         self._enqueue_or_fail(job)
         return True
 
-    def _is_working(self, job: Job) -> bool:
+    def is_working(self, job: Job) -> bool:
+        """Tell whether a worker is at a job, cancelled or not. Raises RedisError."""
         return self.jobs.handles([job.id])[job.id].condition is Condition.WORKING
 
     def check_room(self, wanted: int) -> None:
@@ -151,7 +152,7 @@ class RunQueue:
         if not self.database.finish(work, RunState.CANCELLED):
             return False
         try:
-            if not (isinstance(work, Job) and KINDS[work.kind].keeps and self._is_working(work)):
+            if not (isinstance(work, Job) and KINDS[work.kind].keeps and self.is_working(work)):
                 self.jobs.stop(work.id)
         except RedisError as error:
             # The task itself sees at its next report that the work is over.

@@ -18,9 +18,11 @@ from model.datasets.folder import DataFolder
 from model.datasets.index import DatasetIndex
 from model.datasets.summary import DatasetSummary
 from tests.media import moving_clip, texture, write_image
+from tests.model.datasets.example_sets import make_dataset
 from tests.webapp.stack import Stack, wait_for
 from webapp.jobs.queue import RunQueue
 from webapp.records import Job, RunState
+from webapp.settings import Settings
 
 
 def upload(client: FlaskClient, path: Path) -> str:
@@ -92,6 +94,34 @@ def test_a_job_that_was_cancelled_can_be_continued_and_no_other(
     assert client.get("/api/v1/jobs?kind=convert&name=cars").json["items"][0]["id"] == job["id"]
     assert client.get("/api/v1/jobs?name=other").json["items"] == []
     assert client.get("/api/v1/jobs/nobody").status_code == 404
+
+
+def test_a_job_is_removed_with_its_set_and_its_name_is_free_again(
+    client: FlaskClient, settings: Settings, small_clip: Path
+) -> None:
+    clip = upload(client, small_clip)
+    job = ask(client, [clip]).json
+    make_dataset(settings.datasets / "cars")  # what the conversion would make
+    training = client.post("/api/v1/datasets/cars/train", json={"name": "mine", "steps": 4}).json
+    refused = client.delete(f"{job['links']['self']}?remove=true")
+    assert (refused.status_code, "A training reads" in refused.json["detail"]) == (422, True)
+    for each in (training, job):
+        assert client.delete(f"{each['links']['self']}?remove=true").json["id"] == each["id"]
+        assert client.get(each["links"]["self"]).status_code == 404
+    assert list(settings.datasets.iterdir()) == list(settings.predictors.iterdir()) == []
+    assert (settings.instance / "audit.log").read_text().count("remove=true") == 2
+    assert ask(client, [clip]).status_code == 202
+
+
+def test_data_sets_count_for_the_quota(client: FlaskClient, app: Flask, small_clip: Path) -> None:
+    clip = upload(client, small_clip)
+    settings = app.extensions["stillmotion"].queue.settings
+    object.__setattr__(settings, "quota_bytes", 1_000_000)
+    settings.datasets.mkdir()
+    (settings.datasets / "large").write_bytes(bytes(1_000_000))
+    answer = ask(client, [clip])
+    assert (answer.status_code, "may take 1,000,000 bytes" in answer.json["detail"]) == (507, True)
+    assert not (settings.datasets / "cars").exists()
 
 
 def test_work_on_the_long_queue_does_not_stand_before_short_runs(
