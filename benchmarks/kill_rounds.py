@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -36,20 +37,28 @@ WISH = {"method": "lk", "grid": 4, "frames": None}
 FRAMES, SIZE = 16, (96, 128)
 UNFINISHED = ("queued", "running")
 VICTIMS = ("web", "worker", "job", "redis")
-LONGEST_STILL = 120.0
+MOST_KILLS_IN_A_ROW = 6
+"""Without a run that ends: on a busy machine what is started anew would be killed before it has started."""
+
+LONGEST_STILL = 300.0
 """Seconds after the last kill in which at least one more run must end."""
 
 
 @dataclass
 class Report:
-    """What happened. unanswered: requests for runs whose answer a kill took. faults: one sentence each."""
+    """What happened. unanswered: requests for runs whose answer a kill took. faults: one sentence each.
+
+    ended: how many runs a client saw the end of.
+    """
 
     seconds: float = 0.0
     kills: Counter[str] = field(default_factory=Counter)
     accepted: list[str] = field(default_factory=list)
     unanswered: int = 0
+    ended: int = 0
     states: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
 
 
 class App:
@@ -107,7 +116,7 @@ class App:
     def stop(self) -> None:
         """End it in order."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(120)
 
 
 def kill_rounds(folder: Path, seconds: float, pause: float, clients: int, seed: int) -> Report:
@@ -127,12 +136,10 @@ def kill_rounds(folder: Path, seconds: float, pause: float, clients: int, seed: 
         wish = {"clip": uploaded.json()["id"], **WISH}
         began = time.monotonic()
         with ThreadPoolExecutor(clients) as pool:
-            asking = [pool.submit(_ask_for_runs, app, wish, began + seconds) for _ in range(clients)]
+            asking = [pool.submit(_ask_for_runs, app, wish, began + seconds, report) for _ in range(clients)]
             _kill(app, began + seconds, pause, report)
-            for answered in asking:
-                accepted, unanswered = answered.result()
-                report.accepted += accepted
-                report.unanswered += unanswered
+            for client in asking:
+                client.result()
         report.seconds = time.monotonic() - began
         _look(app, report)
     finally:
@@ -140,35 +147,41 @@ def kill_rounds(folder: Path, seconds: float, pause: float, clients: int, seed: 
     return report
 
 
-def _ask_for_runs(app: App, wish: dict[str, Any], end: float) -> tuple[list[str], int]:
-    """Be a client until the end; return the ids of its runs, and how many requests got no answer."""
-    accepted: list[str] = []
-    unanswered = 0
+def _ask_for_runs(app: App, wish: dict[str, Any], end: float, report: Report) -> None:
+    """Be a client until the end."""
     while time.monotonic() < end:
         try:
             answer = requests.post(f"{app.api}/runs", json=wish, timeout=20)
         except requests.RequestException:
-            unanswered += 1  # it may be there, or not
+            answer = None  # the run may be there, or not
+        if answer is None or answer.status_code != 202:
+            with report.lock:
+                report.unanswered += 1
             time.sleep(0.2)
             continue
-        if answer.status_code != 202:
-            unanswered += 1  # its row says that it failed
-            time.sleep(0.2)
-            continue
-        accepted.append(answer.json()["id"])
-        while (found := app.ask("GET", f"/runs/{accepted[-1]}", end)) is not None:
+        run_id = answer.json()["id"]
+        report.accepted.append(run_id)
+        while (found := app.ask("GET", f"/runs/{run_id}", end)) is not None:
             if not found.ok or found.json()["state"] not in UNFINISHED:
+                with report.lock:
+                    report.ended += 1
                 break
             time.sleep(0.1)
-    return accepted, unanswered
 
 
 def _kill(app: App, end: float, pause: float, report: Report) -> None:
     """Kill now and then until the end."""
+    ended_before, kills_since = 0, 0
     while (rest := end - time.monotonic()) > 0:
         time.sleep(min(rest, random.uniform(0.5, pause)))
+        if report.ended > ended_before:
+            ended_before, kills_since = report.ended, 0
+        if kills_since == MOST_KILLS_IN_A_ROW:
+            continue
         kind = random.choice(VICTIMS)
-        report.kills[kind] += app.kill(kind)
+        is_killed = app.kill(kind)
+        report.kills[kind] += is_killed
+        kills_since += is_killed
 
 
 def _look(app: App, report: Report) -> None:

@@ -172,7 +172,10 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
 
     def add_task(self, channel: Channel) -> None:
         """Give a complete request to a thread; questions for the health have one of their own."""
-        is_health = channel.requests[0].path.endswith("/healthz")
+        request = channel.requests[0]
+        is_health = request.error is None and request.path.endswith(
+            "/healthz"
+        )  # a broken one may have no path
         (self._health if is_health else self.task_dispatcher).add_task(channel)
 
     def maintenance(self, now: float) -> None:

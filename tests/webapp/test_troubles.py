@@ -224,6 +224,7 @@ def test_a_redis_without_memory_is_named(client: FlaskClient, clip: str, redis_u
     try:
         answer = client.post("/api/v1/runs", json={"clip": clip, "method": "lk"})
         failed = client.get("/api/v1/runs").json["items"][0]
+        ready = client.get("/readyz")
     finally:
         server.config_set("maxmemory", "0")
         server.close()
@@ -231,6 +232,8 @@ def test_a_redis_without_memory_is_named(client: FlaskClient, clip: str, redis_u
     assert "Redis has no memory left" in answer.json["detail"]
     assert failed["state"] == "failed"
     assert "Redis has no memory left" in failed["error"]
+    assert ready.status_code == 503
+    assert "Redis has no memory left" in ready.json["checks"]["redis"]
 
 
 def test_what_goes_wrong_inside_is_for_the_log(

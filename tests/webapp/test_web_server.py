@@ -85,6 +85,12 @@ def test_a_body_beyond_the_limit_is_answered_in_a_sentence(stack: Stack) -> None
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+def test_a_broken_request_is_answered(stack: Stack) -> None:
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=30) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nno header\r\n\r\n")
+        assert b" 400 " in connection.recv(100)
+
+
 def test_answers_are_compressed_and_not_sent_twice(stack: Stack) -> None:
     address = f"{stack.url}/static/plotly.min.js"
     plain = requests.get(address, headers={"Accept-Encoding": "identity"}, timeout=30)

@@ -277,10 +277,11 @@ def run_json(backend: Backend, run: Run, places: Mapping[str, int] | None = None
         starts_in = backend.queue.starts_in(run) if waits else None
         places = backend.queue.places() if waits else {}
         cost = estimate_run(backend.settings, run) if waits or run.state == RunState.RUNNING else None
+    request = run.request
     special = {
         "clip": run.clip_id,
-        "query_frame": run.request.start,
-        "direction": run.request.direction,
+        "query_frame": request.start,
+        "direction": request.direction,
         "method_title": method_title(run.method),
         "is_prediction": is_prediction(run.method),
         "weights": None if run.weights is None else Path(run.weights).name,
@@ -299,7 +300,7 @@ def _links(run: Run) -> dict[str, str]:
         "self": here,
         "page": url_for("pages.run", run_id=run.id),
         "clip": url_for("clips.clip", clip_id=run.clip_id),
-        "points": url_for("runs.points", run_id=run.id),
+        "points": f"{here}/points.json",
     }
     figure = {"figure": f"{here}/figure.json", "frames": f"{here}/frames/{{position}}.jpg"}
     if run.tracks_key is None:

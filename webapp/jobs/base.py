@@ -182,6 +182,10 @@ class JobQueue:
         for registry in self._started:
             registry.cleanup(timestamp=math.inf)
 
+    def check_writable(self) -> None:
+        """Write a key that is gone within a minute; a Redis that can only be read takes no jobs."""
+        self.redis.set("stillmotion:check", 1, ex=60)
+
     def workers(self) -> list[BaseWorker]:
         """Return the workers of any of these queues that have given a sign of life lately."""
         newest = datetime.now(UTC) - timedelta(seconds=WORKER_IS_ALIVE)

@@ -26,10 +26,15 @@ def readyz() -> tuple[Response, int]:
     """Say whether database, storage, Redis and a worker are there; 503 with the missing ones if not."""
     backend = app_backend()
     workers: list[BaseWorker] = []
+
+    def look_at_redis() -> None:
+        backend.queue.jobs.check_writable()
+        workers.extend(backend.queue.jobs.workers())
+
     checks = {
         "database": _check(lambda: backend.database.find(Run, "")),
         "storage": _check(backend.storage.check_writable),
-        "redis": _check(lambda: workers.extend(backend.queue.jobs.workers())),
+        "redis": _check(look_at_redis),
         "workers": "unknown",
     }
     if checks["redis"] == "ok":
