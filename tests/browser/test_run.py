@@ -132,6 +132,28 @@ def test_progress_is_shown_and_cancel_takes_effect(
     expect(page.locator("#ended")).to_be_visible()
 
 
+def test_a_notice_when_a_run_has_ended_and_nobody_looks(page: Page, stack: Stack, finished_run: str) -> None:
+    page.add_init_script(
+        """document.hasFocus = () => false;
+        window.Notification = class {
+            static permission = 'default';
+            static async requestPermission() { return Notification.permission = 'granted'; }
+            constructor(title, {body}) { (window.heard ??= []).push([title, body]); }
+            addEventListener() {}
+        };"""
+    )
+    run = stack.run(finished_run) | {"state": "running", "progress": 0.421, "stage": "tracking", "links": {}}
+    page.route(f"**/api/v1/runs/{finished_run}", lambda route: route.fulfill(json=run))
+    page.goto(f"{stack.url}/runs/{finished_run}")
+    expect(page).to_have_title("42 % · moving.mp4 – Stillmotion")
+    expect(page.locator("#notices")).not_to_be_checked()
+    page.check("#notices")
+    page.wait_for_function("localStorage.getItem('stillmotion-notices') === '1'")
+    page.unroute(f"**/api/v1/runs/{finished_run}")
+    expect(page).to_have_title("Done · moving.mp4 – Stillmotion")
+    assert page.evaluate("window.heard") == [["moving.mp4: done", "Lucas-Kanade, 64 points"]]
+
+
 def test_a_clip_goes_into_the_bin_after_asking(
     page: Page, stack: Stack, tmp_path: Path, small_clip: Path
 ) -> None:
