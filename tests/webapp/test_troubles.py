@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import sqlite3
 import subprocess
 import time
@@ -17,6 +18,7 @@ import requests
 from flask import Flask
 from flask.testing import FlaskClient
 from rq.job import Job
+from rq.serializers import JSONSerializer
 from werkzeug.test import TestResponse
 
 from model.core.errors import BadInput
@@ -26,7 +28,7 @@ from webapp import records
 from webapp.app import create_app
 from webapp.history import REMOVED, empty_bin
 from webapp.jobs.execution import JobContext, execute
-from webapp.jobs.queue import record_failure
+from webapp.jobs.queue import record_failure, record_killed
 from webapp.records import Clip, Database, migrate
 from webapp.settings import Settings
 from webapp.storage import Storage
@@ -246,6 +248,18 @@ def test_what_goes_wrong_inside_is_for_the_log(
     record_failure(Job(run, connection=redis.Redis()), None, RuntimeError, value, None)
     error = client.get(f"/api/v1/runs/{run}").json["error"]
     assert error == "An error inside Stillmotion ended the run (RuntimeError); see the server's log."
+
+
+def test_a_run_killed_before_it_begins_is_not_yet_given_up(
+    client: FlaskClient, settings: Settings, app: Flask, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = client.post("/api/v1/runs", json={"clip": clip, "method": "lk"}).json["id"]
+    for name, value in settings.to_environment().items():
+        monkeypatch.setenv(name, value)
+    jobs = app.extensions["stillmotion"].queue.jobs
+    job = Job.fetch(run, connection=jobs.redis, serializer=JSONSerializer)
+    record_killed(job, 0, signal.SIGKILL, None)
+    assert client.get(f"/api/v1/runs/{run}").json["state"] == "queued"  # the reaper starts it once more
 
 
 def test_what_is_being_removed_is_removed_however_long_the_bin_keeps(

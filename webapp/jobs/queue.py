@@ -311,7 +311,7 @@ def record_killed(job: QueuedJob, _process_id: int, status: int, _usage: Any) ->
     killer = signal.Signals(os.WTERMSIG(status))
     with Database(Settings.from_environment().database) as database:
         work = _find(database, job.id)
-    if killer is signal.SIGKILL and work is not None and work.attempts == 1:
+    if killer is signal.SIGKILL and work is not None and work.attempts <= 1:  # 0: before it began
         return  # another process may have taken the memory: the reaper starts it once more
     cause = ", most likely because the memory ran out" if killer is signal.SIGKILL else ""
     _fail(job.id, f"The system ended the {{noun}} ({killer.name}){cause}; {{advice}}.")
