@@ -2,10 +2,10 @@
 
 import io
 import json
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,8 @@ from model.datasets.summary import DatasetSummary
 from tests.media import moving_clip, texture, write_image
 from tests.model.datasets.example_sets import make_dataset
 from tests.webapp.stack import Stack, wait_for
-from webapp.jobs.queue import RunQueue
-from webapp.records import Job, RunState
+from webapp.jobs.queue import WORK, record_killed
+from webapp.records import UNFINISHED, Job
 from webapp.settings import Settings
 
 
@@ -224,20 +224,23 @@ def test_an_estimate_says_what_the_conversion_then_makes(stack: Stack, small_cli
 
 
 def test_a_second_kill_fails_the_job_which_can_be_continued(
-    app: Flask, client: FlaskClient, small_clip: Path
+    app: Flask, client: FlaskClient, small_clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from webapp.jobs.queue import _fail
-
     backend = app.extensions["stillmotion"]
+    for name, value in backend.settings.to_environment().items():
+        monkeypatch.setenv(name, value)
     job = ask(client, [upload(client, small_clip)]).json
-    started = backend.database.start(backend.database.find(Job, job["id"]))
-    assert started is not None
-    os.environ.update(backend.settings.to_environment())
-    _fail(job["id"], f"The system ended the {{noun}} ({signal.SIGKILL.name}); {{advice}}.")
+    killed = SimpleNamespace(id=job["id"], func_name=WORK)
+    for attempt, state in ((1, "running"), (2, "failed")):
+        row = backend.database.find(Job, job["id"])
+        if attempt == 2:
+            assert backend.database.requeue(row, *UNFINISHED)
+        assert backend.database.start(row) is not None
+        record_killed(killed, 1, signal.SIGKILL, None)
+        assert client.get(job["links"]["self"]).json["state"] == state
     failed = client.get(job["links"]["self"]).json
-    assert (
-        failed["error"]
-        == "The system ended the job (SIGKILL); continue it, and it goes on from where it was."
+    assert failed["error"] == (
+        "The system ended the job (SIGKILL), most likely because the memory ran out; continue it, and it "
+        "goes on from where it was."
     )
-    assert isinstance(backend.queue, RunQueue)
-    assert failed["state"] == RunState.FAILED
+    assert client.post(f"{job['links']['self']}/continue").json["state"] == "queued"
