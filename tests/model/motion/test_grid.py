@@ -50,6 +50,6 @@ size = st.tuples(st.integers(8, 4000), st.integers(8, 4000))
 def test_rescaling_there_and_back_changes_nothing(source, target, x, y):
     point = np.array([[x, y]], np.float32)
     back = rescale_points(rescale_points(point, source, target), target, source)
-    np.testing.assert_allclose(back, point, atol=0.5)
     enlarged = max(1, source[0] / target[0], source[1] / target[1])
-    assert np.abs(back - point).max() <= 1e-5 * max(1, *source) * enlarged
+    # Each of the two results is rounded to 24 bits; the point may lie far outside a small source.
+    assert np.abs(back - point).max() <= 2e-7 * (np.abs(point).max() + 1 + enlarged)
