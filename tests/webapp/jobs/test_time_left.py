@@ -31,11 +31,12 @@ def test_it_is_within_a_quarter_of_the_truth_after_a_fifth(estimate: float) -> N
 def test_it_never_jumps_by_more_than_a_half(
     estimate: float, total: float, start_up: float, every: float
 ) -> None:
-    """Against what was told before, less the time since then, while that is of any use."""
+    """Against what was told before, less the time since then, unless a quarter of what is left is more."""
     moments = told(estimate, total, start_up, every)
     for (before, old), (now, new) in pairwise(moments):
-        expected = old - (now - before)
-        if expected > 0.3 * max(total - now, estimate):
+        expected, fraction = old - (now - before), max(0.0, now - start_up) / (total - start_up)
+        by_pace = now / fraction if fraction else estimate
+        if expected > 0.25 * (1 - fraction) * max(estimate, by_pace):
             assert abs(new - expected) <= 0.5 * expected + 1e-9
 
 
