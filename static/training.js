@@ -23,9 +23,9 @@ async function offer() {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   say("train-error", "");
-  const { minutes, steps, weights, ...others } = Object.fromEntries(new FormData(form));
+  const { minutes, steps, weights, scene_motion: scene, ...others } = Object.fromEntries(new FormData(form));
   const body = {
-    ...others, minutes: minutes ? Number(minutes) : null, steps: steps ? Number(steps) : null, weights: weights || null,
+    ...others, scene_motion: Boolean(scene), minutes: minutes ? Number(minutes) : null, steps: steps ? Number(steps) : null, weights: weights || null,
   };
   byId("start-training").disabled = true;
   try {

@@ -11,7 +11,7 @@ from typing import Any
 from model.convert.plan import sampled_count
 from model.convert.settings import ConvertSettings, with_weights
 from model.core.errors import BadInput
-from model.datasets.index import DatasetIndex
+from model.datasets.index import DatasetIndex, SampleFilter
 from model.tracking.estimate import Paces, Plan
 from model.tracking.methods import check_method, find_method
 from model.weights.registry import find_entry
@@ -98,7 +98,7 @@ def prepare_conversion(
 def prepare_training(name: str, dataset: DatasetIndex, values: Mapping[str, Any], settings: Settings) -> Job:
     """Check the fine-tuning of a predictor on a training set and return the job to submit.
 
-    values: minutes, steps, head, and weights, whose backbone it begins with.
+    values: minutes, steps, head, scene_motion, and weights, whose backbone it begins with.
     Raises NameTaken, and BadInput for what cannot be trained.
     """
     summary, title = dataset.summary, PurePosixPath(dataset.folder.url).name
@@ -109,6 +109,11 @@ def prepare_training(name: str, dataset: DatasetIndex, values: Mapping[str, Any]
     for split in ("train", "validation"):
         if not summary.samples(split):
             raise BadInput(f"The data set “{title}” has no samples for {split}; make one of more clips.")
+        if values["scene_motion"] and not len(dataset.select(SampleFilter(split=split, with_camera=True))):
+            raise BadInput(
+                f"In no sample for {split} of the data set “{title}” is the camera known; learn motion as "
+                "filmed."
+            )
     if values["minutes"] is None and values["steps"] is None:
         raise BadInput("Say when the training ends: after minutes, steps, or both.")
     weights = chosen_weights("fcn", values["weights"], settings)

@@ -60,6 +60,7 @@ def test_from_two_clips_to_a_prediction_by_weights_of_ones_own(
     expect(form.locator("[name=weights] option")).to_contain_text(["the installed predictor", "fcn-resnet50"])
     accessible(page)
     form.locator("[name=minutes]").fill("")
+    form.locator("[name=scene_motion]").select_option("as filmed")  # few points know no camera
     form.get_by_role("button", name="Start").click()
     expect(page.locator("#train-error")).to_have_text(
         "Say when the training ends: after minutes, steps, or both."

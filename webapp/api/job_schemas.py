@@ -83,6 +83,9 @@ class TrainingBody(Schema):
     minutes = asked_number("minutes", largest=10_000, load_default=None, allow_none=True)
     steps = asked_integer("steps", 1, load_default=None, allow_none=True)
     head = asked_choice("head", HEADS, load_default=HEADS[0])
+    scene_motion = asked_boolean(
+        "scene_motion", "learn motion with the camera's taken out, else as filmed", load_default=True
+    )
     weights = asked_text(
         "weights", "of the predictor whose backbone it begins with", load_default=None, allow_none=True
     )

@@ -64,6 +64,7 @@ def _training(context: JobContext[Job]) -> PredictorTraining:
             head=asked["head"],
             grid=settings["grid"],
             horizon=settings["horizon"],
+            scene_motion=asked["scene_motion"],
             trajectory=asked["head"] == "mixture",
         ),
         data=(str(data),),

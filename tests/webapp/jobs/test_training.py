@@ -26,7 +26,8 @@ from webapp.settings import Settings
 
 
 def ask(client: FlaskClient, dataset: str = "cars", name: str = "mine", **values: Any) -> Any:
-    return client.post(f"/api/v1/datasets/{dataset}/train", json={"name": name, "steps": 4, **values})
+    body = {"name": name, "steps": 4, "scene_motion": False, **values}
+    return client.post(f"/api/v1/datasets/{dataset}/train", json=body)
 
 
 def test_what_cannot_be_trained_is_refused_with_a_sentence(client: FlaskClient, settings: Settings) -> None:
@@ -41,6 +42,8 @@ def test_what_cannot_be_trained_is_refused_with_a_sentence(client: FlaskClient, 
         ("one", {}, 422, "no samples for validation"),
         ("cars", {"steps": None}, 422, "Say when the training ends"),
         ("cars", {"steps": 0}, 422, "of at least 1"),
+        ("cars", {"scene_motion": True}, 422, "the camera known; learn motion as filmed"),
+        ("cars", {"scene_motion": "often"}, 422, "must be true or false"),
         ("cars", {"head": "linear"}, 422, "one of mixture, bins"),
         ("cars", {"name": "../x"}, 422, "letters, digits"),
         ("cars", {"name": "fcn-resnet50"}, 409, "installed weights"),
@@ -80,7 +83,7 @@ def test_a_cancelled_training_keeps_its_weights_and_goes_on(
     weights = tiny_predictor(tmp_path / "tiny.safetensors")
     stack = start_stack(STILLMOTION_PREDICTOR_WEIGHTS=str(weights), OMP_NUM_THREADS="1")
     make_dataset(stack.instance / "datasets" / "cars", videos=3, chunks=2)
-    wish = {"name": "mine", "steps": 100_000}
+    wish = {"name": "mine", "steps": 100_000, "scene_motion": False}
     job = requests.post(f"{stack.url}/api/v1/datasets/cars/train", json=wish, timeout=30).json()
     here = f"{stack.url}{job['links']['self']}"
     wait_for(lambda: job_of(stack, job)["stage"].startswith("step "), 200)
