@@ -20,7 +20,7 @@ def facts(page: Page) -> dict[str, str]:
 
 def test_the_picker_uploads_a_video_and_shows_what_was_found(page: Page, stack: Stack, clip: Path) -> None:
     page.goto(stack.url)
-    expect(page.locator(".hint")).to_contain_text("1.5 MB")  # the limit, before any upload
+    expect(page.locator(".drop .hint")).to_contain_text("1.5 MB")  # the limit, before any upload
     page.set_input_files("#files", clip)
     expect(page.locator("#found-name")).to_have_text("moving.mp4")
     assert facts(page) | {"File": ""} == {

@@ -1,6 +1,7 @@
 """What many requests may cost: overlays in jobs, a bounded queue, quick lists, short before long."""
 
 import io
+import sys
 import time
 from pathlib import Path
 
@@ -119,8 +120,9 @@ def test_a_list_of_600_unfinished_runs_takes_100_ms(client: FlaskClient, app: Fl
         assert places <= set(range(1, 501))
         return min(spans)
 
+    slower = 2 if sys.gettrace() else 1  # coverage doubles it
     assert seconds(100) < 0.1
-    assert seconds(500) < 0.3
+    assert seconds(500) < 0.25 * slower
 
 
 def test_workers_serve_what_suits_them_first() -> None:

@@ -19,6 +19,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from s3fs import S3FileSystem
 from werkzeug.test import TestResponse
 
 from model.core.errors import BadInput
@@ -29,7 +30,7 @@ from webapp.app import create_app
 from webapp.history import REMOVED, empty_bin
 from webapp.jobs.execution import JobContext, execute
 from webapp.jobs.queue import record_failure, record_killed
-from webapp.records import Clip, Database, migrate
+from webapp.records import Clip, Database, Run, migrate
 from webapp.settings import Settings
 from webapp.storage import Storage
 
@@ -44,6 +45,7 @@ def clip(client: FlaskClient, small_clip: Path) -> str:
 def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
     """An S3 server with a bucket “films”."""
     server = S3Server(tmp_path)
+    S3FileSystem.clear_instance_cache()  # it would go on asking the server of the test before
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     boto3.client("s3").create_bucket(Bucket="films")
@@ -121,11 +123,11 @@ def test_a_run_that_is_done_keeps_its_worker_for_no_storage_that_is_away(
         monkeypatch.setenv(name, value)
     ended: list[float] = []
 
-    def work(_context: JobContext) -> None:
+    def work(_context: JobContext[Run]) -> None:
         s3.freeze()
         ended.append(time.monotonic())
 
-    execute(run, work)
+    execute(Run, run, work)
     assert time.monotonic() - ended[0] < 30  # a worker otherwise waits for minutes
     assert client.get(f"/api/v1/runs/{run}").json["state"] == "done"
     s3.thaw()
@@ -142,10 +144,12 @@ def test_a_worker_waits_for_a_storage_that_starts_anew(
         time.sleep(8)  # longer than s3fs tries by itself
         assert not written.done()
         again = S3Server(tmp_path, s3.port)
-        boto3.client("s3").create_bucket(Bucket="films")
-        written.result()
-    assert storage.exists("a")
-    again.end()
+        try:
+            boto3.client("s3").create_bucket(Bucket="films")
+            written.result()
+            assert storage.exists("a")
+        finally:
+            again.end()
 
 
 def test_a_locked_database_is_503(
