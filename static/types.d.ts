@@ -63,8 +63,22 @@ interface Clip {
   tags: string[];
 }
 
-interface Run {
+interface Work {
   id: string;
+  state: "queued" | "running" | "done" | "failed" | "cancelled";
+  stage: string;
+  progress: number;
+  eta_seconds: number | null;
+  queue_position: number | null;
+  starts_in_seconds: number | null;
+  error: string | null;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  links: Record<string, string>;
+}
+
+interface Run extends Work {
   clip: string;
   name: string;
   tags: string[];
@@ -81,18 +95,7 @@ interface Run {
   frames: number;
   frame_step: number;
   tracked_frames: number | null;
-  state: "queued" | "running" | "done" | "failed" | "cancelled";
-  stage: string;
-  progress: number;
-  eta_seconds: number | null;
-  queue_position: number | null;
-  starts_in_seconds: number | null;
-  error: string | null;
-  created_at: string;
-  started_at: string | null;
-  finished_at: string | null;
   estimate: number | null;
-  links: Record<string, string>;
 }
 
 interface Outlook {
@@ -103,25 +106,13 @@ interface Outlook {
   motion: number;
 }
 
-interface Job {
-  id: string;
+interface Job extends Work {
   kind: string;
   title: string;
   name: string;
   settings: Record<string, any>;
-  state: "queued" | "running" | "done" | "failed" | "cancelled";
-  stage: string;
-  progress: number;
-  eta_seconds: number | null;
-  queue_position: number | null;
-  starts_in_seconds: number | null;
-  error: string | null;
   result: Record<string, any> | null;
   weights: string | null;
-  created_at: string;
-  started_at: string | null;
-  finished_at: string | null;
-  links: Record<string, string>;
 }
 
 interface Method {

@@ -45,7 +45,7 @@ def worker() -> None:
 @cli.command()
 def tidy() -> None:
     """Remove files that no row names, and name rows whose files are missing; for after a restored backup."""
-    from webapp.records import migrate  # noqa: PLC0415 - a worker does not need it
+    from webapp.database import migrate  # noqa: PLC0415 - a worker does not need it
     from webapp.tidy import tidy as bring_together  # noqa: PLC0415 - as above
 
     settings = Settings.from_environment()

@@ -10,9 +10,9 @@ from webapp.access import register_access
 from webapp.api.problems import register_problems
 from webapp.api.register import register_api
 from webapp.backend import EXTENSION, Backend
+from webapp.database import migrate
 from webapp.pages.health import blueprint as health
 from webapp.pages.views import blueprint as pages
-from webapp.records import migrate
 from webapp.security import register_security
 from webapp.settings import FRONTEND, Settings
 from webapp.uploads import StreamingRequest, sweep

@@ -6,10 +6,10 @@ from typing import cast
 
 from flask import current_app
 
+from webapp.database import Database
 from webapp.datasets import Datasets
 from webapp.decoding import DecodingBudget
 from webapp.jobs.queue import RunQueue
-from webapp.records import Database
 from webapp.settings import Settings
 from webapp.storage import Storage
 

@@ -24,9 +24,9 @@ from redis.exceptions import RedisError
 from model.core.errors import BadInput
 from model.core.processes import end_with_parent
 from webapp.access import access_token
+from webapp.database import migrate
 from webapp.jobs.queue import RunQueue
 from webapp.jobs.reaper import Reaper
-from webapp.records import migrate
 from webapp.settings import ROOT, Settings
 from webapp.tidy import tidy
 from webapp.uploads import sweep

@@ -28,7 +28,6 @@ SHARD_SAMPLES = 32
 UNKNOWN_SECONDS = 30.0
 """What a job is expected to take of which nothing is known before it has begun."""
 
-
 FEATURE_SECONDS, VIEWS = 0.5, 2
 """What a backbone about takes for a view of a sample, and how many views each has."""
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from webapp.records import Clip, Database, Run, RunState, now
+from webapp.database import Database
+from webapp.records import Clip, Run, RunState, now
 from webapp.settings import Settings
 from webapp.storage import Storage
 

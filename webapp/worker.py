@@ -13,11 +13,11 @@ from model.core.errors import BadInput
 from model.tracking.methods import METHODS, MethodEntry
 from webapp.conversion import queue as conversions
 from webapp.conversion import task
+from webapp.database import migrate
 from webapp.history import empty_bin, retire
 from webapp.jobs import base, overlays, tasks
 from webapp.jobs.queue import RunQueue, record_killed, served_queues
 from webapp.jobs.reaper import Reaper
-from webapp.records import migrate
 from webapp.settings import Settings, masked
 
 LOOKS_BETWEEN_BINS = 60

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from model.clips.video import probe
 from model.motion.tracks import Tracks
 from tests.browser.conftest import watch
-from tests.browser.viewing import FRAMES, drawn, heads, ink, wait_for_position
+from tests.browser.viewing import FRAMES, drawn, heads, ink, on_canvas, wait_for_position
 from tests.webapp.stack import Stack
 
 pytestmark = pytest.mark.slow
@@ -37,8 +37,28 @@ def started(page: Page) -> str:
     return re.search(r"/runs/(\w+)", page.url)[1]
 
 
+def draw_lasso(page: Page) -> None:
+    """Draw around the middle of the frame; how many points it holds is known from where they are."""
+    low, high = (70, 50), (250, 190)
+    (left, top), (right, bottom) = low, high
+    inside = int(((heads(page) > low) & (heads(page) < high)).all(axis=1).sum())
+    assert 0 < inside < 64
+    page.click(".viewer-plot .modebar-btn[data-val=lasso]")
+    plot = page.locator(".viewer-plot").bounding_box()
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]])
+    places = on_canvas(page, corners) + np.array([plot["x"], plot["y"]])
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=8)
+    page.mouse.up()
+    expect(page.locator(".viewer-chosen-text")).to_contain_text(f"{inside} points")
+    page.click(".viewer-plot .modebar-btn[data-val=pan]")
+
+
 def look(page: Page, tracks: Tracks) -> None:
-    """Pins, selection and the camera removed, by keys and buttons."""
+    """Pins, selections and the camera removed, by mouse, keys and buttons."""
+    draw_lasso(page)
     page.locator(".viewer-pin-number").fill("3")
     page.keyboard.press("Enter")
     expect(page.locator(".viewer-pins li")).to_have_count(1)

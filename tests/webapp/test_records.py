@@ -10,7 +10,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
-from webapp.records import UNFINISHED, Base, Clip, Database, Run, RunState, migrate
+from webapp.database import Database, migrate
+from webapp.records import UNFINISHED, Base, Clip, Run, RunState
 from webapp.settings import ROOT, Settings
 
 
@@ -69,7 +70,7 @@ def test_the_migrations_go_back_to_each_earlier_version_and_forth(tmp_path: Path
 
 
 def test_processes_that_migrate_at_the_same_time_all_succeed(tmp_path: Path) -> None:
-    code = "from webapp.records import UNFINISHED, migrate; from webapp.settings import Settings; "
+    code = "from webapp.database import migrate; from webapp.settings import Settings; "
     code += f"from pathlib import Path; migrate(Settings(instance=Path({str(tmp_path)!r})))"
     processes = [
         subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(3)

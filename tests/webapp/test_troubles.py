@@ -25,12 +25,13 @@ from werkzeug.test import TestResponse
 from model.core.errors import BadInput
 from tests.webapp.s3_server import S3Server
 from tests.webapp.stack import Stack, wait_for
-from webapp import records
+from webapp import database
 from webapp.app import create_app
+from webapp.database import Database, migrate
 from webapp.history import REMOVED, empty_bin
 from webapp.jobs.execution import JobContext, execute
 from webapp.jobs.queue import record_failure, record_killed
-from webapp.records import Clip, Database, Run, migrate
+from webapp.records import Clip, Run
 from webapp.settings import Settings
 from webapp.storage import Storage
 
@@ -155,7 +156,7 @@ def test_a_worker_waits_for_a_storage_that_starts_anew(
 def test_a_locked_database_is_503(
     client: FlaskClient, settings: Settings, clip: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "SQLITE_PATIENCE", 0.1)
+    monkeypatch.setattr(database, "SQLITE_PATIENCE", 0.1)
     app = create_app(settings)
     other = sqlite3.connect(settings.instance / "stillmotion.sqlite3", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")

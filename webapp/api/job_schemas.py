@@ -18,12 +18,11 @@ from webapp.api.fields import (
     asked_line,
     asked_number,
     asked_text,
-    integer,
     list_of,
-    number,
     shown,
     text,
 )
+from webapp.api.schemas import WorkSchema, waiting_json
 from webapp.backend import Backend
 from webapp.jobs.kinds import KINDS
 from webapp.predictors import predictor_path
@@ -97,26 +96,16 @@ class SegmentationBody(Schema):
     frame = asked_integer("frame", 0, load_default=0)
 
 
-class JobSchema(Schema):
+class JobSchema(WorkSchema):
     """A job, from the request to its result."""
 
-    id = text()
     kind = text(validate=validate.OneOf(list(KINDS)))
     title = text("the kind for people")
     name = text("of the training set, the predictor or the clip")
     weights = text("of a training: what predictions take as weights, once they can", null=True)
     settings = shown(fields.Dict, "as asked for")
-    state = text(validate=validate.OneOf(list(RunState)))
-    stage = text()
-    progress = number("0 to 1")
-    eta_seconds = number(null=True)
-    queue_position = integer("1 is the next to start", null=True)
-    starts_in_seconds = number("of a job that waits, about; null in lists", null=True)
     error = text("why it failed", null=True)
     result = shown(fields.Dict, "of an estimate or a segmentation", null=True)
-    created_at = shown(fields.DateTime)
-    started_at = shown(fields.DateTime, null=True)
-    finished_at = shown(fields.DateTime, null=True)
     links = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
@@ -140,16 +129,11 @@ class LogSchema(Schema):
 
 def job_json(backend: Backend, job: Job, places: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Return a job as `JobSchema` shows it. places: those of all that wait, for a list."""
-    starts_in = None
-    if places is None:
-        places = backend.queue.places() if job.state == RunState.QUEUED else {}
-        starts_in = backend.queue.starts_in(job) if job.state == RunState.QUEUED else None
     special = {
         "title": KINDS[job.kind].title,
         "weights": _weights(backend, job),
         "settings": _settings(job),
-        "starts_in_seconds": starts_in,
-        "queue_position": places.get(job.id) if job.state == RunState.QUEUED else None,
+        **waiting_json(backend, job, places),
         "links": _links(backend, job),
     }
     return {name: special[name] if name in special else getattr(job, name) for name in JobSchema().fields}

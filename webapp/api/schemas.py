@@ -28,7 +28,7 @@ from webapp.api.fields import (
 from webapp.backend import Backend
 from webapp.history import ORDERS
 from webapp.jobs.estimates import estimate_run
-from webapp.records import Run, RunState
+from webapp.records import UNFINISHED, Job, Run, RunState
 
 CLIP_KINDS = ("video", "image", "images")
 
@@ -190,10 +190,24 @@ class LinksSchema(Schema):
     frames = text("a template: {position} is 0 to frames - 1")
 
 
-class RunSchema(Schema):
-    """A run, from the request to its result."""
+class WorkSchema(Schema):
+    """Where a run or another job is, from the request to its result."""
 
     id = text()
+    state = text(validate=validate.OneOf(list(RunState)))
+    stage = text()
+    progress = number("0 to 1")
+    eta_seconds = number(null=True)
+    queue_position = integer("1 is the next to start", null=True)
+    starts_in_seconds = number("of what waits, about; null in lists", null=True)
+    created_at = shown(fields.DateTime)
+    started_at = shown(fields.DateTime, null=True)
+    finished_at = shown(fields.DateTime, null=True)
+
+
+class RunSchema(WorkSchema):
+    """A run, from the request to its result."""
+
     clip = text()
     name = text("given by a person; may be empty")
     tags = fields.List(fields.String())
@@ -210,16 +224,7 @@ class RunSchema(Schema):
     frames = integer("how many frames are tracked or predicted")
     frame_step = integer("between two of them; of a prediction of the end alone its whole length")
     tracked_frames = integer("frames whose tracks are stored; a cancelled run keeps those", null=True)
-    state = text(validate=validate.OneOf(list(RunState)))
-    stage = text()
-    progress = number("0 to 1")
-    eta_seconds = number(null=True)
-    queue_position = integer("1 is the next to start", null=True)
-    starts_in_seconds = number("of a run that waits, about; null in lists", null=True)
     error = text("why it failed, or what of its clip could not be read", null=True)
-    created_at = shown(fields.DateTime)
-    started_at = shown(fields.DateTime, null=True)
-    finished_at = shown(fields.DateTime, null=True)
     estimate = number("seconds it will take once started, about; null at the end and in lists", null=True)
     estimated_memory_bytes = integer("at its peak, about", null=True)
     links = fields.Nested(LinksSchema)
@@ -266,17 +271,24 @@ class MethodListSchema(Schema):
     max_upload_bytes = integer("the largest body of POST /clips")
 
 
+def waiting_json(backend: Backend, work: Run | Job, places: Mapping[str, int] | None) -> dict[str, Any]:
+    """Return the place of what waits, and when it begins. places: those of all that wait, for a list."""
+    waits = work.state == RunState.QUEUED
+    is_alone = waits and places is None
+    known = backend.queue.places() if is_alone else places or {}
+    return {
+        "queue_position": known.get(work.id) if waits else None,
+        "starts_in_seconds": backend.queue.starts_in(work) if is_alone else None,
+    }
+
+
 def run_json(backend: Backend, run: Run, places: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Return a run as `RunSchema` shows it.
 
     places: those of all waiting runs, for a list, whose runs come without estimates.
     """
-    waits = run.state == RunState.QUEUED
-    cost = starts_in = None
-    if places is None:
-        starts_in = backend.queue.starts_in(run) if waits else None
-        places = backend.queue.places() if waits else {}
-        cost = estimate_run(backend.settings, run) if waits or run.state == RunState.RUNNING else None
+    is_told = places is None and run.state in UNFINISHED
+    cost = estimate_run(backend.settings, run) if is_told else None
     request = run.request
     special = {
         "clip": run.clip_id,
@@ -285,8 +297,7 @@ def run_json(backend: Backend, run: Run, places: Mapping[str, int] | None = None
         "method_title": method_title(run.method),
         "is_prediction": is_prediction(run.method),
         "weights": None if run.weights is None else Path(run.weights).name,
-        "starts_in_seconds": starts_in,
-        "queue_position": places.get(run.id) if waits else None,
+        **waiting_json(backend, run, places),
         "estimate": None if cost is None else cost.seconds,
         "estimated_memory_bytes": None if cost is None else cost.memory_bytes,
         "links": _links(run),

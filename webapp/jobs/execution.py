@@ -9,10 +9,11 @@ from typing import Generic
 
 from model.core.errors import BadInput, Stopped
 from model.core.progress import Progress
+from webapp.database import Database
 from webapp.jobs.estimates import expected_seconds
 from webapp.jobs.queue import discard, discard_cancelled, discard_results, scratch_folder
 from webapp.jobs.time_left import TimeLeft
-from webapp.records import Database, Job, Run, RunState, Worked
+from webapp.records import Job, Run, RunState, Worked
 from webapp.settings import Settings
 from webapp.storage import Storage
 

@@ -22,9 +22,10 @@ from model.motion.tracks import Tracks
 from model.overlay.html import write_html
 from model.overlay.look import Look
 from model.overlay.render import without_camera, write_overlay
+from webapp.database import Database
 from webapp.jobs.base import tell_progress
 from webapp.provenance import about
-from webapp.records import Database, Run
+from webapp.records import Run
 from webapp.settings import Settings
 from webapp.storage import Storage
 

@@ -4,8 +4,9 @@ import time
 from pathlib import Path
 
 from model.tracking.tracker import PartialTracks
+from webapp.database import Database
 from webapp.provenance import about
-from webapp.records import Database, Run
+from webapp.records import Run
 from webapp.storage import Storage
 
 SECONDS_BEFORE_FIRST = 1.0

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `webapp.records.migrate` hands over."""
+"""Alembic's entry: runs the migrations on the connection that `webapp.database.migrate` hands over."""
 
 from alembic import context
 from sqlalchemy import Connection, text

@@ -8,9 +8,10 @@ import pytest
 
 from model.motion.tracks import Method, Tracks
 from tests.webapp.test_records import filled
+from webapp.database import Database
 from webapp.jobs import partials
 from webapp.jobs.partials import PartialWriter
-from webapp.records import UNFINISHED, Database, Run, RunState
+from webapp.records import UNFINISHED, Run, RunState
 from webapp.storage import Storage
 
 
