@@ -154,6 +154,6 @@ def enter() -> AnyResponse:
         return Response(render_template("login.html", is_wrong=True), 403)
     session[REMEMBERED] = session.permanent = True
     wanted = request.args.get("next", "")
-    # A path of this site: “//host” and “/\host” would be another one.
-    is_here = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
+    # A path of this site: “//host” and “/\host” would be another one, also with a tab, which is passed over.
+    is_here = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
     return redirect(request.script_root + wanted if is_here else url_for("pages.home"))

@@ -18,7 +18,7 @@ from typing import Any
 from flask import Flask
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import RequestEntityTooLarge
@@ -70,6 +70,13 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
     def __init__(self, adjustments: Adjustments, channel: "Channel") -> None:
         super().__init__(adjustments)
         self._channel = channel
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the first line and the headers. Raises ParsingError, which is answered with 400."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # an address as http://[x/, a length of thousands of digits
+            raise ParsingError("The address or a header cannot be read") from error
 
     def received(self, data: bytes) -> int:
         """Take in some bytes, and return how many of them belong to this request."""

@@ -87,7 +87,10 @@ def test_people_log_in(guarded: FlaskClient) -> None:
     assert guarded.get("/api/v1/clips").status_code == 200
 
 
-@pytest.mark.parametrize("wanted", ["//evil.example", "https://evil.example", "/\\evil.example", ""])
+@pytest.mark.parametrize(
+    "wanted",
+    ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example", "/\r\nX: y", ""],
+)
 def test_a_login_leads_nowhere_else(guarded: FlaskClient, wanted: str) -> None:
     answer = guarded.post("/login", query_string={"next": wanted}, data={"token": TOKEN})
     assert answer.location == "/"

@@ -85,9 +85,18 @@ def test_a_body_beyond_the_limit_is_answered_in_a_sentence(stack: Stack) -> None
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_broken_request_is_answered(stack: Stack) -> None:
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"GET / HTTP/1.1\r\nno header\r\n",
+        b"GET http://[x/ HTTP/1.1\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n",
+    ],
+    ids=["header", "address", "length"],
+)
+def test_a_broken_request_is_answered(stack: Stack, beginning: bytes) -> None:
     with socket.create_connection(("127.0.0.1", stack.port), timeout=30) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nno header\r\n\r\n")
+        connection.sendall(beginning + b"Host: localhost\r\n\r\n")
         assert b" 400 " in connection.recv(100)
 
 

@@ -32,14 +32,19 @@ from webapp.records import UNFINISHED, Job, Run, RunState
 
 CLIP_KINDS = ("video", "image", "images")
 
+SHORT = validate.Length(max=200, error="What is looked for must have at most 200 characters.")
+"""Each word is looked for in every row."""
+
 
 class ListQuery(QuerySchema):
     """How much of a list is wanted, which part of it, and in what order."""
 
     limit = asked_integer("limit", 1, largest=MOST_LISTED, load_default=100)
     offset = asked_integer("offset", 0, load_default=0)
-    text = asked_text("text", "words in names and tags, of a run's clip too", load_default=None)
-    tag = asked_text("tag", "only what has this tag", load_default=None)
+    text = asked_text(
+        "text", "words in names and tags, of a run's clip too", load_default=None, validate=SHORT
+    )
+    tag = asked_text("tag", "only what has this tag", load_default=None, validate=SHORT)
     days = asked_integer("days", 0, "only what is at most so old", largest=36500, load_default=None)
     sort = asked_choice("sort", ORDERS, load_default=ORDERS[0])
     deleted = fields.Boolean(

@@ -206,6 +206,7 @@ def test_weights_that_were_fetched_can_be_chosen(
         ({"Sec-Fetch-Site": "same-site"}, 403),
         ({"Origin": "https://elsewhere.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://[x"}, 403),
         ({"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}, 202),
         ({}, 202),
     ],

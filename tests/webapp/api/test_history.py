@@ -158,6 +158,6 @@ def test_a_change_that_cannot_be_is_one_sentence(client, clips, values, sentence
 
 
 def test_lists_are_asked_for_in_ways_that_are_there(client):
-    for query in ({"sort": "size"}, {"days": -1}, {"deleted": "x"}, {"limit": 501}):
+    for query in ({"sort": "size"}, {"days": -1}, {"deleted": "x"}, {"limit": 501}, {"text": "a " * 101}):
         assert client.get("/api/v1/clips", query_string=query).status_code == 422
     assert client.patch("/api/v1/clips/none", json={"name": "x"}).status_code == 404
