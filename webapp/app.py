@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions[EXTENSION] = Backend.open(settings)
     sweep(settings.temporary_folder)
     register_access(app, settings)
-    register_security(app, settings)
+    register_security(app)
     register_problems(app)
     register_api(app)
     app.register_blueprint(health)

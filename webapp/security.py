@@ -1,4 +1,4 @@
-"""What keeps out other sites' changes and odd text, and writes down removals."""
+"""What keeps out other sites' changes and odd text."""
 
 import json
 from typing import Any
@@ -6,8 +6,6 @@ from typing import Any
 from flask import Flask, Response, request
 
 from webapp.api.problems import problem
-from webapp.audit import note_removal
-from webapp.settings import Settings
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -29,8 +27,8 @@ VIEWER_SCRIPTS = "script-src 'self' 'unsafe-eval'; "
 """Plotly's WebGL library compiles its draw calls with `Function`; only pages with a viewer may do that."""
 
 
-def register_security(app: Flask, settings: Settings) -> None:
-    """Refuse other sites' changes and odd text, note removals, and add the headers to every answer."""
+def register_security(app: Flask) -> None:
+    """Refuse other sites' changes and odd text, and add the headers to every answer."""
 
     @app.before_request
     def refuse_other_sites() -> Response | None:
@@ -50,12 +48,6 @@ def register_security(app: Flask, settings: Settings) -> None:
             detail = "The request holds a NUL, half a character, or values nested too deeply."
             return problem(400, "Bad Request", detail)
         return None
-
-    @app.after_request
-    def note_deletions(response: Response) -> Response:
-        if request.method == "DELETE" and response.status_code < 300:
-            note_removal(settings, request.full_path.rstrip("?"), request.remote_addr or "")
-        return response
 
     @app.after_request
     def add_headers(response: Response) -> Response:

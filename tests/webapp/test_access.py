@@ -146,11 +146,16 @@ def test_a_nul_in_an_address_is_400(client: FlaskClient, path: str) -> None:
 
 def test_removals_are_written_down(client: FlaskClient, settings: Settings, small_clip: Path) -> None:
     clip = client.post("/api/v1/clips", data={"file": small_clip.open("rb")}).json["id"]
+    run = client.post("/api/v1/runs", json={"clip": clip, "method": "lk"}).json["id"]
+    assert client.delete(f"/api/v1/runs/{run}").status_code == 200  # cancelled, which removes nothing
+    for deleted in (True, False):
+        assert client.patch(f"/api/v1/runs/{run}", json={"deleted": deleted}).status_code == 200
     assert client.delete(f"/api/v1/clips/{clip}").status_code == 204
     assert client.delete(f"/api/v1/clips/{clip}").status_code == 404
-    (line,) = (settings.instance / "audit.log").read_text().splitlines()
-    note = json.loads(line)
-    assert (note["removed"], note["by"]) == (f"/api/v1/clips/{clip}", "127.0.0.1")
+    notes = [json.loads(line) for line in (settings.instance / "audit.log").read_text().splitlines()]
+    assert [note["by"] for note in notes] == ["127.0.0.1", "127.0.0.1"]
+    assert notes[0]["binned"] == f"/api/v1/runs/{run}"
+    assert notes[1]["removed"] == f"/api/v1/clips/{clip}"
 
 
 def test_behind_a_proxy_links_have_its_prefix_and_name(settings: Settings) -> None:

@@ -11,6 +11,7 @@ from webapp.api.answers import kept
 from webapp.api.job_schemas import JobSchema, SegmentationBody, job_json
 from webapp.api.problems import can_fail
 from webapp.api.schemas import ClipChange, ClipListQuery, ClipListSchema, ClipSchema, SampleListSchema
+from webapp.audit import note_request
 from webapp.backend import app_backend
 from webapp.history import change, order, remove, wanted
 from webapp.lookups import find, find_sample
@@ -91,6 +92,8 @@ def clip(clip_id: str) -> Clip:
 def change_clip(values: Mapping[str, Any], clip_id: str) -> Clip:
     """Rename or tag a clip, put it into the bin with its runs, or take it back; it is there for some days."""
     change(app_backend().queue, find(Clip, clip_id), values)
+    if values.get("deleted"):
+        note_request(app_backend().settings, "binned")
     return find(Clip, clip_id)
 
 
@@ -100,6 +103,7 @@ def change_clip(values: Mapping[str, Any], clip_id: str) -> Clip:
 def delete_clip(clip_id: str) -> None:
     """Remove a clip for good, with its runs and their results; unfinished runs are cancelled."""
     remove(app_backend().queue, find(Clip, clip_id))
+    note_request(app_backend().settings)
 
 
 @clips.route("/<clip_id>/segment", methods=["POST"])

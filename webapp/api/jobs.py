@@ -11,6 +11,7 @@ from flask_smorest import Blueprint
 from webapp.api.answers import kept, stored
 from webapp.api.job_schemas import JobListQuery, JobListSchema, JobSchema, LogSchema, RemovalQuery, job_json
 from webapp.api.problems import can_fail
+from webapp.audit import note_request
 from webapp.backend import app_backend
 from webapp.jobs.kinds import KINDS
 from webapp.lookups import find
@@ -58,6 +59,7 @@ def cancel_job(query: Mapping[str, bool], job_id: str) -> Json:
     if query["remove"]:
         answer = job_json(app_backend(), job)
         remove_job(app_backend().queue, job)
+        note_request(app_backend().settings)
         return answer
     app_backend().queue.cancel(job)
     return job_json(app_backend(), find(Job, job_id))

@@ -27,6 +27,7 @@ from webapp.api.schemas import (
     RunSchema,
     run_json,
 )
+from webapp.audit import note_request
 from webapp.backend import app_backend
 from webapp.exports import tracks_csv, tracks_json
 from webapp.history import change, order, wanted
@@ -101,6 +102,8 @@ def run(run_id: str) -> Json:
 def change_run(values: Mapping[str, Any], run_id: str) -> Json:
     """Name or tag a run, put it into the bin, which cancels it, or take it back, for some days."""
     change(app_backend().queue, find(Run, run_id), values)
+    if values.get("deleted"):
+        note_request(app_backend().settings, "binned")
     return run_json(app_backend(), find(Run, run_id))
 
 
