@@ -3,6 +3,7 @@
 import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
@@ -99,6 +100,10 @@ class Database:
             values["error"] = error
         return self._change(work, type(work).state.in_(UNFINISHED), **values)
 
+    def explain(self, work: Run | Job, state: RunState, error: str) -> bool:
+        """Say why work is in the state in which it is; False when it is in another one."""
+        return self._change(work, type(work).state == state, error=error)
+
     def requeue(self, work: Run | Job, *states: RunState) -> bool:
         """Put work back to waiting that is in one of the states; False when it is not."""
         return self._change(
@@ -124,6 +129,15 @@ class Database:
         jobs = select(Job).where(Job.state.in_(UNFINISHED)).order_by(Job.created_at)
         with self.session() as session:
             return [*session.scalars(runs), *session.scalars(jobs)]
+
+    def cancelled(self, ids: Sequence[str], before: datetime) -> list[Run | Job]:
+        """Return the runs and jobs of these ids that were cancelled before a moment."""
+        found: list[Run | Job] = []
+        with self.session() as session:
+            for kind in (Run, Job):
+                late = (kind.state == RunState.CANCELLED, kind.finished_at < before)
+                found += session.scalars(select(kind).where(kind.id.in_(ids), *late))
+        return found
 
 
 def _before(work: Run | Job) -> dict[str, Any]:

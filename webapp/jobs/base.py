@@ -96,7 +96,8 @@ class JobQueue:
             StartedJobRegistry(name, connection=self.redis, serializer=JSONSerializer) for name in self.names
         ]
 
-    def _started_ids(self) -> list[str]:
+    def started_ids(self) -> list[str]:
+        """Return the ids of the jobs that a worker has begun and not ended."""
         return [job_id for registry in self._started for job_id in registry.get_job_ids(cleanup=False)]
 
     def enqueue(
@@ -117,7 +118,7 @@ class JobQueue:
     def handles(self, job_ids: Iterable[str]) -> dict[str, JobHandle]:
         """Return how jobs are, by id."""
         waiting = set(self.waiting_ids())
-        started = set(self._started_ids())
+        started = set(self.started_ids())
         handles, others = {}, []
         for job_id in job_ids:
             if job_id in waiting:  # there may be thousands, so they are not fetched
@@ -135,7 +136,7 @@ class JobQueue:
             FailedJobRegistry(name, connection=self.redis, serializer=JSONSerializer) for name in self.names
         ]
         given_up = [job_id for registry in failed for job_id in registry.get_job_ids(cleanup=False)]
-        return [*self.waiting_ids(), *self._started_ids(), *given_up]
+        return [*self.waiting_ids(), *self.started_ids(), *given_up]
 
     def waiting_ids(self) -> list[str]:
         """Return the ids of the jobs that wait, the next one first."""

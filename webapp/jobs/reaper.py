@@ -2,16 +2,20 @@
 
 import logging
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from redis.exceptions import LockError, RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.jobs.base import Condition, LostJobs
 from webapp.jobs.queue import RunQueue, discard_results
-from webapp.records import UNFINISHED, Job, Run, RunState
+from webapp.records import UNFINISHED, Job, Run, RunState, now
 
 MOST_ATTEMPTS = 3
 """What a worker was lost with starts again until it has been started this often."""
+
+STOP_SECONDS = 60.0
+"""Cancelled work may take so long to keep what it has and end; then its process is killed."""
 
 LOCK = "stillmotion:reaper"
 LOCK_SECONDS = 30
@@ -24,6 +28,7 @@ class Reaper:
     """Looks after work that is queued or running; call `reconcile` every few seconds."""
 
     queue: RunQueue
+    stop_seconds: float = STOP_SECONDS
     _lost: LostJobs = field(default_factory=lambda: LostJobs(patience=0.0))  # two looks in a row
 
     def reconcile(self) -> None:
@@ -40,6 +45,7 @@ class Reaper:
             log.info("Redis does not answer, so lost runs cannot be looked for: %s", error)
 
     def _reconcile(self) -> None:
+        self._kill_hung()
         unfinished = self.queue.database.unfinished()
         if not unfinished:
             self._lost.clear()
@@ -53,6 +59,20 @@ class Reaper:
                 self.queue.database.finish(work, RunState.CANCELLED)
             elif condition is Condition.FAILED or work.id in lost:
                 self._start_again(work)
+
+    def _kill_hung(self) -> None:
+        """Have the workers kill cancelled work that has not ended by itself, so that they are free again."""
+        started = self.queue.jobs.started_ids()
+        if not started:
+            return
+        before = now() - timedelta(seconds=self.stop_seconds)
+        for work in self.queue.database.cancelled(started, before):
+            log.warning("%s %s was cancelled and did not end; it is killed", work.noun, work.id)
+            reason = (
+                f"The {work.noun} did not end within {self.stop_seconds:g} s of the cancel and was killed."
+            )
+            self.queue.database.explain(work, RunState.CANCELLED, reason)
+            self.queue.jobs.stop(work.id)
 
     def _start_again(self, work: Run | Job) -> None:
         database = self.queue.database

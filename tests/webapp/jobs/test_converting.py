@@ -19,8 +19,9 @@ from model.datasets.index import DatasetIndex
 from model.datasets.summary import DatasetSummary
 from tests.media import moving_clip, texture, write_image
 from tests.model.datasets.example_sets import make_dataset
-from tests.webapp.stack import Stack, wait_for
-from webapp.jobs.queue import WORK, record_killed
+from tests.webapp.stack import Stack, is_alive, wait_for
+from webapp.jobs.queue import WORK, RunQueue, record_killed
+from webapp.jobs.reaper import Reaper
 from webapp.records import UNFINISHED, Job
 from webapp.settings import Settings
 
@@ -209,6 +210,36 @@ def test_a_conversion_outlives_a_cancel_and_its_killed_worker(
     assert long_clip.name in report.text
     assert str(stack.instance) not in json.dumps(stack.get("/datasets/both ways").json())
     assert not list((stack.instance / "tmp").glob("run-*"))
+
+
+@pytest.mark.slow
+def test_a_cancelled_job_that_hangs_is_killed_and_frees_its_worker(
+    start_stack: Callable[..., Stack],
+    long_clip: Path,
+    small_clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stack = start_stack()
+    job = dataset(stack, [stack.upload(long_clip)], "hung", grid=16)
+    wait_for(lambda: " shards, chunk " in job_of(stack, job)["stage"], 120)
+    horse = stack.horse()
+    horse.suspend()  # it never looks whether it is cancelled
+    here = f"{stack.url}{job['links']['self']}"
+    assert requests.delete(here, timeout=10).json()["state"] == "cancelled"
+    run = stack.start_run(stack.upload(small_clip))
+    monkeypatch.setenv("STILLMOTION_INSTANCE", str(stack.instance))
+    queue = RunQueue.open(Settings.from_environment())
+    Reaper(queue).reconcile()
+    assert is_alive(horse)  # it may still take its time
+
+    wait_for(lambda: Reaper(queue, stop_seconds=0.1).reconcile() or not is_alive(horse), pause=0.5)
+    queue.database.close()
+    assert stack.wait_for_end(run)["state"] == "done"
+    ended_job = job_of(stack, job)
+    assert ended_job["state"] == "cancelled"
+    assert "was killed" in ended_job["error"]
+    assert requests.post(f"{here}/continue", timeout=10).status_code == 202
+    assert ended(stack, job)["error"] is None
 
 
 def test_an_estimate_says_what_the_conversion_then_makes(stack: Stack, small_clip: Path) -> None:
