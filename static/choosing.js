@@ -44,6 +44,13 @@ export function chooser(kind, reload) {
     show();
   }
 
+  /** Let the keys go on in the list, or with the undoing, when what they were at is gone. */
+  function find() {
+    const box = document.querySelector(`#${kind}-list .choose`) ?? formOf(`${kind}-finder`).querySelector("input");
+    const next = byId("undo-bar").hidden ? box : byId("undo-delete");
+    /** @type {HTMLElement | null} */ (next)?.focus({ preventScroll: true });
+  }
+
   /** @type {Record<string, () => unknown>} */
   const acts = {
     none,
@@ -59,6 +66,7 @@ export function chooser(kind, reload) {
       offerUndo(`${count(ids.length, one)} in the bin.`, async () => {
         await patch({ deleted: false }, ids);
         await reload();
+        find();
       });
     },
     async restore() {
@@ -85,14 +93,13 @@ export function chooser(kind, reload) {
       none();
       await reload();
     };
-    ask("edit", () => save(byId("edit-text").value.trim()));
-    byId("edit-text").focus();
+    await ask("edit", () => save(byId("edit-text").value.trim()));
   }
 
   /** Start a run of each clip. @param {Choosable[]} clips */
-  function batch(clips) {
+  async function batch(clips) {
     byId("batch-title").textContent = `Track ${count(clips.length, "clip")}`;
-    ask("batch", async () => {
+    await ask("batch", async () => {
       const frames = byId("batch-frames").value;
       const body = {
         method: byId("batch-method").value,
@@ -117,6 +124,7 @@ export function chooser(kind, reload) {
     if (!button) return;
     try {
       await acts[button.getAttribute("data-act") ?? ""]();
+      if (bar.hidden) find();
     } catch (error) {
       byId(`${kind}-chosen-count`).textContent = sentenceOf(error);
     }

@@ -48,11 +48,10 @@ export function askForDataset(clips) {
     endTrial();
   };
   byId("convert").addEventListener("close", endTrial, { once: true });
-  ask("convert", async () => {
+  return ask("convert", async () => {
     const job = await request("/datasets", { method: "POST", body: body() });
     location.assign(`${ROOT}/jobs/${job.id}`);
   });
-  byId("convert-name").focus();
 }
 
 /** @param {Job} job */

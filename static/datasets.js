@@ -1,10 +1,10 @@
 // @ts-check
-// The list of training sets.
+// The list of training sets, the work on them, and the clips to make one of.
 
 import { hasEnded, request } from "./api.js";
 import { byId, element, pause, sayIn } from "./dom.js";
 import { ago, bytes, count, percent, splitCounts } from "./format.js";
-import { card, line } from "./lists.js";
+import { card, clipList, line } from "./lists.js";
 
 async function showSets() {
   const { items } = await request("/datasets?limit=500");
@@ -66,6 +66,7 @@ function jobCard(job) {
   );
 }
 
+clipList()();
 showJobs().catch(sayIn("datasets-error"));
 showSets()
   .catch(sayIn("datasets-error"))

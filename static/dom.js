@@ -55,7 +55,7 @@ export function setBar(share) {
 }
 
 /**
- * Open a dialog; it stays open, and says why, as long as what it is for does not work.
+ * Open a dialog; it stays open, and says why, as long as what it is for does not work. Returns when it is closed.
  * @param {string} id @param {() => Promise<void>} act
  */
 export function ask(id, act) {
@@ -72,6 +72,10 @@ export function ask(id, act) {
     }
   };
   byId(id).showModal();
+  /** @type {HTMLElement | null} */
+  const first = byId(id).querySelector("input, select");
+  first?.focus();
+  return new Promise((resolve) => byId(id).addEventListener("close", resolve, { once: true }));
 }
 
 /** @param {number} milliseconds @returns {Promise<void>} */

@@ -80,8 +80,9 @@ def api() -> str:
 
 @blueprint.get("/datasets")
 def datasets() -> str:
-    """List the training sets."""
-    return render_template("datasets.html")
+    """List the training sets, and the clips to make one of."""
+    methods = offered_methods(app_backend().settings)
+    return render_template("datasets.html", methods=methods, largest_grid=LARGEST_GRID)
 
 
 @blueprint.get("/datasets/<name>")

@@ -85,16 +85,23 @@ export function drawDots(pen, place, stamps, numbers, colouring, points, index, 
  * @param {CanvasRenderingContext2D} pen @param {Numbers} numbers @param {number[]} pins @param {number} index @param {number} pixel
  */
 export function drawPins(pen, numbers, pins, index, pixel) {
-  pins.forEach((point, k) => {
-    const [x, y] = positionOf(numbers, index, point);
-    for (const [colour, width] of /** @type {[string, number][]} */ ([[OUTLINE, 4], [pinColour(k), 2]])) {
-      pen.beginPath();
-      pen.arc(x, y, 7 * pixel, 0, 2 * Math.PI);
-      pen.strokeStyle = colour;
-      pen.lineWidth = width * pixel;
-      pen.stroke();
-    }
-  });
+  pins.forEach((point, k) => drawRing(pen, numbers, point, index, 7 * pixel, pinColour(k), pixel));
+}
+
+/**
+ * A ring around a point, dark outside so that it is seen on any picture.
+ * @param {CanvasRenderingContext2D} pen @param {Numbers} numbers @param {number} point @param {number} index
+ * @param {number} radius @param {string} colour @param {number} pixel
+ */
+export function drawRing(pen, numbers, point, index, radius, colour, pixel) {
+  const [x, y] = positionOf(numbers, index, point);
+  for (const [shade, width] of /** @type {[string, number][]} */ ([[OUTLINE, 4], [colour, 2]])) {
+    pen.beginPath();
+    pen.arc(x, y, radius, 0, 2 * Math.PI);
+    pen.strokeStyle = shade;
+    pen.lineWidth = width * pixel;
+    pen.stroke();
+  }
 }
 
 /**

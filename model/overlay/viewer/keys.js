@@ -87,7 +87,7 @@ export function listenToKeys(shortcuts, help, signal) {
 const isTyping = (target) =>
   target.matches("input:not([type=range], [type=radio], [type=checkbox]), textarea, select");
 
-/** The sheet of keys. @param {Shortcut[]} shortcuts */
+/** The sheet of keys. @param {Pick<Shortcut, "keys" | "text">[]} shortcuts */
 export function keySheet(shortcuts) {
   const rows = shortcuts.map(({ keys: [key], text }) =>
     `<div><dt><kbd>${KEY_NAMES[key] ?? (key.length > 1 ? key : key.toUpperCase())}</kbd></dt><dd>${text}</dd></div>`);

@@ -1,7 +1,7 @@
 // @ts-check
 // All layers of a moment on one canvas, from below to above. What does not change from frame to frame is kept.
 
-import { Stamps, drawDots, drawFan, drawGrid, drawPins, drawSeams, usualSizes } from "./dots.js";
+import { Stamps, drawDots, drawFan, drawGrid, drawPins, drawRing, drawSeams, usualSizes } from "./dots.js";
 import { motionField, movingField } from "./field.js";
 import { drawHidden, drawTips, drawTrails, drawTruth, drawWays, hasManySteps, trailWindow } from "./paths.js";
 import { drawAlong, drawMapped, drawPicture } from "./picture.js";
@@ -116,6 +116,7 @@ export class Painter {
       pen.restore();
     }
     drawPins(pen, numbers, settings.pins, position, pixel);
+    if (hovered >= 0) drawRing(pen, numbers, hovered, position, 10 * pixel, "#ffffff", pixel);
   }
 
   /** @param {string} name @param {string} key @param {() => HTMLCanvasElement} make */

@@ -3,11 +3,15 @@
 
 import { finder } from "./controls.js";
 import { PIN_COLOURS, pinColour } from "./dots.js";
-import { positionOf, speedAt } from "./numbers.js";
+import { isVisible, positionOf, speedAt } from "./numbers.js";
 import { plotlyThere } from "./plotly.js";
 import { themeColour } from "./theme.js";
 
-/** @import { Numbers } from "./numbers.js" */
+/**
+ * @import { Numbers } from "./numbers.js"
+ * @import { Moment } from "./painter.js"
+ * @import { Stage } from "./stage.js"
+ */
 
 const ROWS = [["x", "px"], ["y", "px"], ["speed", "px/frame"], ["visibility", "0 to 1"]];
 const LEAST_SPAN = 2; // pixels that an axis shows at least, or noise would look like motion
@@ -15,7 +19,9 @@ const LEAST_SPAN = 2; // pixels that an axis shows at least, or noise would look
 export const POINTS = `
   <section class="viewer-card surface viewer-points">
     <h2>Points</h2>
-    <p class="viewer-note">Click points on the picture to pin them, or name one here.</p>
+    <p class="viewer-note">Click points on the picture to pin them, or name one here. By keys, on the picture:
+      <kbd>Shift</kbd> and an arrow mark a point, <kbd>Enter</kbd> pins it.</p>
+    <p class="viewer-note viewer-marked" role="status"></p>
     <form class="viewer-pin-form"><label>Point <input type="number" class="viewer-pin-number" min="0" step="1" required></label>
       <button type="submit" class="viewer-tool">Pin</button>
       <button type="button" class="viewer-tool viewer-unpin" hidden>Clear</button></form>
@@ -43,6 +49,64 @@ export function listenToPins(root, numbers, pin, pinned) {
     const button = /** @type {Element} */ (target).closest("button");
     if (button) pin(toggled(pinned(), Number(button.dataset.point)));
   });
+}
+
+/** Where an arrow key points, to the right and down. @type {Record<string, [number, number]>} */
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+/** What is on the sheet of keys about that. */
+export const MARKING_KEYS = [
+  { keys: ["⇧ arrow"], text: "on the picture: mark the next point" },
+  { keys: ["Enter"], text: "on the picture: pin it" },
+];
+
+/**
+ * Let keys on the picture mark a point, as the pointer does, and pin it.
+ * @param {HTMLElement} root @param {Stage} stage @param {(point: number) => void} pin
+ */
+export function listenToMarks(root, stage, pin) {
+  let marked = -1;
+  const mark = (/** @type {number} */ point) => {
+    marked = point;
+    stage.hover(point);
+    finder(root)("marked").textContent = point >= 0 && stage.moment ? described(stage.moment, point) : "";
+  };
+  stage.plot.addEventListener("keydown", (event) => {
+    if (event.target !== stage.plot || !stage.moment) return;
+    const way = event.shiftKey && ARROWS[event.key];
+    if (way) mark(pointTowards(stage.moment, stage.ranges(), marked, way));
+    else if (event.key === "Enter" && marked >= 0) pin(marked);
+    else return;
+    event.preventDefault();
+  });
+  stage.plot.addEventListener("blur", () => mark(-1));
+}
+
+/** @param {Moment} moment @param {number} point */
+function described({ numbers, position }, point) {
+  const [x, y] = positionOf(numbers, position, point);
+  const sight = numbers.is_prediction || isVisible(numbers, position, point) ? "" : ", hidden";
+  return `Point ${point} at ${x.toFixed(1)}, ${y.toFixed(1)}${sight}`;
+}
+
+/**
+ * The next point that way which is shown and in view, or the same one; without one the nearest to the middle.
+ * @param {Moment} moment @param {number[]} ranges in view: left, right, top, bottom @param {number} from or -1
+ * @param {[number, number]} way to the right and down
+ */
+function pointTowards({ numbers, position, settings }, [left, right, top, bottom], from, [toRight, down]) {
+  const start = from < 0 ? [(left + right) / 2, (top + bottom) / 2] : positionOf(numbers, position, from);
+  let [nearest, least] = [from, Infinity];
+  for (let point = 0; point < numbers.points; point++) {
+    const [x, y] = positionOf(numbers, position, point);
+    const isInView = x >= left && x <= right && y >= top && y <= bottom;
+    if (point === from || !isInView || (settings.hidden !== "dim" && !isVisible(numbers, position, point))) continue;
+    const [along, aside] = [(x - start[0]) * toRight + (y - start[1]) * down, (x - start[0]) * down + (y - start[1]) * toRight];
+    const cost = Math.hypot(along, 2 * aside); // rather straight on than to the side
+    if (from >= 0 && along <= Math.abs(aside)) continue;
+    if (cost < least) [nearest, least] = [point, cost];
+  }
+  return nearest;
 }
 
 /** The pins with a point more, or without it. @param {number[]} pins @param {number} point */

@@ -95,8 +95,9 @@ export class Stage {
   /** @param {number} point */
   hover(point) {
     if (!this.moment) return;
+    const isOther = this.moment.hovered !== point;
     this.moment = { ...this.moment, hovered: point };
-    if (this.moment.settings.uncertainty) this.paint();
+    if (isOther) this.paint();
     this.actions.hover(point);
   }
 

@@ -10,7 +10,7 @@ import { colouring } from "./colours.js";
 import { Frames } from "./frames.js";
 import { keySheet, listenToKeys, shortcutsOf } from "./keys.js";
 import { anyMoves, isVisible, readNumbers } from "./numbers.js";
-import { COURSES, Courses, MOST_PINS, POINTS, describePins, listenToPins, toggled } from "./points.js";
+import { COURSES, Courses, MARKING_KEYS, MOST_PINS, POINTS, describePins, listenToMarks, listenToPins, toggled } from "./points.js";
 import { SAVING, listenToSaving, savePicture } from "./saving.js";
 import { SELECTION, csvOf, describeChosen, pointsOf, saveFile } from "./selection.js";
 import { choices, initialSettings, isShort } from "./settings.js";
@@ -29,7 +29,7 @@ const MARKUP = `
     <div class="surface raised">
       <div class="viewer-stage stage">
         <canvas class="viewer-canvas" aria-hidden="true"></canvas>
-        <div class="viewer-plot" role="group"></div>
+        <div class="viewer-plot" role="application" tabindex="0"></div>
         <p class="viewer-notice stage-note" role="status" hidden></p>
       </div>
       ${TRANSPORT}
@@ -217,12 +217,13 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
   }
 
   const shortcuts = [...shortcutsOf(all, () => settings, change, [stage], transport), { keys: ["p"], text: "save the picture as PNG", act: save }];
-  find("sheet").innerHTML = keySheet(shortcuts);
+  find("sheet").innerHTML = keySheet([...shortcuts, ...MARKING_KEYS]);
   listenToKeys(shortcuts, () => find("sheet").showModal(), signal);
   find("help").addEventListener("click", () => find("sheet").showModal());
   listen(root, change);
   listenToSaving(root, all, save);
   listenToPins(root, all, pin, () => settings.pins);
+  listenToMarks(root, stage, (point) => pin(toggled(settings.pins, point)));
   find("deselect").addEventListener("click", () => choose(null));
   find("save-csv").addEventListener("click", () => {
     saveFile(new Blob([csvOf(numbers, settings.chosen ?? [])], { type: "text/csv" }), "stillmotion-selection.csv");
