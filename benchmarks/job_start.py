@@ -25,11 +25,11 @@ from rq.serializers import JSONSerializer
 
 from benchmarks.clips import write_clip
 from webapp.app import create_app
+from webapp.core.settings import Settings
 from webapp.jobs.base import ForkingWorker, connect
 from webapp.jobs.queue import QUEUES
-from webapp.services import redis_command
-from webapp.settings import Settings
-from webapp.worker import run_worker
+from webapp.processes.services import redis_command
+from webapp.processes.worker import run_worker
 
 KINDS = ("spawned", "forked", "preloaded")
 METHODS = ("lk", "pips")

@@ -16,8 +16,8 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.media import moving_clip
 from tests.webapp.stack import Stack
 from webapp.app import create_app
-from webapp.services import redis_command
-from webapp.settings import Settings
+from webapp.core.settings import Settings
+from webapp.processes.services import redis_command
 
 # How long an example takes says how busy the machine is, not whether it is right.
 hypothesis.settings.register_profile("any machine", deadline=None)

@@ -7,7 +7,7 @@ import sys
 import click
 
 from model.commands.group import LazyGroup, run_command
-from webapp.settings import Settings
+from webapp.core.settings import Settings
 
 CONVERSION_COMMANDS = {
     "convert": "webapp.conversion.commands:convert",
@@ -21,7 +21,7 @@ def cli(context: click.Context) -> None:
     """Start Stillmotion: Redis, workers and the web server. The settings are environment variables."""
     logging.basicConfig(level=os.environ.get("STILLMOTION_LOG", "WARNING"), format="%(name)s: %(message)s")
     if context.invoked_subcommand is None:
-        from webapp.services import Supervisor  # noqa: PLC0415 - a worker does not need it
+        from webapp.processes.services import Supervisor  # noqa: PLC0415 - a worker does not need it
 
         Supervisor(Settings.from_environment()).run()
 
@@ -37,7 +37,7 @@ def web() -> None:
 @cli.command()
 def worker() -> None:
     """Start one worker only, for the Redis in REDIS_URL and the storage in STORAGE_URL."""
-    from webapp.worker import run_worker  # noqa: PLC0415 - it imports all that jobs need
+    from webapp.processes.worker import run_worker  # noqa: PLC0415 - it imports all that jobs need
 
     run_worker(Settings.from_environment())
 
@@ -45,8 +45,8 @@ def worker() -> None:
 @cli.command()
 def tidy() -> None:
     """Remove files that no row names, and name rows whose files are missing; for after a restored backup."""
-    from webapp.database import migrate  # noqa: PLC0415 - a worker does not need it
-    from webapp.tidy import tidy as bring_together  # noqa: PLC0415 - as above
+    from webapp.files.tidy import tidy as bring_together  # noqa: PLC0415 - as above
+    from webapp.rows.database import migrate  # noqa: PLC0415 - a worker does not need it
 
     settings = Settings.from_environment()
     migrate(settings)
@@ -67,7 +67,7 @@ def tidy() -> None:
 )
 def convert_worker(queue: str) -> None:
     """Start one worker for conversions only; it needs no database."""
-    from webapp.worker import run_conversion_worker  # noqa: PLC0415 - it imports all that jobs need
+    from webapp.processes.worker import run_conversion_worker  # noqa: PLC0415 - it imports all that jobs need
 
     run_conversion_worker(queue)
 

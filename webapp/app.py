@@ -6,16 +6,16 @@ from flask import Flask, Response, request
 from flask_compress import Compress
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp.access import register_access
+from webapp.actions.backend import EXTENSION, Backend
+from webapp.actions.uploads import StreamingRequest, sweep
 from webapp.api.problems import register_problems
 from webapp.api.register import register_api
-from webapp.backend import EXTENSION, Backend
-from webapp.database import migrate
+from webapp.core.settings import FRONTEND, Settings
 from webapp.pages.health import blueprint as health
 from webapp.pages.views import blueprint as pages
-from webapp.security import register_security
-from webapp.settings import FRONTEND, Settings
-from webapp.uploads import StreamingRequest, sweep
+from webapp.rows.database import migrate
+from webapp.security.access import register_access
+from webapp.security.headers import register_security
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request other than an upload, which has its own limit."""

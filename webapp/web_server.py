@@ -23,11 +23,11 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import RequestEntityTooLarge
 
-from webapp.access import access_token
 from webapp.app import LARGEST_BODY, create_app
-from webapp.settings import Settings
-from webapp.storage import Storage
-from webapp.troubles import FULL
+from webapp.core.settings import Settings
+from webapp.core.troubles import FULL
+from webapp.files.storage import Storage
+from webapp.security.access import access_token
 
 HEADER_SECONDS = 20
 """A request's headers must be there so soon after its first byte."""

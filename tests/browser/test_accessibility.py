@@ -14,7 +14,7 @@ from tests.model.datasets.example_sets import make_dataset
 from tests.webapp.serving import serving
 from tests.webapp.stack import Stack, free_port
 from webapp.app import create_app
-from webapp.settings import Settings
+from webapp.core.settings import Settings
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 

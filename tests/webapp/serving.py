@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from flask import Flask
 
 from webapp import web_server
-from webapp.settings import Settings
+from webapp.core.settings import Settings
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from pathlib import Path
 from tests.media import moving_clip
 from tests.webapp.stack import ROOT
 from webapp.app import create_app
-from webapp.settings import Settings
-from webapp.tidy import Tidied, tidy
+from webapp.core.settings import Settings
+from webapp.files.tidy import Tidied, tidy
 
 
 def run_commands(heading: str, folder: Path) -> None:

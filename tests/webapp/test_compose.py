@@ -23,7 +23,7 @@ from tests.webapp.conversion.converting import SETTINGS, shards
 from tests.webapp.postgres import PROGRAMS, USER, PostgresServer
 from tests.webapp.s3_server import S3Server
 from tests.webapp.stack import ROOT, UNFINISHED, free_port, wait_for
-from webapp.services import redis_program
+from webapp.processes.services import redis_program
 
 TOKEN, BUCKET = "a token of many characters", "stillmotion"
 

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from tests.webapp.stack import Stack, is_alive, wait_for
-from webapp.services import redis_command
+from webapp.processes.services import redis_command
 
 StartStack = Callable[..., Stack]
 

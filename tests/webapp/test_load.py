@@ -15,12 +15,12 @@ from rq.serializers import JSONSerializer
 
 from tests.webapp.api.test_compare import moved, stored
 from tests.webapp.stack import Stack, wait_for
-from webapp import overlays
+from webapp.actions import overlays
 from webapp.conversion.queue import QUEUE as CONVERSIONS
+from webapp.core.settings import Settings
 from webapp.jobs.base import JobQueue
 from webapp.jobs.queue import QUEUES, served_queues
-from webapp.records import Run, RunState
-from webapp.settings import Settings
+from webapp.rows.records import Run, RunState
 
 
 @pytest.fixture

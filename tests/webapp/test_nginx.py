@@ -13,7 +13,7 @@ import requests
 from tests.webapp.serving import serving
 from tests.webapp.stack import ROOT, free_port, wait_for
 from webapp.app import create_app
-from webapp.settings import Settings
+from webapp.core.settings import Settings
 
 NGINX = Path("/usr/sbin/nginx")
 NAME, TOKEN = "clips.example.org", "a token of many characters"

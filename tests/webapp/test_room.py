@@ -20,11 +20,11 @@ from rq.serializers import JSONSerializer
 
 from tests.webapp.serving import serving
 from tests.webapp.stack import Stack, free_port, is_alive, wait_for
+from webapp.actions.history import retire
 from webapp.app import create_app
-from webapp.history import retire
+from webapp.core.settings import Settings
 from webapp.jobs.queue import QUEUES
-from webapp.records import Clip, Run, now
-from webapp.settings import Settings
+from webapp.rows.records import Clip, Run, now
 
 MIB = 1024**2
 RESERVE = 8 * MIB

@@ -15,7 +15,7 @@ from flask import Flask
 
 from tests.webapp.stack import Stack, free_port
 from webapp import web_server
-from webapp.settings import Settings
+from webapp.core.settings import Settings
 
 SLOW = 200
 """Connections of each kind."""

@@ -3,8 +3,8 @@
 from flask import Response, json, send_file
 from marshmallow import Schema
 
+from webapp.actions.backend import app_backend
 from webapp.api.fields import number, text
-from webapp.backend import app_backend
 
 FOREVER = 365 * 24 * 3600
 """Seconds; what an id or a hash names never changes."""

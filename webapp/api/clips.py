@@ -7,19 +7,19 @@ from typing import Any
 from flask import Response, abort, request, send_file, url_for
 from flask_smorest import Blueprint
 
+from webapp.actions.backend import app_backend
+from webapp.actions.history import change, order, remove, wanted
+from webapp.actions.lookups import find, find_sample
+from webapp.actions.samples import list_samples, store_sample
+from webapp.actions.starting import prepare_segmentation
+from webapp.actions.uploads import store_clip, uploaded_files
 from webapp.api.answers import kept
 from webapp.api.job_schemas import JobSchema, SegmentationBody, job_json
 from webapp.api.problems import can_fail
 from webapp.api.schemas import ClipChange, ClipListQuery, ClipListSchema, ClipSchema, SampleListSchema
-from webapp.audit import note_request
-from webapp.backend import app_backend
-from webapp.history import change, order, remove, wanted
-from webapp.lookups import find, find_sample
-from webapp.pictures import clip_picture
-from webapp.records import Clip
-from webapp.samples import list_samples, store_sample
-from webapp.starting import prepare_segmentation
-from webapp.uploads import store_clip, uploaded_files
+from webapp.core.audit import note_request
+from webapp.files.pictures import clip_picture
+from webapp.rows.records import Clip
 
 PICTURE_SECONDS = 7 * 24 * 3600
 """How long a browser may keep a sample's picture; it changes with an update only."""

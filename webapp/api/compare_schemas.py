@@ -9,7 +9,7 @@ from model.evaluation.comparison import Comparison
 from model.motion.tracks import Tracks
 from webapp.api.fields import asked_text, integer, number, shown, text
 from webapp.api.schemas import CameraQuery
-from webapp.records import Run
+from webapp.rows.records import Run
 
 OF_256 = "pixels of a 256-high image"
 OF_POINTS = "pixels; null where a point is not counted"

@@ -12,7 +12,7 @@ from model.datasets.summary import SPLITS, DatasetSummary
 from model.tracking.methods import method_title
 from webapp.api.fields import asked_choice, asked_number, integer, list_of, number, shown, text
 from webapp.api.schemas import ListQuery
-from webapp.datasets import REPORT, DatasetListing, Order, videos
+from webapp.files.datasets import REPORT, DatasetListing, Order, videos
 
 MOST_VIDEOS = 1000
 MOTION = "in pixels of a 256-high image"

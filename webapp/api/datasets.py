@@ -10,6 +10,9 @@ from flask_smorest import Blueprint
 from model.datasets.index import DatasetIndex, SampleFilter
 from model.datasets.sample import Sample
 from model.overlay.figure import figure_json
+from webapp.actions.backend import app_backend
+from webapp.actions.lookups import find
+from webapp.actions.starting import claimed, prepare_conversion, prepare_training
 from webapp.api.dataset_schemas import (
     DatasetDetailSchema,
     DatasetListSchema,
@@ -24,11 +27,8 @@ from webapp.api.dataset_schemas import (
 from webapp.api.job_schemas import ConversionBody, EstimateBody, JobSchema, TrainingBody, job_json
 from webapp.api.problems import can_fail
 from webapp.api.schemas import ListQuery
-from webapp.backend import app_backend
-from webapp.datasets import REPORT, choose, number_of, read
-from webapp.lookups import find
-from webapp.records import Clip, Job
-from webapp.starting import claimed, prepare_conversion, prepare_training
+from webapp.files.datasets import REPORT, choose, number_of, read
+from webapp.rows.records import Clip, Job
 
 PICTURE_SECONDS = 24 * 3600
 """How long a browser may keep a sample's picture; a set of the same name may be made anew."""

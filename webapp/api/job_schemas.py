@@ -10,6 +10,7 @@ from marshmallow import Schema, fields, validate
 from model.convert.settings import LONGEST_HORIZON
 from model.motion.grid import LARGEST_GRID
 from model.tracking.methods import DEFAULT_METHOD, method_title
+from webapp.actions.backend import Backend
 from webapp.api.fields import (
     QuerySchema,
     asked_boolean,
@@ -23,10 +24,9 @@ from webapp.api.fields import (
     text,
 )
 from webapp.api.schemas import WorkSchema, waiting_json
-from webapp.backend import Backend
+from webapp.files.predictors import predictor_path
 from webapp.jobs.kinds import KINDS
-from webapp.predictors import predictor_path
-from webapp.records import Job, RunState
+from webapp.rows.records import Job, RunState
 
 MOST_CLIPS = 500
 HEADS = ("mixture", "bins")

@@ -8,15 +8,15 @@ from typing import Any
 from flask import Response, abort
 from flask_smorest import Blueprint
 
+from webapp.actions.backend import app_backend
+from webapp.actions.lookups import find
+from webapp.actions.removing import remove_job
 from webapp.api.answers import kept, stored
 from webapp.api.job_schemas import JobListQuery, JobListSchema, JobSchema, LogSchema, RemovalQuery, job_json
 from webapp.api.problems import can_fail
-from webapp.audit import note_request
-from webapp.backend import app_backend
+from webapp.core.audit import note_request
 from webapp.jobs.kinds import KINDS
-from webapp.lookups import find
-from webapp.records import Job
-from webapp.removing import remove_job
+from webapp.rows.records import Job
 
 Json = dict[str, Any]
 

@@ -14,11 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from model.core.errors import BadInput, Unreachable
+from webapp.actions.starting import NameTaken
 from webapp.api.fields import integer, text
+from webapp.core.troubles import FULL, database_trouble, redis_trouble
+from webapp.files.storage import NoRoom
 from webapp.jobs.queue import QueueFull
-from webapp.starting import NameTaken
-from webapp.storage import NoRoom
-from webapp.troubles import FULL, database_trouble, redis_trouble
 
 INSIDE = "An error inside Stillmotion; the server's log says more."
 PROBLEM_JSON = "application/problem+json"

@@ -8,6 +8,7 @@ from flask import Flask, Response, send_file
 from flask_smorest import Blueprint
 
 from model.tracking.methods import DEFAULT_METHOD
+from webapp.actions.backend import app_backend
 from webapp.api.clips import clips, samples
 from webapp.api.comparisons import comparisons
 from webapp.api.datasets import datasets
@@ -15,8 +16,7 @@ from webapp.api.jobs import jobs
 from webapp.api.problems import ProblemApi
 from webapp.api.runs import runs
 from webapp.api.schemas import MethodListSchema
-from webapp.backend import app_backend
-from webapp.predictors import offered_methods
+from webapp.files.predictors import offered_methods
 
 PREFIX = "/api/v1"
 

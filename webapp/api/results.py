@@ -5,9 +5,9 @@ from flask import abort
 from model.core.errors import BadInput
 from model.motion.prediction import Prediction
 from model.motion.tracks import Tracks
-from webapp.backend import app_backend
-from webapp.lookups import find
-from webapp.records import UNFINISHED, Run
+from webapp.actions.backend import app_backend
+from webapp.actions.lookups import find
+from webapp.rows.records import UNFINISHED, Run
 
 
 def run_with_tracks(run_id: str, *, is_partial_enough: bool = False) -> Run:

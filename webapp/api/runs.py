@@ -12,7 +12,14 @@ from model.overlay.numbers import shown_first
 from model.overlay.truth import true_motion
 from model.tracking.estimate import Estimate
 from model.tracking.run import query_points
+from webapp.actions.backend import app_backend
+from webapp.actions.history import change, order, wanted
+from webapp.actions.lookups import find
+from webapp.actions.overlays import wait_for_overlay
+from webapp.actions.runs import RunRequest, prepare_run
+from webapp.actions.samples import true_tracks
 from webapp.api.answers import LaterSchema, attached, kept, later, stored
+from webapp.api.exports import tracks_csv, tracks_json
 from webapp.api.overlays import OverlayQuery, ViewQuery, overlay_request
 from webapp.api.problems import can_fail
 from webapp.api.results import result_of, run_with_tracks, tracks_of
@@ -27,18 +34,11 @@ from webapp.api.schemas import (
     RunSchema,
     run_json,
 )
-from webapp.audit import note_request
-from webapp.backend import app_backend
-from webapp.exports import tracks_csv, tracks_json
-from webapp.history import change, order, wanted
+from webapp.core.audit import note_request
+from webapp.files.provenance import about
 from webapp.jobs.estimates import estimate_run
 from webapp.jobs.overlays import OverlayRequest
-from webapp.lookups import find
-from webapp.overlays import wait_for_overlay
-from webapp.provenance import about
-from webapp.records import UNFINISHED, Clip, Run
-from webapp.runs import RunRequest, prepare_run
-from webapp.samples import true_tracks
+from webapp.rows.records import UNFINISHED, Clip, Run
 
 Json = dict[str, Any]
 

@@ -10,6 +10,8 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 from model.motion.grid import LARGEST_GRID
 from model.tracking.both_ways import DIRECTIONS
 from model.tracking.methods import DEFAULT_METHOD, is_prediction, method_title
+from webapp.actions.backend import Backend
+from webapp.actions.history import ORDERS
 from webapp.api.fields import (
     MOST_LISTED,
     QuerySchema,
@@ -25,10 +27,8 @@ from webapp.api.fields import (
     shown,
     text,
 )
-from webapp.backend import Backend
-from webapp.history import ORDERS
 from webapp.jobs.estimates import estimate_run
-from webapp.records import UNFINISHED, Job, Run, RunState
+from webapp.rows.records import UNFINISHED, Job, Run, RunState
 
 CLIP_KINDS = ("video", "image", "images")
 

@@ -22,8 +22,8 @@ from model.datasets.folder import DataFolder
 from webapp.conversion.coordinate import Coordinator, add_costs
 from webapp.conversion.queue import ConversionQueue
 from webapp.conversion.status import Status, load_plan
+from webapp.core.settings import masked
 from webapp.jobs.base import connect
-from webapp.settings import masked
 
 WATCH_SECONDS = 2.0
 

@@ -12,7 +12,7 @@ from model.core.errors import BadInput, Stopped, Unreachable
 from model.datasets.folder import DataFolder
 from model.datasets.shards import index_name
 from webapp.conversion.queue import JobReport, fair_share_of_threads
-from webapp.settings import Settings
+from webapp.core.settings import Settings
 
 PAUSES = (10.0, 60.0, 300.0, 900.0)
 """Seconds after which a job tries again to reach storage that does not answer."""

@@ -23,7 +23,7 @@ from rq.worker import BaseWorker
 
 from model.core.errors import BadInput
 from model.core.processes import end_with_parent
-from webapp.settings import masked
+from webapp.core.settings import masked
 
 MONITORING_INTERVAL = 2
 """Seconds between a worker's signs of life during a job."""

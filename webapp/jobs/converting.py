@@ -15,9 +15,9 @@ from model.core.errors import BadInput
 from model.core.progress import Progress
 from model.core.structure import from_json
 from model.datasets.folder import DataFolder
-from webapp.datasets import REPORT, named_folder
+from webapp.files.datasets import REPORT, named_folder
 from webapp.jobs.execution import JobContext
-from webapp.records import Clip, Job
+from webapp.rows.records import Clip, Job
 
 MOST_INSPECTED = 2000
 """Samples that are read for the report."""

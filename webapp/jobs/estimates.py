@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from model.tracking.estimate import Estimate, Paces, Plan
-from webapp.records import Job, Run
-from webapp.settings import Settings
+from webapp.core.settings import Settings
+from webapp.rows.records import Job, Run
 
 
 def estimate_run(settings: Settings, run: Run) -> Estimate:
     """Say about what a run costs once it starts; the same for the pages and for the API.
 
-    run: as it is, or as `webapp.runs.prepare_run` makes it.
+    run: as it is, or as `webapp.actions.runs.prepare_run` makes it.
     """
     return Paces(settings.instance).estimate(plan_of(settings, run))
 

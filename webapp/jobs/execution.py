@@ -9,13 +9,13 @@ from typing import Generic
 
 from model.core.errors import BadInput, Stopped
 from model.core.progress import Progress
-from webapp.database import Database
+from webapp.core.settings import Settings
+from webapp.files.storage import Storage
 from webapp.jobs.estimates import expected_seconds
 from webapp.jobs.queue import discard, discard_cancelled, discard_results, scratch_folder
 from webapp.jobs.time_left import TimeLeft
-from webapp.records import Job, Run, RunState, Worked
-from webapp.settings import Settings
-from webapp.storage import Storage
+from webapp.rows.database import Database
+from webapp.rows.records import Job, Run, RunState, Worked
 
 SECONDS_BETWEEN_REPORTS = 0.25
 """Progress is written to the database at most this often; what is cancelled is noticed as often."""

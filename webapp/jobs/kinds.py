@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from model.tracking.methods import find_method
-from webapp.records import Job
+from webapp.rows.records import Job
 
 
 @dataclass(frozen=True)

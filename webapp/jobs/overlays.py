@@ -22,12 +22,12 @@ from model.motion.tracks import Tracks
 from model.overlay.html import write_html
 from model.overlay.look import Look
 from model.overlay.render import without_camera, write_overlay
-from webapp.database import Database
+from webapp.core.settings import Settings
+from webapp.files.provenance import about
+from webapp.files.storage import Storage
 from webapp.jobs.base import tell_progress
-from webapp.provenance import about
-from webapp.records import Run
-from webapp.settings import Settings
-from webapp.storage import Storage
+from webapp.rows.database import Database
+from webapp.rows.records import Run
 
 PREDICTED_FPS = 4.0
 """Positions a second in the overlay of a prediction, which has few."""

@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 
 from model.tracking.tracker import PartialTracks
-from webapp.database import Database
-from webapp.provenance import about
-from webapp.records import Run
-from webapp.storage import Storage
+from webapp.files.provenance import about
+from webapp.files.storage import Storage
+from webapp.rows.database import Database
+from webapp.rows.records import Run
 
 SECONDS_BEFORE_FIRST = 1.0
 """A run that is done sooner writes none."""

@@ -18,16 +18,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from model.core.errors import BadInput, Unreachable
 from model.tracking.methods import find_method
-from webapp.database import Database
+from webapp.core.settings import Settings
+from webapp.core.troubles import FULL, database_trouble, redis_trouble
+from webapp.files.storage import Storage
 from webapp.jobs.base import Condition, JobQueue, connect
 from webapp.jobs.estimates import estimate_run, expected_seconds
 from webapp.jobs.kinds import KINDS, needs_torch
 from webapp.jobs.overlays import OverlayRequest
 from webapp.jobs.waiting import OTHER_SECONDS, Server, starts_in
-from webapp.records import Job, Run, RunState, Worked
-from webapp.settings import Settings
-from webapp.storage import Storage
-from webapp.troubles import FULL, database_trouble, redis_trouble
+from webapp.rows.database import Database
+from webapp.rows.records import Job, Run, RunState, Worked
 
 QUEUES = tuple(f"stillmotion-{length}-{device}" for length in ("short", "long") for device in ("gpu", "cpu"))
 """Short jobs go before long ones. Those for a GPU are networks; machines without one may do them, too."""

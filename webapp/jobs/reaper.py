@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.jobs.base import Condition, LostJobs
 from webapp.jobs.queue import RunQueue, discard_results
-from webapp.records import UNFINISHED, Job, Run, RunState, now
+from webapp.rows.records import UNFINISHED, Job, Run, RunState, now
 
 MOST_ATTEMPTS = 3
 """What a worker was lost with starts again until it has been started this often."""

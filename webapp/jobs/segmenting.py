@@ -9,7 +9,7 @@ from model.prediction.pretrained import published_entry
 from model.prediction.segment import CLASSES, Segmenter
 from model.weights.registry import weights_file
 from webapp.jobs.execution import JobContext
-from webapp.records import Clip, Job
+from webapp.rows.records import Clip, Job
 
 NETWORK = "fcn_resnet50"
 

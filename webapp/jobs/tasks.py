@@ -11,15 +11,15 @@ from model.tracking.estimate import Paces, Stopwatch
 from model.tracking.methods import tracker_name
 from model.tracking.run import track_file
 from model.tracking.tracker import Tracker
-from webapp.database import Database
+from webapp.core.settings import Settings
+from webapp.files.pictures import jpeg
+from webapp.files.provenance import about
 from webapp.jobs.estimates import plan_of
 from webapp.jobs.execution import JobContext, execute
 from webapp.jobs.kinds import KINDS
 from webapp.jobs.partials import PartialWriter
-from webapp.pictures import jpeg
-from webapp.provenance import about
-from webapp.records import Job, Run
-from webapp.settings import Settings
+from webapp.rows.database import Database
+from webapp.rows.records import Job, Run
 
 
 def track(run_id: str) -> None:

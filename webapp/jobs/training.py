@@ -11,9 +11,9 @@ from model.prediction.release import predictor_file, read_release
 from model.training.loop import CHECKPOINT, WEIGHTS
 from model.training.predictors.fit import fit_predictor
 from model.training.predictors.settings import PredictorTraining
+from webapp.files.predictors import predictor_path
 from webapp.jobs.execution import JobContext
-from webapp.predictors import predictor_path
-from webapp.records import Job
+from webapp.rows.records import Job
 
 SAVE_MINUTES = 1.0
 """Between checkpoints, each with a validation: what a kill can cost."""

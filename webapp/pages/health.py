@@ -8,9 +8,9 @@ from rq.worker import BaseWorker
 from sqlalchemy.exc import SQLAlchemyError
 
 from model.core.errors import Unreachable
-from webapp.backend import app_backend
-from webapp.records import Run
-from webapp.troubles import database_trouble, redis_trouble
+from webapp.actions.backend import app_backend
+from webapp.core.troubles import database_trouble, redis_trouble
+from webapp.rows.records import Run
 
 blueprint = Blueprint("health", __name__)
 

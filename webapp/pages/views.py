@@ -7,11 +7,11 @@ from flask import Blueprint, Response, abort, current_app, render_template, requ
 from model.datasets.summary import SPLITS
 from model.motion.grid import LARGEST_GRID, query_grid
 from model.overlay.html import MODULES, VIEWER_FOLDER
-from webapp.backend import app_backend
+from webapp.actions.backend import app_backend
+from webapp.actions.lookups import find
+from webapp.files.predictors import offered_methods
 from webapp.jobs.kinds import KINDS
-from webapp.lookups import find
-from webapp.predictors import offered_methods
-from webapp.records import Clip, Job, Run
+from webapp.rows.records import Clip, Job, Run
 
 SMALLEST_GRID_OFFERED = 4
 

@@ -5,7 +5,7 @@ import pytest
 
 from model.clips.video import read_frame
 from model.prediction.predictor import Predictor
-from webapp.settings import FRONTEND
+from webapp.core.settings import FRONTEND
 
 DOGS = ((198, 222, 336, 388), (300, 428, 428, 630))
 """Left, top, right and bottom of the two dogs, found by eye, in pixels."""

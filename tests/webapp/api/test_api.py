@@ -17,9 +17,9 @@ from model.tracking.estimate import Paces
 from model.tracking.methods import DEFAULT_METHOD, Pace
 from model.weights.registry import find_weights
 from tests.media import encoded, moving_frames
+from webapp.core.settings import ROOT, Settings
 from webapp.jobs.estimates import plan_of
-from webapp.records import Run, RunState
-from webapp.settings import ROOT, Settings
+from webapp.rows.records import Run, RunState
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_the_web_process_never_imports_torch(tmp_path: Path, small_clip: Path) -
 import sys
 from pathlib import Path
 from webapp.app import create_app
-from webapp.settings import Settings
+from webapp.core.settings import Settings
 client = create_app(Settings(instance=Path({str(tmp_path)!r}), redis_url="unix:///nowhere")).test_client()
 with open({str(small_clip)!r}, "rb") as file:
     clip = client.post("/api/v1/clips", data={{"file": (file, "a.mp4")}}).json["id"]

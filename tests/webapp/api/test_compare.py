@@ -14,7 +14,7 @@ from model.motion.grid import query_grid
 from model.motion.prediction import Prediction
 from model.motion.tracks import Method, Tracks
 from tests.media import moving_clip
-from webapp.records import Run, RunState
+from webapp.rows.records import Run, RunState
 
 SIZE = (96, 128)
 

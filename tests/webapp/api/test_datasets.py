@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from model.datasets.folder import DataFolder
 from model.datasets.sample import Sample
 from tests.model.datasets.example_sets import FRAMES, GRID, SIZE, make_dataset
-from webapp.settings import Settings
+from webapp.core.settings import Settings
 
 API = "/api/v1/datasets"
 SCALE = 256 / SIZE[0]

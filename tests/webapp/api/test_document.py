@@ -13,10 +13,10 @@ from rq.serializers import JSONSerializer
 
 from tests.webapp.serving import serving
 from tests.webapp.stack import free_port
-from webapp import overlays
+from webapp.actions import overlays
 from webapp.app import create_app
+from webapp.core.settings import Settings
 from webapp.jobs.queue import QUEUES
-from webapp.settings import Settings
 
 CONFIGURATION = """
 [parameters]

@@ -11,10 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.media import encoded, moving_frames
-from webapp.backend import app_backend
-from webapp.history import empty_bin
-from webapp.records import Clip, Run, now
-from webapp.settings import Settings
+from webapp.actions.backend import app_backend
+from webapp.actions.history import empty_bin
+from webapp.core.settings import Settings
+from webapp.rows.records import Clip, Run, now
 
 Upload = Callable[[Path, str], str]
 

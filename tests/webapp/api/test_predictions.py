@@ -26,10 +26,10 @@ from tests.media import encoded, texture, write_image
 from tests.predictors import HORIZON, tiny_predictor
 from tests.webapp.stack import Stack, wait_for
 from webapp.app import create_app
+from webapp.core.settings import Settings
 from webapp.jobs import tasks
 from webapp.jobs.execution import SECONDS_BETWEEN_REPORTS
 from webapp.jobs.queue import PREDICT, TRACK
-from webapp.settings import Settings
 
 SIZE = (90, 120)
 

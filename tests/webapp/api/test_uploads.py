@@ -25,8 +25,8 @@ from tests.media import (
     write_zip,
 )
 from tests.webapp.stack import Stack, wait_for
-from webapp.settings import Settings
-from webapp.uploads import readable_name, sweep
+from webapp.actions.uploads import readable_name, sweep
+from webapp.core.settings import Settings
 
 LIMIT = 4 * 1024**2
 """Bytes, as in the fixture `settings`."""

@@ -20,10 +20,10 @@ from model.datasets.summary import DatasetSummary
 from tests.media import moving_clip, texture, write_image
 from tests.model.datasets.example_sets import make_dataset
 from tests.webapp.stack import Stack, is_alive, wait_for
+from webapp.core.settings import Settings
 from webapp.jobs.queue import WORK, RunQueue, record_killed
 from webapp.jobs.reaper import Reaper
-from webapp.records import UNFINISHED, Job
-from webapp.settings import Settings
+from webapp.rows.records import UNFINISHED, Job
 
 
 def upload(client: FlaskClient, path: Path) -> str:
@@ -142,7 +142,7 @@ def test_of_two_clips_or_more_one_is_for_validation(
     client: FlaskClient, app: Flask, tmp_path: Path, count: int
 ) -> None:
     from model.convert.settings import ConvertSettings
-    from webapp.records import Clip
+    from webapp.rows.records import Clip
 
     clips = [
         upload(client, moving_clip(tmp_path / f"{k}.mp4", frames=2, velocity=(k, 0))) for k in range(count)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from model.motion.tracks import Method, Tracks
-from tests.webapp.test_records import filled
-from webapp.database import Database
+from tests.webapp.rows.test_records import filled
+from webapp.files.storage import Storage
 from webapp.jobs import partials
 from webapp.jobs.partials import PartialWriter
-from webapp.records import UNFINISHED, Run, RunState
-from webapp.storage import Storage
+from webapp.rows.database import Database
+from webapp.rows.records import UNFINISHED, Run, RunState
 
 
 def tracks_of(frames: int) -> Tracks:

@@ -22,7 +22,7 @@ from tests.model.datasets.example_sets import make_dataset
 from tests.predictors import tiny_predictor
 from tests.webapp.jobs.test_converting import ended, job_of
 from tests.webapp.stack import Stack, wait_for
-from webapp.settings import Settings
+from webapp.core.settings import Settings
 
 
 def ask(client: FlaskClient, dataset: str = "cars", name: str = "mine", **values: Any) -> Any:

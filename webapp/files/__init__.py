@@ -1,0 +1,1 @@
+"""What is kept as bytes: clips and results in the storage, data sets and trained predictors in folders."""

@@ -1,0 +1,1 @@
+"""The supervisor, which starts and looks after the processes, and the worker."""

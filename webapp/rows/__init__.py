@@ -1,0 +1,1 @@
+"""Clips, runs and jobs as rows of the database."""
