@@ -1,7 +1,6 @@
 """`kill -9` on the real stack: a run ends with its reason or is done again, and nothing done is lost."""
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,8 +11,8 @@ import psutil
 import pytest
 import redis
 
+from tests.webapp.own_redis import OwnRedis
 from tests.webapp.stack import Stack, is_alive, wait_for
-from webapp.processes.services import redis_command
 
 StartStack = Callable[..., Stack]
 
@@ -122,40 +121,12 @@ def test_stop_and_start_keeps_clips_and_runs_and_goes_on(disturbed: Disturbed) -
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator["OwnRedis"]:
+def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
     """A Redis outside the stack."""
     server = OwnRedis(tmp_path / "own-redis")
     server.start()
     yield server
     server.kill()
-
-
-class OwnRedis:
-    """A Redis server that the test starts and kills."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.socket = folder / "redis.sock"
-        self.url = f"unix://{self.socket}"
-        self._command = redis_command(folder, self.socket)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command)
-        client = redis.Redis.from_url(self.url)
-
-        def answers() -> bool:
-            try:
-                return bool(client.ping())
-            except redis.RedisError:
-                return False
-
-        wait_for(answers, 10)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
 
 
 def test_redis_is_away_for_5_s(

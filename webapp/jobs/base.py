@@ -11,7 +11,7 @@ from typing import Any
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
 from redis.retry import Retry
 from rq import Queue, Worker, get_current_job
 from rq.command import send_stop_job_command
@@ -39,6 +39,11 @@ WORKER_IS_ALIVE = 15.0
 
 KEPT_IN_REDIS = 3600
 """Seconds that Redis keeps an ended job; what matters is kept elsewhere."""
+
+ANSWER_SECONDS = 3
+"""So soon Redis must answer; RQ's workers, who wait for jobs, set a longer time."""
+
+PATIENCE_OF_REQUESTS = 3
 
 MAINTENANCE_INTERVAL = 5
 """Seconds between the calls of an idle worker's `maintain`."""
@@ -190,7 +195,7 @@ class JobQueue:
     def workers(self) -> list[BaseWorker]:
         """Return the workers of any of these queues that have given a sign of life lately."""
         newest = datetime.now(UTC) - timedelta(seconds=WORKER_IS_ALIVE)
-        workers = Worker.all(connection=self.redis, serializer=JSONSerializer)
+        workers = SeenWorker.all(connection=self.redis, serializer=JSONSerializer)
         return [
             worker
             for worker in workers
@@ -248,18 +253,27 @@ class LostJobs:
         self._since.clear()
 
 
-def connect(url: str, patience: int = 3) -> Redis:
+def connect(url: str, patience: int = PATIENCE_OF_REQUESTS) -> Redis:
     """Return a client of the Redis at a URL.
 
-    patience: how often a command is tried again when Redis does not answer; the pauses grow to 1 s.
+    patience: how often a command is tried again when Redis is not there; the pauses grow to 1 s. Where it is
+        more than a request's, a Redis that is there and does not answer is asked again, too.
     Raises BadInput for what is no URL of a Redis.
     """
+    unanswered = (TimeoutError,) if patience > PATIENCE_OF_REQUESTS else ()
+    retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), patience, (ConnectionError, *unanswered))
     try:
-        return Redis.from_url(
-            url, socket_connect_timeout=2, retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), patience)
-        )
+        return Redis.from_url(url, socket_connect_timeout=2, socket_timeout=ANSWER_SECONDS, retry=retry)
     except ValueError as error:
         raise BadInput(f"{masked(url)} is no URL of a Redis, such as redis://host:6379/0.") from error
+
+
+class SeenWorker(Worker):
+    """A worker of another process, which is only looked at."""
+
+    def _set_connection(self, connection: Redis) -> Redis:
+        """Leave the time for answers of a connection as it is; RQ would have it wait as long as for jobs."""
+        return connection
 
 
 class ForkingWorker(Worker):

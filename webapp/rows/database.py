@@ -23,6 +23,9 @@ from webapp.rows.records import UNFINISHED, Clip, Job, Record, Run, RunState, Wo
 SQLITE_PATIENCE = 15.0
 """Seconds that a writer waits for another one's transaction."""
 
+LIBPQ_LIMITS = {"connect_timeout": 4, "tcp_user_timeout": 4000}
+"""A Postgres that takes no connection (s), or whose machine takes no bytes any more (ms), is away."""
+
 Listed = TypeVar("Listed", Clip, Run, Job)
 
 
@@ -153,7 +156,8 @@ def _engine(url: str) -> Engine:
     try:
         parsed = sqlalchemy.make_url(url)
         if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_pre_ping=True)
+            limits = LIBPQ_LIMITS if parsed.get_driver_name() in ("psycopg", "psycopg2") else {}
+            return create_engine(parsed, pool_pre_ping=True, connect_args=limits)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         what = f"has an unknown or missing driver ({error})" if "://" in url else "is no URL of a database"
         raise BadInput(f"DATABASE_URL {masked(url)} {what}; see docs/settings.md.") from error

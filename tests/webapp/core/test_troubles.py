@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -23,14 +24,16 @@ from s3fs import S3FileSystem
 from werkzeug.test import TestResponse
 
 from model.core.errors import BadInput
+from tests.webapp.own_redis import OwnRedis
 from tests.webapp.s3_server import S3Server
 from tests.webapp.stack import Stack, wait_for
 from webapp.actions.history import REMOVED, empty_bin
 from webapp.app import create_app
 from webapp.core.settings import Settings
 from webapp.files.storage import Storage
+from webapp.jobs.base import ForkingWorker, connect
 from webapp.jobs.execution import JobContext, execute
-from webapp.jobs.queue import record_failure, record_killed
+from webapp.jobs.queue import QUEUES, record_failure, record_killed
 from webapp.rows import database
 from webapp.rows.database import Database, migrate
 from webapp.rows.records import Clip, Run
@@ -241,6 +244,54 @@ def test_a_redis_without_memory_is_named(client: FlaskClient, clip: str, redis_u
     assert "Redis has no memory left" in failed["error"]
     assert ready.status_code == 503
     assert "Redis has no memory left" in ready.json["checks"]["redis"]
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    """A Redis of the test's own."""
+    server = OwnRedis(tmp_path / "own-redis")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.slow
+def test_a_redis_that_does_not_answer_holds_nobody_up(
+    settings: Settings, client: FlaskClient, clip: str, own_redis: OwnRedis
+) -> None:
+    app = create_app(replace(settings, redis_url=own_redis.url))
+    other, queue = app.test_client(), app.extensions["stillmotion"].queue
+    ForkingWorker(QUEUES, connection=connect(own_redis.url)).register_birth()
+    assert other.get("/readyz").status_code == 200
+    wish = {"clip": clip, "method": "lk"}
+    assert other.post("/api/v1/runs", json=wish).status_code == 202
+    own_redis.send(signal.SIGSTOP)
+    assert len(within_5_s(lambda: other.get("/api/v1/runs")).json["items"]) == 1
+    ready = within_5_s(lambda: other.get("/readyz"))
+    assert (ready.status_code, ready.json["checks"]["redis"]) == (503, "Redis does not answer.")
+    began = time.monotonic()
+    assert other.post("/api/v1/runs", json=wish).status_code == 503
+    assert time.monotonic() - began < 10
+    own_redis.send(signal.SIGCONT)
+    assert other.get("/readyz").status_code == 200
+    assert queue.jobs.count_waiting() == 1
+    queue.database.close()
+
+
+@pytest.mark.slow
+def test_a_postgres_that_does_not_answer_is_one_sentence(settings: Settings, silent: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(BadInput, match="The database does not answer") as raised:
+        migrate(replace(settings, database_url=f"postgresql+psycopg://user:secret@{silent}/name"))
+    assert time.monotonic() - began < 10
+    assert "secret" not in str(raised.value)
 
 
 def test_what_goes_wrong_inside_is_for_the_log(
