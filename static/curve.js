@@ -43,7 +43,7 @@ export async function showCurve(job) {
   const last = rows.findLast((row) => "epe" in row);
   byId("curve-plot").dataset.rows = `${rows.length}`;
   byId("curve-text").textContent = last
-    ? `Last validation, after ${last.step} steps: error ${last.epe.toFixed(2)} px, of moving points ${last.epe_moving.toFixed(2)} px; `
-      + `had nothing moved, ${last.still.toFixed(2)} px.`
+    ? `Last validation, after ${last.step} steps: error ${last.epe.toFixed(2)} px; of the points that move `
+      + `${last.epe_moving.toFixed(2)} px, where the answer that nothing moves is off by ${last.still.toFixed(2)} px.`
     : "The first validation comes after a minute.";
 }

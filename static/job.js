@@ -50,11 +50,13 @@ function showEnd(job) {
   byId("ended-title").textContent = title;
   byId("ended-reason").textContent = [job.error ?? "", job.state === "done" ? "" : kept].join(" ").trim();
   byId("ended").classList.toggle("bad", job.state === "failed");
-  byId("ended").hidden = job.kind === "segment" && job.state === "done"; // then the picture is all
+  byId("ended").hidden = false;
   byId("continue").textContent = isLong ? "Continue" : "Try again";
   byId("continue").hidden = job.state === "done";
-  byId("to-dataset").hidden = !job.links.dataset;
-  byId("to-dataset").href = job.links.dataset ?? "";
+  for (const what of ["dataset", "clip"]) {
+    byId(`to-${what}`).hidden = !job.links[what];
+    byId(`to-${what}`).href = job.links[what] ?? "";
+  }
   document.title = `${job.name} – Stillmotion`;
   if (job.links.log) {
     const draw = () => showCurve(job).catch(sayIn("job-error"));
@@ -73,6 +75,7 @@ async function offerClips({ weights }) {
   const cards = items.map((/** @type {Clip} */ { id: clip, name, frames }) =>
     card(`${ROOT}/clips/${clip}?${new URLSearchParams({ method: "fcn", weights: weights ?? "" })}`,
       `${API}/clips/${clip}/frames/0.jpg`, name, line("", count(frames, "frame"))));
+  byId("predict-weights").textContent = weights;
   byId("predict-list").replaceChildren(...cards);
   byId("predict").hidden = cards.length === 0;
 }
@@ -82,7 +85,6 @@ function showClasses({ links, result }) {
   byId("classes").hidden = !links.picture;
   if (!links.picture) return;
   byId("classes-picture").src = links.picture;
-  byId("to-clip").href = links.clip;
   /** @type {{ classes: { name: string, share: number, colour: number[] }[] }} */
   const { classes } = /** @type {any} */ (result);
   byId("classes-list").replaceChildren(...classes.map(({ name, share, colour }) => {
