@@ -169,15 +169,14 @@ function clipCard(clip, box) {
 
 /** @param {Run} run @param {Pick<Clip, "name" | "frames"> | undefined} clip @param {string} title @param {HTMLInputElement} box */
 function runCard(run, clip, title, box) {
-  const points = count(run.point_count, "point");
-  const span = frameSpan(run, clip?.frames ?? 0);
+  const facts = [run.method_title, count(run.point_count, "point"), frameSpan(run, clip?.frames ?? 0)];
   const state = run.state === "running" ? `${Math.floor(100 * run.progress)} %` : STATES[run.state];
   const kept = run.state === "cancelled" && run.links.tracks ? `${count(run.tracked_frames ?? 0, "frame")} kept · ` : "";
   const made = card(
     `${ROOT}/runs/${run.id}`,
     `${API}/clips/${run.clip}/frames/${run.start}.jpg`,
     title,
-    line("", `${run.method_title} · ${points} · ${span}`),
+    line("", facts.filter((fact) => !title.includes(fact)).join(" · ")),
     line(
       "",
       element("span", { className: `badge ${run.state}` }, state),
