@@ -45,6 +45,9 @@ DRAW = "webapp.jobs.overlays.draw"
 TRACK, PREDICT = "webapp.jobs.tasks.track", "webapp.jobs.tasks.predict"
 WORK = "webapp.jobs.tasks.work"
 
+KILLS, KILLS_SECONDS = "stillmotion:kills:", 24 * 3600
+"""Redis counts under this prefix and an id how often the process of work was killed, for a day after."""
+
 log = logging.getLogger(__name__)
 
 
@@ -103,6 +106,7 @@ class RunQueue:
             raise BadInput("The job is just ending; continue it in a moment.")
         if not self.database.requeue(job, RunState.FAILED, RunState.CANCELLED):
             return False
+        self.jobs.redis.delete(KILLS + job.id)
         self._enqueue_or_fail(job)
         return True
 
@@ -310,12 +314,18 @@ def record_killed(job: QueuedJob, _process_id: int, status: int, _usage: Any) ->
     if job.func_name not in (TRACK, PREDICT, WORK) or status is None or not os.WIFSIGNALED(status):
         return  # it left by itself, before the work started or after it ended: the reaper looks after it
     killer = signal.Signals(os.WTERMSIG(status))
-    with Database(Settings.from_environment().database) as database:
-        work = _find(database, job.id)
-    if killer is signal.SIGKILL and work is not None and work.attempts <= 1:  # 0: before it began
+    if killer is signal.SIGKILL and _count_kill(job) == 1:
         return  # another process may have taken the memory: the reaper starts it once more
     cause = ", most likely because the memory ran out" if killer is signal.SIGKILL else ""
     _fail(job.id, f"The system ended the {{noun}} ({killer.name}){cause}; {{advice}}.")
+
+
+def _count_kill(job: QueuedJob) -> int:
+    """Return how often the process of work has been killed, this time too; losses of workers do not count."""
+    with job.connection.pipeline() as pipeline:
+        pipeline.incr(KILLS + job.id)
+        pipeline.expire(KILLS + job.id, KILLS_SECONDS)
+        return int(pipeline.execute()[0])
 
 
 def _fail(work_id: str, reason: str) -> None:

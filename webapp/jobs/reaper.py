@@ -77,7 +77,7 @@ class Reaper:
     def _start_again(self, work: Run | Job) -> None:
         database = self.queue.database
         if work.attempts >= MOST_ATTEMPTS:
-            reason = f"The worker was lost {work.attempts} times while it ran this; {work.advice}."
+            reason = f"The {work.noun}'s worker or process was lost {work.attempts} times; {work.advice}."
             if database.finish(work, RunState.FAILED, reason):
                 discard_results(self.queue.settings, work)
         elif database.requeue(work, *UNFINISHED):

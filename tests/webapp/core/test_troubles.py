@@ -306,16 +306,28 @@ def test_what_goes_wrong_inside_is_for_the_log(
     assert error == "An error inside Stillmotion ended the run (RuntimeError); see the server's log."
 
 
-def test_a_run_killed_before_it_begins_is_not_yet_given_up(
-    client: FlaskClient, settings: Settings, app: Flask, clip: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("workers_lost", [0, 1])
+def test_only_the_second_kill_of_a_run_fails_it(
+    client: FlaskClient,
+    settings: Settings,
+    app: Flask,
+    clip: str,
+    monkeypatch: pytest.MonkeyPatch,
+    workers_lost: int,
 ) -> None:
     run = client.post("/api/v1/runs", json={"clip": clip, "method": "lk"}).json["id"]
     for name, value in settings.to_environment().items():
         monkeypatch.setenv(name, value)
-    jobs = app.extensions["stillmotion"].queue.jobs
-    job = Job.fetch(run, connection=jobs.redis, serializer=JSONSerializer)
+    backend = app.extensions["stillmotion"]
+    for _ in range(workers_lost):
+        started = backend.database.start(backend.database.find(Run, run))
+        assert backend.database.requeue(started, started.state)
+    job = Job.fetch(run, connection=backend.queue.jobs.redis, serializer=JSONSerializer)
     record_killed(job, 0, signal.SIGKILL, None)
     assert client.get(f"/api/v1/runs/{run}").json["state"] == "queued"  # the reaper starts it once more
+    record_killed(job, 0, signal.SIGKILL, None)
+    failed = client.get(f"/api/v1/runs/{run}").json
+    assert (failed["state"], "SIGKILL" in failed["error"]) == ("failed", True)
 
 
 def test_what_is_being_removed_is_removed_however_long_the_bin_keeps(

@@ -263,7 +263,7 @@ def test_a_second_kill_fails_the_job_which_can_be_continued(
     for name, value in backend.settings.to_environment().items():
         monkeypatch.setenv(name, value)
     job = ask(client, [upload(client, small_clip)]).json
-    killed = SimpleNamespace(id=job["id"], func_name=WORK)
+    killed = SimpleNamespace(id=job["id"], func_name=WORK, connection=backend.queue.jobs.redis)
     for attempt, state in ((1, "running"), (2, "failed")):
         row = backend.database.find(Job, job["id"])
         if attempt == 2:
@@ -277,3 +277,5 @@ def test_a_second_kill_fails_the_job_which_can_be_continued(
         "goes on from where it was."
     )
     assert client.post(f"{job['links']['self']}/continue").json["state"] == "queued"
+    record_killed(killed, 1, signal.SIGKILL, None)  # the first time since
+    assert client.get(job["links"]["self"]).json["state"] == "queued"
