@@ -9,6 +9,7 @@ import time
 import unicodedata
 import zipfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
@@ -16,6 +17,7 @@ from flask import Request, current_app
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import UnprocessableEntity
+from werkzeug.formparser import FormDataParser
 
 from model.clips.images import KINDS
 from model.clips.limits import Limits
@@ -119,7 +121,14 @@ def uploaded_files(request: Request, largest: int) -> list[HashedFile]:
     """
     request.max_content_length = largest
     request.max_form_parts = LIMITS.max_images + 100  # more files are refused in words
-    files = [cast(HashedFile, part.stream) for part in request.files.getlist("file")]
+    # Otherwise a form that cannot be read would be an empty one.
+    request.form_data_parser_class = partial(FormDataParser, silent=False)  # type: ignore[assignment]
+    try:
+        files = [cast(HashedFile, part.stream) for part in request.files.getlist("file")]
+    except UnicodeDecodeError as error:
+        raise BadInput("A file's name is not UTF-8; give the file another name and send it again.") from error
+    except ValueError:  # of a form that ends early
+        files = []
     if not files:
         raise BadInput("The upload holds no complete file; send one as multipart/form-data, field “file”.")
     return files

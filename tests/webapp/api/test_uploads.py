@@ -252,6 +252,13 @@ def test_odd_names_are_uploaded(client: FlaskClient, settings: Settings, small_c
     assert stored.startswith(answer.json["sha256"])
 
 
+def test_a_name_that_is_not_utf_8_is_said(client: FlaskClient) -> None:
+    disposition = 'Content-Disposition: form-data; name="file"; filename="café.mp4"'.encode("latin-1")
+    body = b"--b\r\n" + disposition + b"\r\n\r\nx\r\n--b--\r\n"  # as curl sends what a file is called
+    answer = client.post("/api/v1/clips", data=body, content_type="multipart/form-data; boundary=b")
+    assert (answer.status_code, "is not UTF-8" in answer.json["detail"]) == (422, True)
+
+
 def test_a_stated_length_over_the_limit_is_refused_before_reading(stack_with_limit: Stack) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", stack_with_limit.port, timeout=10)
     connection.putrequest("POST", "/api/v1/clips")
