@@ -66,7 +66,8 @@ function jobCard(job) {
   );
 }
 
-clipList()();
+const loadClips = clipList();
+loadClips();
 showJobs().catch(sayIn("datasets-error"));
 showSets()
   .catch(sayIn("datasets-error"))

@@ -130,4 +130,4 @@ export function runFacts(run, { fps, frames }) {
 
 /** How many samples a training set has of each split. @param {Pick<Dataset, "samples_by_split">} set */
 export const splitCounts = ({ samples_by_split: splits }) =>
-  Object.entries(splits).filter(([, samples]) => samples > 0).map(([split, samples]) => `${whole(samples)} ${split}`).join(" · ");
+  ["train", "validation", "test"].filter((split) => splits[split]).map((split) => `${whole(splits[split])} ${split}`).join(" · ");

@@ -91,6 +91,6 @@ const isTyping = (target) =>
 export function keySheet(shortcuts) {
   const rows = shortcuts.map(({ keys: [key], text }) =>
     `<div><dt><kbd>${KEY_NAMES[key] ?? (key.length > 1 ? key : key.toUpperCase())}</kbd></dt><dd>${text}</dd></div>`);
-  return `<form method="dialog"><h2>Keys</h2><dl>${rows.join("")}
-    <div><dt><kbd>?</kbd></dt><dd>this sheet</dd></div></dl><button class="viewer-tool" autofocus>Close</button></form>`;
+  return `<form method="dialog"><h2>Keys</h2><button class="viewer-tool" autofocus>Close</button><dl>${rows.join("")}
+    <div><dt><kbd>?</kbd></dt><dd>this sheet</dd></div></dl></form>`;
 }
