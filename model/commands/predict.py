@@ -40,7 +40,7 @@ def command(
         check_output("--overlay", path, *OVERLAYS, inputs=inputs)
     # Here, not above: they import torch, which `--help` need not wait for.
     from model.overlay.arrows import draw_prediction, write_png
-    from model.overlay.expectation import prediction_summary
+    from model.overlay.expectation import describe
     from model.overlay.html import write_html
     from model.prediction.predictor import Predictor, predict_file
 
@@ -55,7 +55,7 @@ def command(
             write_png(path, draw_prediction(picture, prediction))
         else:
             write_html(path, [picture] * len(tracks.frames), tracks, prediction)
-    click.echo(prediction_summary(prediction))
+    click.echo(describe(prediction))
     for target in (out, *overlays):
         if target is not None:
             click.echo(f"Wrote {target}")

@@ -18,7 +18,7 @@ INTERVAL = 0.9
 MOVES = 2.0
 """Pixels of a 256-high image; a point that goes further moves."""
 
-_ARRAYS = ("hypotheses", "hypothesis_weights", "interval")
+_ARRAYS = ("hypotheses", "hypothesis_weights", "interval", "moving")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +31,8 @@ class Prediction:
     weights: float32 `[K, N]`, how likely each is; a point's sum to 1.
     interval: float32 `[2, T, N, 2]`, the lowest and highest position of each coordinate that are expected
         with a probability of 90 %.
+    moving: float32 `[N]`, the probability that a point moves by more than `MOVES`.
     withheld: whether the single answer is that nothing moves since the picture tells nothing.
-    moving: float32 `[N]`, the probability that a point moves by more than `MOVES`; None in files of versions
-        that did not know.
 
     Raises ValueError when the shapes or types do not fit together.
     """
@@ -42,16 +41,15 @@ class Prediction:
     hypotheses: NDArray[np.float32]
     weights: NDArray[np.float32]
     interval: NDArray[np.float32]
+    moving: NDArray[np.float32]
     withheld: bool = False
-    moving: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         shape, kinds = self.tracks.points.shape, len(self.hypotheses)
         check_array("hypotheses", self.hypotheses, np.float32, (max(1, kinds), *shape))
         check_array("weights", self.weights, np.float32, (kinds, shape[1]))
         check_array("interval", self.interval, np.float32, (2, *shape))
-        if self.moving is not None:
-            check_array("moving", self.moving, np.float32, shape[1:2])
+        check_array("moving", self.moving, np.float32, shape[1:2])
         if not all(np.isfinite(array).all() for array in (self.hypotheses, self.weights, self.interval)):
             raise ValueError("hypotheses, weights and interval must be finite.")
 
@@ -68,10 +66,8 @@ class Prediction:
 
         about: where it comes from, see `Tracks.save`.
         """
-        values = (self.hypotheses, self.weights, self.interval)
+        values = (self.hypotheses, self.weights, self.interval, self.moving)
         arrays = dict(zip(_ARRAYS, values, strict=True))
-        if self.moving is not None:
-            arrays["moving"] = self.moving
         self.tracks.save(path, {**arrays, "withheld": np.asarray(self.withheld)}, about)
 
     @classmethod
@@ -82,12 +78,9 @@ class Prediction:
         """
         name = Path(path).name
         tracks, content = Tracks.load_with_others(path)
-        there = {key: content[key] for key in _ARRAYS if key in content}
-        if not there:
+        if content.keys().isdisjoint(_ARRAYS):
             raise BadInput(f"{name} holds tracks, but no prediction; give a file that `predict` wrote.")
         try:
-            hypotheses, weights, interval = (there[key] for key in _ARRAYS)
-            withheld = bool(content.get("withheld", False))
-            return cls(tracks, hypotheses, weights, interval, withheld, content.get("moving"))
+            return cls(tracks, *(content[key] for key in _ARRAYS), bool(content["withheld"]))
         except (KeyError, ValueError, TypeError) as error:
             raise BadInput(f"{name} is damaged ({error}); predict the image again.") from error

@@ -1,7 +1,6 @@
 """Predicted motion drawn on its image, and classes drawn over theirs, as pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,9 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from model.core.files import atomic_path
 from model.motion.grid import rescale_points
 from model.motion.prediction import Prediction
-from model.overlay.colours import STILL, direction_colour
-from model.overlay.expectation import PERHAPS, ExpectedWay, expected_way
-from model.overlay.motion import total_displacement
+from model.overlay.colours import direction_colour
+from model.overlay.expectation import PERHAPS, expected_way
 
 LONGEST_SIDE = 1600
 """Pixels; larger images are made smaller."""
@@ -31,20 +29,14 @@ def draw_prediction(image: NDArray[np.uint8], prediction: Prediction) -> NDArray
     """Draw what is likely to move, the likelier the more opaque: uint8 `[h, w, 3]`.
 
     A point that can be told whither is an arrow in the colour of its direction, another one a pale ring; a
-    point that most likely stays is left out. Predictions of older versions, which do not know how likely
-    their points move, are drawn as their answer says.
+    point that most likely stays is left out.
     image: uint8 `[H, W, 3]`, of the tracks' size.
     """
     tracks = prediction.tracks
     size = _drawn_size(tracks.size)
     canvas = np.asarray(np.array(_resized(image, size)) * _DARKENED, np.uint8)
     starts = rescale_points(tracks.points[0], tracks.size, size)
-    if prediction.moving is None:
-        moved = total_displacement(tracks)
-        way = ExpectedWay(*(np.full(len(moved), share, np.float32) for share in (1, 0, 1)))
-        way = replace(way, moving=(np.hypot(*moved.T) >= STILL).astype(np.float32), end=moved)
-    else:
-        way = expected_way(prediction)
+    way = expected_way(prediction)
     ends = rescale_points(tracks.points[0] + way.end, tracks.size, size)
     colours = direction_colour(way.end)
     width = max(1, round(min(size) / 300))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.motion.prediction import Prediction
-from model.overlay.motion import DIRECTIONS, summary
+from model.overlay.motion import DIRECTIONS
 
 LIKELY = 0.5
 """Of a point's probability to move: from here on it is told."""
@@ -41,13 +41,12 @@ class ExpectedWay:
 
 
 def expected_way(prediction: Prediction) -> ExpectedWay:
-    """Reduce the hypotheses of a prediction that knows `Prediction.moving` to one way for each point."""
+    """Reduce the hypotheses of a prediction to one way for each point."""
     ends = prediction.hypotheses[:, -1] - prediction.hypotheses[:, 0]  # [K, N, 2]
     length = np.linalg.norm(ends, axis=2)
     goes = length > 0.5 * prediction.tracks.size[0] / 256
     weight = np.where(goes, prediction.weights, 0.0)
     unit = ends / np.maximum(length, 1e-6)[..., None]
-    assert prediction.moving is not None
     # What moves without a direction counts against the directions that are told.
     total = np.maximum(np.maximum(weight.sum(axis=0), prediction.moving), 1e-6)
     mean = (weight[..., None] * unit).sum(axis=0) / total[:, None]
@@ -59,22 +58,12 @@ def expected_way(prediction: Prediction) -> ExpectedWay:
     )
 
 
-def prediction_summary(prediction: Prediction) -> str:
-    """Say in one line what a prediction expects; one of an older version tells less."""
-    tracks = prediction.tracks
-    knows = prediction.moving is not None and tracks.grid is not None and tracks.points.size > 0
-    return describe(prediction) if knows else summary(tracks)
-
-
 def describe(prediction: Prediction) -> str:
-    """Say in words what is expected of a picture: which part moves, how likely, and whither if that is told.
-
-    The prediction must know how likely its points move, see `Prediction.moving`, and be one of a grid.
-    """
+    """Say what is expected of a picture: which part moves, how likely, and whither if that is told."""
     if prediction.withheld:
         return "This picture has nothing in it that could tell of motion; nothing is expected to move."
     tracks, way = prediction.tracks, expected_way(prediction)
-    assert tracks.grid is not None
+    assert tracks.grid is not None  # predictions are of grids
     ahead = f"Within {_ahead(prediction)}"
     bar = LIKELY if (way.moving >= LIKELY).mean() >= _LEAST_PART else PERHAPS
     parts = _parts(way.moving.reshape(tracks.grid) >= bar)

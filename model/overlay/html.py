@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from model.core.files import write_whole
 from model.motion.prediction import Prediction
 from model.motion.tracks import Tracks
-from model.overlay.expectation import prediction_summary
+from model.overlay.expectation import describe
 from model.overlay.figure import figure_json, jpeg_url
 from model.overlay.motion import summary
 from model.overlay.numbers import shown_first
@@ -92,7 +92,7 @@ def write_html(
         raise ValueError(f"there must be {len(tracks.frames)} frames, as in the tracks, not {len(pictures)}.")
     page = PAGE.format(
         title=escape(_title(tracks)),
-        summary=escape(summary(tracks) if prediction is None else prediction_summary(prediction)),
+        summary=escape(summary(tracks) if prediction is None else describe(prediction)),
         style=styles("theme", "viewer"),
         figure=_in_script(
             figure_json(tracks, pictures[0], position=shown_first(tracks), prediction=prediction, about=about)

@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from model.motion.camera import Camera, transform
 from model.motion.tracks import Tracks
-from model.tracking.methods import is_prediction
 
 OWN_MOTION = 2.0
 """Pixels of a 256-high image: a point that is farther from where it would stand still moves on its own."""
@@ -26,7 +25,7 @@ def total_displacement(tracks: Tracks) -> NDArray[np.float32]:
 
 
 def summary(tracks: Tracks) -> str:
-    """Say in one line what the tracks hold, for people who cannot or need not see the picture."""
+    """Say in one line what tracks hold, for people who cannot or need not see the picture."""
     count = tracks.points.shape[1]
     points = "1 point" if count == 1 else f"{count:,} points"
     frames = "1 frame" if len(tracks.frames) == 1 else f"{len(tracks.frames):,} frames"
@@ -34,18 +33,6 @@ def summary(tracks: Tracks) -> str:
         return f"No points over {frames}."
     displacement = np.linalg.norm(total_displacement(tracks), axis=1)
     visible = float(tracks.visible[-1].mean())
-    if is_prediction(tracks.method.name):
-        ahead = int(tracks.frames[-1] - tracks.frames[0])
-        predicted = f"{points} predicted {ahead} frame{'' if ahead == 1 else 's'} ahead from one image"
-        if ahead and not displacement.any():  # exactly zero only where the answer is withheld
-            return (
-                f"{predicted}, which tells too little: the single answer is that nothing moves; hypotheses "
-                "and 90 % intervals say where each may go."
-            )
-        return (
-            f"{predicted}; median displacement {np.median(displacement):.1f} px, largest "
-            f"{displacement.max():.1f} px; {visible:.0%} expected inside it at the end."
-        )
     taken_out = " with the camera's motion taken out" if tracks.is_scene_motion else ""
     return (
         f"{points} over {frames}{taken_out}; median displacement {np.median(displacement):.1f} px, "

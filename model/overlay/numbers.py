@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from model.motion.prediction import Prediction
 from model.motion.tracks import NO_CAMERA, Tracks
-from model.overlay.expectation import prediction_summary
+from model.overlay.expectation import describe
 from model.overlay.motion import summary
-from model.overlay.moving import moving_probability
 from model.overlay.palettes import palettes
 from model.overlay.truth import TrueMotion
 from model.tracking.methods import is_prediction
@@ -55,7 +54,7 @@ def viewer_numbers(
         "fps": tracks.fps,
         "is_prediction": is_prediction(tracks.method.name),
         "position": position,
-        "summary": summary(tracks) if prediction is None else prediction_summary(prediction),
+        "summary": summary(tracks) if prediction is None else describe(prediction),
         "camera": _camera_numbers(tracks),
         **_positions(tracks.points, tracks.size),
         "visibility": _coded(visibility.astype(np.uint8)),
@@ -108,7 +107,7 @@ def _prediction_numbers(prediction: Prediction | None, size: tuple[int, int]) ->
         "withheld": prediction.withheld,
         "measured": _measured(prediction),
         "interval": {"low": low, "high": high},
-        "moving": _coded(np.round(moving_probability(prediction) * 255).astype(np.uint8)),
+        "moving": _coded(np.round(prediction.moving * 255).astype(np.uint8)),
     }
     if len(prediction.hypotheses) > 1:
         # All frames of the likeliest, then all of the next, and so on.

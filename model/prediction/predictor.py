@@ -205,8 +205,8 @@ class Predictor:
             hypotheses,
             weights,
             np.stack([positions(low), positions(high)]),
-            expected.is_blank,
             mixture.moving(MOVES * working[0] / 256)[0].cpu().numpy().clip(0, 1).astype(np.float32),
+            expected.is_blank,
         )
 
 

@@ -90,6 +90,7 @@ def predicted(tracks: Tracks) -> Prediction:
         np.stack([tracks.points, other]),
         np.float32([[0.6] * 4, [0.4] * 4]),
         np.stack([tracks.points - reach, tracks.points + reach]).astype(np.float32),
+        np.ones(4, np.float32),
     )
 
 
@@ -159,6 +160,8 @@ def test_a_file_that_is_no_prediction_is_one_sentence(tmp_path):
             "interval": written.interval[:1],
             "hypotheses": written.hypotheses,
             "hypothesis_weights": written.weights,
+            "moving": written.moving,
+            "withheld": np.asarray(written.withheld),
         },
     )
     with pytest.raises(BadInput, match="interval must be"):

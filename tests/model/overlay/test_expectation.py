@@ -25,7 +25,7 @@ def prediction(moving: np.ndarray, right: float, left: float, *, withheld: bool 
         points, np.ones((2, count), np.float32), np.array([0, 7], np.int32), SIZE, 15.0, (GRID, GRID),
         Method("fcn"),
     )  # fmt: skip
-    return Prediction(tracks, hypotheses, weights, np.stack([points, points]), withheld, flat)
+    return Prediction(tracks, hypotheses, weights, np.stack([points, points]), flat, withheld)
 
 
 def patch(rows: slice, columns: slice, share: float, rest: float = 0.05) -> np.ndarray:

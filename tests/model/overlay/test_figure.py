@@ -166,17 +166,11 @@ def test_wrong_calls_are_errors(tmp_path: Any) -> None:
 
 def test_a_prediction_says_so_and_carries_its_interval() -> None:
     points = drift(2, 2, (7.0, 0.0))
-    tracks = dataclasses.replace(make(points, step=7), method=Method("fcn"))
-    assert summary(tracks) == (
-        "4 points predicted 7 frames ahead from one image; median displacement 7.0 px, largest 7.0 px; "
-        "100% expected inside it at the end."
-    )
-    withheld = dataclasses.replace(tracks, points=tracks.points[:1].repeat(2, axis=0))
-    assert "tells too little" in summary(withheld)
+    tracks = dataclasses.replace(make(points, step=7), method=Method("fcn"), grid=(2, 2))
     interval = np.stack([points - 2, points + np.array([3, 1])]).astype(np.float32)
     ways = np.stack([points, points - 1]).astype(np.float32)
     weights = np.repeat([[0.8], [0.2]], 4, axis=1).astype(np.float32)
-    prediction = Prediction(tracks, ways, weights, interval, withheld=True)
+    prediction = Prediction(tracks, ways, weights, interval, np.float32([0, 0.25, 0.5, 1]), withheld=True)
     content = json.loads(figure_json(tracks, "/x.jpg", position=shown_first(tracks), prediction=prediction))
     numbers = content["layout"]["meta"]["stillmotion"]
     assert (numbers["is_prediction"], numbers["position"]) == (True, 1)
@@ -185,6 +179,7 @@ def test_a_prediction_says_so_and_carries_its_interval() -> None:
         assert coded["scale"] is None
         np.testing.assert_array_equal(array(coded["points"]).reshape(2, 4, 2), expected)
     assert numbers["withheld"]
+    assert array(numbers["moving"]).tolist() == [0, 64, 128, 255]
     assert array(numbers["hypotheses"]["weights"]).tolist() == [204] * 4 + [51] * 4
     np.testing.assert_array_equal(array(numbers["hypotheses"]["points"]).reshape(2, 2, 4, 2), ways)
     plain = dataclasses.replace(prediction, hypotheses=ways[:1], weights=np.ones((1, 4), np.float32))
@@ -196,9 +191,10 @@ def test_a_prediction_says_so_and_carries_its_interval() -> None:
 
 def test_a_file_of_a_prediction_holds_its_interval(tmp_path: Path) -> None:
     points = drift(2, 2, (7.0, 0.0))
-    tracks = dataclasses.replace(make(points, step=7), method=Method("fcn"))
+    tracks = dataclasses.replace(make(points, step=7), method=Method("fcn"), grid=(2, 2))
     interval = np.stack([points - 2, points + 2]).astype(np.float32)
-    prediction = Prediction(tracks, tracks.points[None], np.ones((1, 4), np.float32), interval)
+    sure = np.ones((1, 4), np.float32)
+    prediction = Prediction(tracks, tracks.points[None], sure, interval, sure[0])
     write_html(tmp_path / "motion.html", [np.zeros((*SIZE, 3), dtype=np.uint8)] * 2, tracks, prediction)
     page = (tmp_path / "motion.html").read_text(encoding="utf-8")
     coded = base64.b64encode(interval[0].tobytes()).decode()

@@ -164,21 +164,18 @@ def test_the_grid_is_answered_as_the_network_answers_it(head):
     np.testing.assert_allclose(points[1] - points[0], expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["gain", "informativeness"])
-def test_predictions_of_older_versions_open(predictor, tmp_path, name):
-    """They hold how much the picture told, and an answer may be withheld for that; the oldest do not say."""
+@pytest.mark.parametrize("missing", ["hypothesis_weights", "moving"])
+def test_a_prediction_that_lacks_something_is_refused(predictor, tmp_path, missing):
     image = np.random.default_rng(6).integers(0, 256, (96, 160, 3), dtype=np.uint8)
     found = predictor.predict_all(image, 4)
     assert not found.withheld
     assert np.ptp(found.tracks.points, axis=0).max() > 0
-    arrays = {"hypotheses": found.hypotheses, "hypothesis_weights": found.weights, "interval": found.interval}
-    withheld = {name: np.asarray(0.25), "withheld": np.asarray(True)}
-    for older, is_withheld in ((withheld, True), ({}, False)):
-        found.tracks.save(tmp_path / "older.npz", {**arrays, **older})
-        read = Prediction.load(tmp_path / "older.npz")
-        assert read.withheld is is_withheld
-        assert read.moving is None
-        assert np.array_equal(read.hypotheses, found.hypotheses)
+    found.save(tmp_path / "whole.npz")
+    assert np.array_equal(Prediction.load(tmp_path / "whole.npz").moving, found.moving)
+    with np.load(tmp_path / "whole.npz") as whole:
+        np.savez(tmp_path / "part.npz", **{name: whole[name] for name in whole if name != missing})
+    with pytest.raises(BadInput, match=r"part\.npz is damaged .* predict the image again"):
+        Prediction.load(tmp_path / "part.npz")
 
 
 def test_the_bits_do_not_depend_on_the_number_of_threads(predictor):

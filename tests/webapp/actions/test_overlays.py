@@ -125,7 +125,7 @@ def test_a_prediction_is_drawn_with_its_map_and_a_hypothesis(
     ways = np.stack([tracks.points, moved((4.0, 0.0), "fcn").points])
     weights = np.full((2, 9), 0.5, np.float32)
     moving = np.tile(np.array([0, 0, 1], np.float32), 3)
-    prediction = Prediction(tracks, ways, weights, np.stack([ways[0], ways[1]]), moving=moving)
+    prediction = Prediction(tracks, ways, weights, np.stack([ways[0], ways[1]]), moving)
     run = stored(app, clip, prediction, tmp_path)
     films = {}
     for wish in ("shade=0", "shade=0&moving=1&opacity=100&dots=0", "shade=0&hypothesis=1&dots=0"):

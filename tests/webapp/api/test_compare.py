@@ -70,6 +70,7 @@ def test_a_prediction_is_measured_against_tracks(
         np.stack([still.points, truth.points]),
         np.float32([[0.75] * 9, [0.25] * 9]),
         (still.points + reach).astype(np.float32),
+        np.ones(9, np.float32),
     )
     reference, candidate = (stored(app, clip, result, tmp_path) for result in (truth, prediction))
     answer = compared(client, reference, candidate)
@@ -167,7 +168,8 @@ def test_with_the_camera_removed_only_what_moves_on_its_own_is_measured(
         runs.append(stored(app, clip, tracks.with_camera(), tmp_path))
     still = moved((0.0, 0.0), "fcn", side=8)
     there = np.repeat(still.points[None], 2, axis=0)
-    prediction = Prediction(still, there[:1], np.ones((1, 64), np.float32), there)
+    sure = np.ones((1, 64), np.float32)
+    prediction = Prediction(still, there[:1], sure, there, sure[0])
     predicted = stored(app, clip, prediction, tmp_path)
 
     def answer(candidate: str, camera: str) -> dict[str, Any]:
