@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model.clips.images import jpeg
 from model.convert.plan import Plan, Segment, Shard
 from model.convert.profile import Stopwatch
 from model.convert.reading import SegmentEnd
 from model.convert.scan import failure
 from model.datasets.folder import DataFolder
-from model.datasets.sample import MotionSummary, Sample, SampleFacts, jpeg
+from model.datasets.sample import MotionSummary, Sample, SampleFacts
 from model.datasets.shards import Failure, ShardIndex, ShardWriter, archive_name
 from model.motion.tracks import Method, Tracks
 
@@ -197,7 +198,7 @@ def _sample(chunk: TrackedChunk, plan: Plan) -> Sample:
     error = chunk.backward_error
     return Sample(
         key=f"{source.sha256[:16]}-{settings.digest}-{start:07d}",
-        image=jpeg(chunk.picture, settings.jpeg_quality),
+        image=jpeg(chunk.picture, settings.jpeg_quality, longest_side=None),
         queries=queries,
         displacement=_half(tracks.points - queries),
         visibility=tracks.visibility.astype(np.float16),

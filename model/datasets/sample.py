@@ -187,10 +187,3 @@ class MotionSummary:
             moving=float((seen & (distance > threshold)).mean()),
             visible=float(seen.mean()),
         )
-
-
-def jpeg(picture: NDArray[np.uint8], quality: int = 90) -> bytes:
-    """Encode uint8 `[h, w, 3]` RGB as JPEG."""
-    packed = io.BytesIO()
-    Image.fromarray(picture).save(packed, "JPEG", quality=quality)
-    return packed.getvalue()

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from model.core.errors import BadInput
+from model.core.files import write_whole
 from model.inspection.figures import draw_figures, encode
-from model.inspection.files import write_whole
 from model.inspection.inspect import DrawnSample, Inspection
 
 SHEET_WIDTH = 2000
@@ -21,12 +20,9 @@ SHEET_GAP = 10
 def write_pictures(folder: Path, inspection: Inspection) -> list[Path]:
     """Write every figure as NAME.png (300 dpi) and NAME.pdf, and the contact sheets as PNG.
 
-    Returns the files. Raises BadInput when the folder cannot be written to.
+    Returns the files.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"The folder {folder} cannot be made ({error.strerror}).") from error
+    folder.mkdir(parents=True, exist_ok=True)
     contents: dict[str, bytes] = {}
     for name, figure in draw_figures(inspection).items():
         contents |= {f"{name}.png": encode(figure, "png"), f"{name}.pdf": encode(figure, "pdf")}

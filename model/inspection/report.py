@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from model.core.files import write_whole
 from model.datasets.index import motion_at_reference
 from model.datasets.sample import SampleFacts
 from model.datasets.summary import SPLITS
 from model.inspection.figures import MOST_VIDEOS, draw_figures, svg
-from model.inspection.files import write_whole
 from model.inspection.inspect import DrawnSample, Inspection
 from model.inspection.samples import SampleHistogram
 from model.inspection.statistics import MotionStatistics, pixels
@@ -54,10 +54,7 @@ LEAD = (
 
 
 def write_report(path: str | os.PathLike[str], inspection: Inspection) -> None:
-    """Write a report; the file appears whole or not at all.
-
-    Raises BadInput when it cannot be written there.
-    """
+    """Write a report; the file appears whole or not at all."""
     write_whole(Path(path), page(inspection).encode())
 
 

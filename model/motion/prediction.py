@@ -81,6 +81,7 @@ class Prediction:
         if content.keys().isdisjoint(_ARRAYS):
             raise BadInput(f"{name} holds tracks, but no prediction; give a file that `predict` wrote.")
         try:
-            return cls(tracks, *(content[key] for key in _ARRAYS), bool(content["withheld"]))
+            hypotheses, weights, interval, moving = (content[key] for key in _ARRAYS)
+            return cls(tracks, hypotheses, weights, interval, moving, bool(content["withheld"]))
         except (KeyError, ValueError, TypeError) as error:
             raise BadInput(f"{name} is damaged ({error}); predict the image again.") from error

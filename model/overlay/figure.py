@@ -1,21 +1,18 @@
 """`Tracks` over one frame as a Plotly figure: axes, and the numbers of which viewer.js makes the traces."""
 
 import base64
-import io
 import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from model.clips.images import SHOWN_SIDE, jpeg
 from model.motion.prediction import Prediction
 from model.motion.tracks import Tracks
 from model.overlay.numbers import viewer_numbers
 from model.overlay.truth import TrueMotion
-
-JPEG_QUALITY = 88
 
 
 def figure_json(
@@ -46,13 +43,10 @@ def figure_json(
     return json.dumps({"data": [], "layout": _layout(image, tracks.size, numbers)}, separators=(",", ":"))
 
 
-def jpeg_url(image: NDArray[np.uint8], largest_side: int = 1280) -> str:
+def jpeg_url(image: NDArray[np.uint8], longest_side: int = SHOWN_SIDE) -> str:
     """Encode a frame, uint8 `[H, W, 3]` RGB, as a JPEG `data:` URL with at most that many pixels a side."""
-    picture = Image.fromarray(image)
-    picture.thumbnail((largest_side, largest_side))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    content = jpeg(image, longest_side=longest_side)
+    return "data:image/jpeg;base64," + base64.b64encode(content).decode("ascii")
 
 
 def _layout(image: NDArray[np.uint8] | str, size: tuple[int, int], numbers: dict[str, Any]) -> dict[str, Any]:

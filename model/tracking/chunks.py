@@ -22,20 +22,17 @@ if TYPE_CHECKING:
 
 
 class Prepared(NamedTuple):
-    """A frame on its way to the device.
+    """A frame on its way to the device: `image` as the method works with it (resized), or encoded from that.
 
-    image: the frame as the method works with it (resized). size: (height, width) of the original frame.
+    size: (height, width) of the original frame.
     """
 
     image: Any
     size: tuple[int, int]
 
 
-class Encoded(NamedTuple):
-    """A frame as `ChunkTracker.track` takes it. size: (height, width) of the original frame."""
-
-    frame: Any
-    size: tuple[int, int]
+Encoded = Prepared
+"""A frame as `ChunkTracker.track` takes it."""
 
 
 class ChunkRequest(NamedTuple):
@@ -72,16 +69,12 @@ class ChunkTracker(ABC):
         return self.engine.method
 
     @abstractmethod
-    def image_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the (height, width) at which frames of a size are kept as pictures."""
-
-    @abstractmethod
     def prepare(self, frame: NDArray[np.uint8]) -> Prepared:
         """Resize a frame, uint8 `[H, W, 3]` RGB; called in the thread that reads, beside the others."""
 
     @abstractmethod
     def picture(self, prepared: Prepared) -> NDArray[np.uint8]:
-        """Return a prepared frame as uint8 `[h, w, 3]` RGB, of `image_size`."""
+        """Return a prepared frame as uint8 `[h, w, 3]` RGB, as it is kept in a training set."""
 
     @abstractmethod
     def encode(self, prepared: Sequence[Prepared]) -> list[Encoded]:
@@ -110,26 +103,22 @@ class PlainChunks(ChunkTracker):
 
     engine: Engine
 
-    def image_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """See `ChunkTracker.image_size`."""
-        scale = min(1.0, (WORKING_SIZE[0] * WORKING_SIZE[1] / (size[0] * size[1])) ** 0.5)
-        return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
     def prepare(self, frame: NDArray[np.uint8]) -> Prepared:
         """Keep the frame."""
         return Prepared(frame, (frame.shape[0], frame.shape[1]))
 
     def picture(self, prepared: Prepared) -> NDArray[np.uint8]:
         """See `ChunkTracker.picture`."""
-        height, width = self.image_size(prepared.size)
+        scale = min(1.0, (WORKING_SIZE[0] * WORKING_SIZE[1] / (prepared.size[0] * prepared.size[1])) ** 0.5)
+        height, width = (max(1, round(side * scale)) for side in prepared.size)
         return np.asarray(cv2.resize(prepared.image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
     def encode(self, prepared: Sequence[Prepared]) -> list[Encoded]:
         """Return the frames."""
-        return [Encoded(one.image, one.size) for one in prepared]
+        return list(prepared)
 
     def _follow(self, request: ChunkRequest, watch: Watch) -> Iterator[Partial]:
-        return self.engine.follow((one.frame for one in request.frames), request.queries, watch)
+        return self.engine.follow((one.image for one in request.frames), request.queries, watch)
 
 
 @dataclass(frozen=True)
@@ -137,10 +126,6 @@ class PipsChunks(ChunkTracker):
     """PIPs: frames are resized where they are read, and encoded once, whatever chunks they are in."""
 
     engine: "PipsEngine"
-
-    def image_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the size at which the network works."""
-        return self.engine.use.working_size(size)
 
     def prepare(self, frame: NDArray[np.uint8]) -> Prepared:
         """Resize the frame: float32 `[3, h, w]`."""
@@ -159,5 +144,5 @@ class PipsChunks(ChunkTracker):
         return encoded
 
     def _follow(self, request: ChunkRequest, watch: Watch) -> Iterator[Partial]:
-        frames = (one.frame for one in request.frames)
+        frames = (one.image for one in request.frames)
         return self.engine.follow_encoded(frames, request.queries, request.frames[0].size, watch)

@@ -9,10 +9,11 @@ from marshmallow import Schema, fields, validate
 from model.datasets.index import DatasetIndex, motion_at_reference
 from model.datasets.sample import Sample
 from model.datasets.summary import SPLITS, DatasetSummary
+from model.inspection.samples import video_counts
 from model.tracking.methods import method_title
 from webapp.api.fields import asked_choice, asked_number, integer, list_of, number, shown, text
 from webapp.api.schemas import ListQuery
-from webapp.files.datasets import REPORT, DatasetListing, Order, videos
+from webapp.files.datasets import REPORT, DatasetListing, Order
 
 MOST_VIDEOS = 1000
 MOTION = "in pixels of a 256-high image"
@@ -120,7 +121,7 @@ def detail_json(name: str, index: DatasetIndex) -> dict[str, Any]:
     return {
         **listed,
         "settings": index.summary.settings,
-        "sources": videos(index)[:MOST_VIDEOS],
+        "sources": video_counts(index, index.rows)[:MOST_VIDEOS],
     }
 
 

@@ -27,7 +27,7 @@ from webapp.api.dataset_schemas import (
 from webapp.api.job_schemas import ConversionBody, EstimateBody, JobSchema, TrainingBody, job_json
 from webapp.api.problems import can_fail
 from webapp.api.schemas import ListQuery
-from webapp.files.datasets import REPORT, choose, number_of, read
+from webapp.files.datasets import REPORT, choose, number_of
 from webapp.rows.records import Clip, Job
 
 PICTURE_SECONDS = 24 * 3600
@@ -140,7 +140,7 @@ def dataset_sample(name: str, key: str) -> Json:
     """Show everything that is known of a sample."""
     index = _index(name)
     number = _number(index, key)
-    return sample_detail_json(name, index, number, read(index, number))
+    return sample_detail_json(name, index, number, *index.read([number]))
 
 
 @datasets.route("/<name>/samples/<key>/picture.jpg", methods=["GET"])
@@ -177,4 +177,4 @@ def _number(index: DatasetIndex, key: str) -> int:
 
 def _sample(name: str, key: str) -> Sample:
     index = _index(name)
-    return read(index, _number(index, key))
+    return index.read([_number(index, key)])[0]

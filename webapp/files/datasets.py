@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from model.core.errors import BadInput
 from model.datasets.folder import DataFolder
 from model.datasets.index import DatasetIndex, SampleFilter
-from model.datasets.sample import Sample
 from model.datasets.summary import SUMMARY, DatasetSummary
-from model.inspection.samples import VideoCount, video_counts
 
 Order = Literal["set", "most-motion", "least-motion", "best-quality", "worst-quality"]
 
@@ -98,13 +96,3 @@ def number_of(index: DatasetIndex, key: str) -> int | None:
     """Return the number of the row of a sample, or None where the set has no such key."""
     found = np.flatnonzero(index.rows["key"] == key.encode())
     return int(found[0]) if len(found) else None
-
-
-def videos(index: DatasetIndex) -> list[VideoCount]:
-    """List the videos of a set, those with the most samples first."""
-    return video_counts(index, index.rows)
-
-
-def read(index: DatasetIndex, number: int) -> Sample:
-    """Read one sample. Raises BadInput when it is damaged."""
-    return index.read([number])[0]

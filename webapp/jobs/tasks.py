@@ -5,6 +5,7 @@ from importlib import import_module
 import numpy as np
 from numpy.typing import NDArray
 
+from model.clips.images import jpeg
 from model.clips.video import read_frame
 from model.core.progress import Progress, Watch, raise_if_stopped
 from model.tracking.estimate import Paces, Stopwatch
@@ -12,7 +13,6 @@ from model.tracking.methods import tracker_name
 from model.tracking.run import track_file
 from model.tracking.tracker import Tracker
 from webapp.core.settings import Settings
-from webapp.files.pictures import jpeg
 from webapp.files.provenance import about
 from webapp.jobs.estimates import plan_of
 from webapp.jobs.execution import JobContext, execute

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from model.clips.images import jpeg
 from model.datasets.folder import DataFolder
-from model.datasets.sample import MotionSummary, Sample, SampleFacts, jpeg
+from model.datasets.sample import MotionSummary, Sample, SampleFacts
 from model.datasets.shards import ShardIndex, ShardWriter, archive_name
 from model.datasets.summary import DatasetSummary, ShardSummary
 from model.motion.grid import query_grid
