@@ -1,57 +1,28 @@
 """`python -m model convert`: from a folder of videos to a training set."""
 
-from functools import partial
 from typing import Any
 
 import click
 
 from model.commands.console import progress_bar
-from model.commands.options import SECONDS, device_option
+from model.commands.options import device_option, options_of
 from model.commands.partial import stop_on_interrupt
 from model.convert.estimating import ConversionEstimate, estimate_conversion
 from model.convert.ledger import load_profile
 from model.convert.locking import locked
 from model.convert.run import Conversion, run
-from model.convert.settings import with_weights
+from model.convert.settings import ConvertSettings, with_weights
 from model.convert.work import WorkerSettings
 from model.datasets.folder import DataFolder
 from model.datasets.summary import SPLITS, DatasetSummary
-from model.tracking.methods import DEFAULT_METHOD, TRACKERS
 
 
 def conversion_options(command: Any) -> Any:
-    """Add the options of every way to convert: what is made of the videos, and where it goes."""
-    option = partial(click.option, show_default=True)
-    share = click.FloatRange(0, 1, max_open=True)
-    check = click.Choice(["none", "sparse", "full"])
+    """Add what every way to convert asks for: what is made of which videos, and where it goes."""
     out = "The training set's folder, or a URL such as s3://bucket/name."
-    weights = "For pips a registered name or a checkpoint file; for raft a file."
-    min_motion = "Leave out samples that move less on average; pixels of a 256-high image."
-    group = "Which videos are of one source, and go to one split: a pattern such as '(.*)__'."
-    backward = "Points also tracked backwards, for the quality: every second row and column, or all."
-    added = (
-        click.argument("inputs", nargs=-1, required=True),
-        option("--out", required=True, help=out),
-        option("--method", default=DEFAULT_METHOD, help=f"{TRACKERS}."),
-        option("--weights", help=weights),
-        option("--precision", default="auto", help="auto, float32 or bfloat16."),
-        option("--grid", type=int, default=16, help="Query points a side, 1 to 64."),
-        option("--horizon", type=int, default=8, help="Frames of a sample, 2 to 64."),
-        option("--frame-step", type=int, default=1, help="Take every k-th frame."),
-        option("--interval", type=SECONDS, help="Instead: so many seconds apart, such as 1/15s."),
-        option("--overlap", type=int, default=0, help="Frames that chunks share."),
-        option("--chunk-step", type=int, default=1, help="Take every k-th chunk."),
-        option("--cuts/--no-cuts", default=True, help="Never cross a shot cut."),
-        option("--min-motion", type=float, default=0.0, help=min_motion),
-        option("--check", type=check, default="sparse", help=backward),
-        option("--validation", type=share, default=0.1, help="Share of the videos."),
-        option("--test", type=share, default=0.1, help="Share of the videos."),
-        option("--group", default="", help=group),
-        option("--shard-samples", type=int, default=256, help="Chunks of a shard; what a crash can cost."),
-    )
-    for add in reversed(added):
-        command = add(command)
-    return command
+    command = options_of(ConvertSettings)(command)
+    command = click.option("--out", required=True, help=out)(command)
+    return click.argument("inputs", nargs=-1, required=True)(command)
 
 
 @click.command("convert")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, fields
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
@@ -79,7 +79,7 @@ def options_of(
 ) -> Callable[[Command], Command]:
     """Add the options of settings to a command, which gets them by keyword.
 
-    A field of type bool is a flag; one of type tuple may be given several times.
+    A field of type bool is a flag; one of type tuple may be given several times; an interval is a time.
     without: options to leave out. defaults: of this command, by the parameter's name.
     """
 
@@ -113,9 +113,14 @@ def _offered(kind: type[Any]) -> Iterator[tuple[Field[Any], str]]:
 def _option(name: str, hint: Any, default: Any, description: str) -> Callable[[Command], Command]:
     flag = f"--{name.replace('_', '-')}"
     if hint is bool:
-        return click.option(flag, name, is_flag=True, default=default, help=description)
+        flag = f"{flag}/--no-{flag[2:]}" if default else flag
+        return click.option(flag, name, is_flag=True, default=default, show_default=default, help=description)
     several = get_origin(hint) is tuple
     kind = next((part for part in get_args(hint) if part in (int, float, str)), hint)
+    if get_origin(hint) is Literal:
+        kind = click.Choice(get_args(hint))
+    elif name == "interval":
+        kind = SECONDS
     return click.option(
         flag, name, type=kind, multiple=several, default=default, show_default=True, help=description
     )

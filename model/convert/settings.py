@@ -8,9 +8,10 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from model.core.errors import BadInput
+from model.core.settings import setting
 from model.core.structure import from_json
 from model.motion.grid import check_grid
-from model.tracking.methods import DEFAULT_METHOD, find_method
+from model.tracking.methods import DEFAULT_METHOD, TRACKERS, find_method
 
 Check = Literal["none", "sparse", "full"]
 LONGEST_HORIZON = 64
@@ -18,43 +19,40 @@ LONGEST_HORIZON = 64
 
 @dataclass(frozen=True)
 class ConvertSettings:
-    """How videos become samples.
+    """How videos become samples; the names of methods and weights as `Tracker.load` has them.
 
-    method: "pips", "lk", "zero" or "raft". weights: name or path, or None for the installed ones.
-    weights_sha256: of those weights; `with_weights` finds it out. precision: see `Tracker.load`.
-    grid: query points a side. horizon: frames of a sample, 2 to 64. frame_step: take every k-th frame.
-    interval: seconds from one frame of a sample to the next; the frames nearest to these times are taken.
-        None: by frame_step.
-    overlap: frames that a chunk shares with the next one, 0 to horizon - 1.
-    chunk_step: take every k-th chunk.
-    cuts: look for shot cuts; a chunk never crosses one.
-    min_motion: samples that move less on average are left out; pixels of a 256-high image.
-    check: which points are also tracked backwards, for the quality: "none", "sparse" (every second row and
-        column) or "full".
-    validation, test: shares of the videos that go to these splits.
+    weights_sha256: of the weights; `with_weights` finds it out.
+    interval: the frames nearest to these times are taken; None: by frame_step.
+    cuts: looked for; a chunk never crosses one.
     group: a regular expression with one group in parentheses; videos in whose names (without ending) it finds
         the same are one source: they go to the same split. "": each video is a source of its own.
-    shard_samples: chunks of a shard. jpeg_quality: of the first frames, 1 to 95.
+    jpeg_quality: of the first frames, 1 to 95.
     Raises BadInput when a value is out of range.
     """
 
-    method: str = DEFAULT_METHOD
-    weights: str | None = None
+    method: str = setting(DEFAULT_METHOD, f"{TRACKERS}.")
+    weights: str | None = setting(None, "For pips a registered name or a checkpoint file; for raft a file.")
     weights_sha256: str | None = None
-    precision: str = "auto"
-    grid: int = 16
-    horizon: int = 8
-    frame_step: int = 1
-    interval: float | None = None
-    overlap: int = 0
-    chunk_step: int = 1
-    cuts: bool = True
-    min_motion: float = 0.0
-    check: Check = "sparse"
-    validation: float = 0.1
-    test: float = 0.1
-    group: str = ""
-    shard_samples: int = 256
+    precision: str = setting("auto", "auto, float32 or bfloat16.")
+    grid: int = setting(16, "Query points a side, 1 to 64.")
+    horizon: int = setting(8, "Frames of a sample, 2 to 64.")
+    frame_step: int = setting(1, "Take every k-th frame.")
+    interval: float | None = setting(None, "Instead: so many seconds apart, such as 1/15s.")
+    overlap: int = setting(0, "Frames that chunks share.")
+    chunk_step: int = setting(1, "Take every k-th chunk.")
+    cuts: bool = setting(True, "Never cross a shot cut.")
+    min_motion: float = setting(
+        0.0, "Leave out samples that move less on average; pixels of a 256-high image."
+    )
+    check: Check = setting(  # noqa: RUF009 - makes a field
+        "sparse", "Points also tracked backwards, for the quality: every second row and column, or all."
+    )
+    validation: float = setting(0.1, "Share of the videos.")
+    test: float = setting(0.1, "Share of the videos.")
+    group: str = setting(
+        "", "Which videos are of one source, and go to one split: a pattern such as '(.*)__'."
+    )
+    shard_samples: int = setting(256, "Chunks of a shard; what a crash can cost.")
     jpeg_quality: int = 90
 
     def __post_init__(self) -> None:
