@@ -110,7 +110,7 @@ def _cutout(path: Path) -> Tensor:
     return torch.from_numpy(np.array(canvas)).permute(2, 0, 1)[None].contiguous()
 
 
-def _dead_leaves(generator: Generator, count: int, leaves: int = 220) -> Tensor:
+def _dead_leaves(generator: Generator, count: int) -> Tensor:
     """Cover canvases with leaves whose radii have a density of about r^-2: uint8 `[count, 3, 384, 384]`."""
     side = SURFACE_SIDE // 2  # painted smaller and enlarged, so that edges are soft and time is short
     image = torch.rand(count, 3, 1, 1, generator=generator).expand(-1, -1, side, side).clone()
@@ -118,7 +118,7 @@ def _dead_leaves(generator: Generator, count: int, leaves: int = 220) -> Tensor:
     saturation = 0.05 + 0.25 * torch.rand(count, 1, 1, generator=generator)
     palette = grey + saturation * torch.randn(count, 12, 3, generator=generator)
     # Painted from large to small, so that no large leaf hides all others in the end.
-    radii = (3 * (1 - torch.linspace(0, 0.98, leaves)) ** -1).flip(0).clamp(max=side / 3)
+    radii = (3 * (1 - torch.linspace(0, 0.98, 220)) ** -1).flip(0).clamp(max=side / 3)
     for radius in radii.tolist():
         centres = torch.rand(count, 4, generator=generator)
         is_disc = torch.rand(count, generator=generator) < 0.5

@@ -245,18 +245,14 @@ def _stated_sha256(answer: requests.Response) -> str:
     return next((found[1] for each in stated if (found := re.fullmatch('"([0-9a-f]{64})"', each))), "")
 
 
-def entry_of_file(
-    path: str | os.PathLike[str], registry: tuple[WeightsEntry, ...] = REGISTRY
-) -> WeightsEntry | None:
+def entry_of_file(path: str | os.PathLike[str]) -> WeightsEntry | None:
     """Return the registered weights that a file holds, whatever its name; None for others."""
-    return entry_with_sha256(file_sha256(path), registry)
+    return entry_with_sha256(file_sha256(path))
 
 
-def entry_with_sha256(
-    sha256: str | None, registry: tuple[WeightsEntry, ...] = REGISTRY
-) -> WeightsEntry | None:
+def entry_with_sha256(sha256: str | None) -> WeightsEntry | None:
     """Return the registered weights with that sha256 of their file, hexadecimal; None for others."""
-    return next((entry for entry in registry if sha256 and entry.sha256 == sha256), None)
+    return next((entry for entry in REGISTRY if sha256 and entry.sha256 == sha256), None)
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:

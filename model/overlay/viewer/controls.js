@@ -14,7 +14,7 @@ import { hypothesisCount } from "./variants.js";
  */
 
 /** Of each layer: its name, its sign and its meaning. @type {Record<keyof typeof LAYERS, [string, string, string]>} */
-const LAYER_TEXTS = {
+export const LAYER_TEXTS = {
   picture: ["Picture", "", ""],
   dots: ["Points", "", ""],
   grid: ["Grid", "", "where the points begin"],

@@ -1,6 +1,7 @@
 // @ts-check
 // The keyboard: what each key does, and the sheet that says so.
 
+import { LAYER_TEXTS } from "./controls.js";
 import { LAYERS, choices, offeredLayers } from "./settings.js";
 
 /**
@@ -13,10 +14,6 @@ import { LAYERS, choices, offeredLayers } from "./settings.js";
  * @typedef {{ keys: string[], text: string, act: () => void }} Shortcut
  */
 
-const LAYER_NAMES = {
-  picture: "picture", dots: "points", grid: "grid", uncertainty: "uncertainty", moving: "likely to move",
-  seams: "chunk seams", truth: "true motion",
-};
 const KEY_NAMES = /** @type {Record<string, string>} */ ({
   " ": "space", ArrowLeft: "←", ArrowRight: "→", PageUp: "page ↑", PageDown: "page ↓", "-": "−",
 });
@@ -53,7 +50,7 @@ export function shortcutsOf(numbers, settings, change, stages, transport) {
     { keys: ["]"], text: "the range ends here", act: () => transport.setRange("to") },
     ...lists.filter(([, , name]) => (offered[name]?.length ?? 0) > 1).map(([key, text, name]) => ({ keys: [key], text, act: next(name) })),
     ...offeredLayers(numbers).map((name) =>
-      ({ keys: [LAYERS[name]], text: `${LAYER_NAMES[name]} on or off`, act: () => change({ [name]: !settings()[name] }) })),
+      ({ keys: [LAYERS[name]], text: `${LAYER_TEXTS[name][0].toLowerCase()} on or off`, act: () => change({ [name]: !settings()[name] }) })),
     { keys: ["+", "="], text: "nearer", act: move(0.8) },
     { keys: ["-"], text: "farther", act: move(1.25) },
     { keys: ["0"], text: "the whole frame", act: () => stages[0].resetZoom() },

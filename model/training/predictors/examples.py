@@ -23,6 +23,7 @@ of the visible ones moved, and 30 % of all. On the objects of the twelve DAVIS s
 positions said to be hidden lay on the object, and 99 % of the visible ones (docs/predictor.md).
 """
 
+_SMALLEST_CROP = 0.7  # of the sides of the widest window
 _SMALLEST_QUALITY = 0.2  # of the weight of a sample whose checked points did not come back
 
 
@@ -147,14 +148,11 @@ def plain_view(example: Example, size: tuple[int, int]) -> Example:
     return cropped(example, Window.widest(example.shape, size), size)
 
 
-def random_view(example: Example, size: tuple[int, int], rng: Generator, smallest: float = 0.7) -> Example:
-    """Flip, crop and recolour an example at random, and bring it to a size.
-
-    smallest: the share of the widest window's sides that a crop has at least.
-    """
+def random_view(example: Example, size: tuple[int, int], rng: Generator) -> Example:
+    """Flip, crop and recolour an example at random, and bring it to a size."""
     if rng.random() < 0.5:
         example = mirrored(example)
-    share, x, y = rng.uniform(smallest, 1.0), rng.random(), rng.random()
+    share, x, y = rng.uniform(_SMALLEST_CROP, 1.0), rng.random(), rng.random()
     picture = example.shape
     window = Window.widest(picture, size).shrunk(float(share), float(x), float(y), picture)
     return jittered(cropped(example, window, size), rng)

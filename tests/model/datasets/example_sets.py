@@ -8,7 +8,7 @@ from model.clips.images import jpeg
 from model.datasets.folder import DataFolder
 from model.datasets.sample import MotionSummary, Sample, SampleFacts
 from model.datasets.shards import ShardIndex, ShardWriter, archive_name
-from model.datasets.summary import DatasetSummary, ShardSummary
+from model.datasets.summary import SUMMARY, DatasetSummary, ShardSummary
 from model.motion.grid import query_grid
 from model.motion.tracks import Method, Tracks
 
@@ -107,5 +107,5 @@ def make_dataset(
         failures=0,
         skipped={},
     )
-    summary.save(folder)
+    folder.write(SUMMARY, summary.text().encode())
     return summary, everything
