@@ -5,13 +5,10 @@ folder that is thrown away; the rest is multiplication.
 """
 
 import tempfile
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import fsum
-
-import psutil
 
 from model.clips.video import probe, quick_probe
 from model.convert.converting import convert_shards
@@ -22,6 +19,7 @@ from model.convert.settings import ConvertSettings
 from model.convert.sources import Place, find_places
 from model.convert.work import WorkerSettings
 from model.core.errors import BadInput
+from model.core.processes import peak_memory
 from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
 from model.datasets.folder import DataFolder
 from model.datasets.shards import ShardIndex
@@ -29,8 +27,6 @@ from model.tracking.chunks import ChunkTracker
 
 TIMED_CHUNKS = 6
 """Converted for each choice of settings; a costly grid makes do with a third of them."""
-
-LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -200,7 +196,7 @@ def _time_chunks(
     plan = Plan(
         replace(settings, min_motion=0.0, cuts=False), tuple(source for source, _ in chosen), (shard,)
     )
-    with tempfile.TemporaryDirectory(prefix="stillmotion-estimate-") as name, _PeakMemory() as memory:
+    with tempfile.TemporaryDirectory(prefix="stillmotion-estimate-") as name:
         folder = DataFolder.open(name)
         profile = convert_shards(plan, [shard], folder, tracker, should_stop=should_stop)
         made = ShardIndex.load(folder, shard.name)
@@ -212,7 +208,7 @@ def _time_chunks(
         chunks=count,
         seconds_each=_seconds(profile) / count,
         bytes_each=made.bytes / count,
-        memory_bytes=memory.bytes,
+        memory_bytes=peak_memory(),
         motion=fsum(entry.facts.motion * 256 / entry.facts.size[0] for entry in made.samples) / count,
     )
 
@@ -254,27 +250,3 @@ def _chunks(settings: ConvertSettings, seen: _Seen) -> int:
         len(range(0, max(0, sampled_count(frames, seen.rates[place], settings) - 1), settings.stride))
         for place, frames in seen.frames.items()
     )
-
-
-class _PeakMemory:
-    """Watches how much memory this process has, from beside; `bytes` is the most that was seen."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
-
-    def __enter__(self) -> "_PeakMemory":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        process = psutil.Process()
-        while True:
-            self.bytes = max(self.bytes, process.memory_info().rss)
-            if self._is_over.wait(LOOK_SECONDS):
-                return

@@ -1,7 +1,8 @@
-"""Processes: ending with the one that started them, and telling whether one is gone."""
+"""Processes: ending with the one that started them, telling whether one is gone, and their memory."""
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 
@@ -27,6 +28,12 @@ def end_with_parent(signal_number: signal.Signals = signal.SIGKILL, parent: int 
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if parent is not None and os.getppid() != parent:
         os.kill(os.getpid(), signal_number)
+
+
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has had."""
+    # Linux has kilobytes, macOS bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def is_abandoned(process: int, changed: float) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model.evaluation.metrics import mean_of
 from model.motion.prediction import MOVES
 
 HAS_DIRECTION = 4.0
@@ -71,12 +72,14 @@ def belief_metrics(beliefs: Sequence[Belief]) -> BeliefMetrics:
     cosine, sureness = np.concatenate([[], *cosines]), np.concatenate([[], *lengths])
     surest = cosine[sureness >= np.quantile(sureness, 0.9)] if len(sureness) else cosine
     return BeliefMetrics(
-        _mean(precisions),
-        _mean(shares),
+        mean_of(precisions),
+        mean_of(shares),
         _calibration_error([belief for belief in beliefs if belief.log_density is not None]),
-        _mean(cosine),
-        _mean(surest),
-        _mean([_mean(b.log_density) for b in beliefs if b.log_density is not None and len(b.log_density)]),
+        mean_of(cosine),
+        mean_of(surest),
+        mean_of(
+            [mean_of(b.log_density) for b in beliefs if b.log_density is not None and len(b.log_density)]
+        ),
     )
 
 
@@ -102,7 +105,3 @@ def _calibration_error(beliefs: Sequence[Belief]) -> float:
     bins = np.minimum((said * _BINS).astype(int), _BINS - 1)
     off = [abs((said[bins == k] - moves[bins == k]).sum()) for k in range(_BINS)]
     return float(sum(off) / max(1, len(said)))
-
-
-def _mean(values: Sequence[float] | Array) -> float:
-    return float(np.mean(values)) if len(values) else float("nan")

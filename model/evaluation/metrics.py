@@ -199,11 +199,9 @@ def mean_metrics(metrics: Sequence[TrackingMetrics]) -> TrackingMetrics:
         if field.type is int:
             values[field.name] = sum(column)
         elif field.type is float:
-            values[field.name] = _mean(np.array(column, np.float64))
+            values[field.name] = mean_of(column)
         else:
-            values[field.name] = tuple(
-                _mean(np.array([shares[k] for shares in column], np.float64)) for k in range(len(THRESHOLDS))
-            )
+            values[field.name] = tuple(map(mean_of, zip(*column, strict=True)))
     return TrackingMetrics(**values)
 
 
@@ -292,13 +290,13 @@ def _measure(samples: _Samples) -> TrackingMetrics:
         visible_recall=recalls[0],
         occluded_recall=recalls[1],
         balanced_occlusion_accuracy=float(np.mean(recalls)),
-        ate_visible=_mean(seen),
-        ate_occluded=_mean(hidden),
+        ate_visible=mean_of(seen),
+        ate_occluded=mean_of(hidden),
         median_visible=float(np.median(seen)) if seen.size else np.nan,
         median_occluded=float(np.median(hidden)) if hidden.size else np.nan,
         under_1px=_share(seen < 1),
-        survival=_mean(samples.survival),
-        median_l2=_mean(samples.median_l2),
+        survival=mean_of(samples.survival),
+        median_l2=mean_of(samples.median_l2),
         pck_t=_share(samples.distance[with_area] < samples.pck_limit[with_area]),
         tracks=int(np.isfinite(samples.survival).sum()),
         samples=len(visible),
@@ -311,9 +309,10 @@ def _share(hits: NDArray[np.bool_]) -> float:
     return float(hits.mean()) if hits.size else np.nan
 
 
-def _mean(values: NDArray[np.float64]) -> float:
-    """The mean of those that are not NaN; NaN when there are none."""
-    kept = values[~np.isnan(values)]
+def mean_of(values: Sequence[float] | NDArray[np.float64]) -> float:
+    """Return the mean of those that are not NaN; NaN when there are none."""
+    kept = np.asarray(values, np.float64)
+    kept = kept[~np.isnan(kept)]
     return float(kept.mean()) if kept.size else np.nan
 
 

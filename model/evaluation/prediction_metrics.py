@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.evaluation.metrics import metrics_to_json
+from model.evaluation.metrics import mean_of, metrics_to_json
 
 MOVING = 1.0
 """Pixels; a point whose true displacement is longer counts as moving."""
@@ -163,19 +163,19 @@ def average_scores(scores: PointScores) -> PredictionMetrics:
     """Average over points; see `PredictionMetrics`."""
     moving = scores.length > MOVING
     return PredictionMetrics(
-        epe=_mean(scores.final),
-        ade=_mean(scores.path),
-        epe_moving=_mean(scores.final[moving]),
-        ade_moving=_mean(scores.path[moving]),
-        cosine=_mean(scores.cosine[moving]),
-        orientation=_mean(np.abs(scores.cosine[moving])),
-        within=tuple(_mean((scores.final < threshold).astype(np.float64)) for threshold in THRESHOLDS),
-        best_ade=_mean(scores.best_path),
-        best_epe_moving=_mean(scores.best_final[moving]),
-        min_ade=_mean(scores.least_path),
-        min_epe_moving=_mean(scores.least_final[moving]),
+        epe=mean_of(scores.final),
+        ade=mean_of(scores.path),
+        epe_moving=mean_of(scores.final[moving]),
+        ade_moving=mean_of(scores.path[moving]),
+        cosine=mean_of(scores.cosine[moving]),
+        orientation=mean_of(np.abs(scores.cosine[moving])),
+        within=tuple(mean_of((scores.final < threshold).astype(np.float64)) for threshold in THRESHOLDS),
+        best_ade=mean_of(scores.best_path),
+        best_epe_moving=mean_of(scores.best_final[moving]),
+        min_ade=mean_of(scores.least_path),
+        min_epe_moving=mean_of(scores.least_final[moving]),
         hypotheses=scores.hypotheses,
-        coverage=_mean(scores.covered),
+        coverage=mean_of(scores.covered),
         points=len(scores.length),
         moving=int(moving.sum()),
     )
@@ -185,7 +185,3 @@ def _cosines(true: NDArray[np.float64], guess: NDArray[np.float64]) -> NDArray[n
     lengths = np.linalg.norm(true, axis=1) * np.linalg.norm(guess, axis=1)
     product = (true * guess).sum(axis=1)
     return np.asarray(np.divide(product, lengths, out=np.zeros_like(product), where=lengths > 0))
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if values.size else np.nan

@@ -7,8 +7,6 @@ pace. Needs no torch.
 
 import json
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from pathlib import Path
 import cattrs
 
 from model.core.files import write_json
+from model.core.processes import peak_memory
 from model.core.progress import Progress, ReportProgress
 from model.tracking.methods import Pace, find_method
 
@@ -128,13 +127,11 @@ class Stopwatch:
     def pace(self, plan: Plan) -> Pace:
         """Return the pace of a plan that is carried out."""
         seconds = self._seconds
-        # Linux has kilobytes, macOS bytes.
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         return Pace(
             seconds["start"],
             seconds["frame"] / plan.frames,
             seconds["point"] / plan.work,
-            max(0, peak - plan.frames * plan.points * BYTES_PER_POSITION),
+            max(0, peak_memory() - plan.frames * plan.points * BYTES_PER_POSITION),
         )
 
 

@@ -37,9 +37,10 @@ LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel takes 107, and Redis adds a little for its temporary name."""
 
 
-def _setting(variable: str, default: Any) -> Any:
-    """Declare a setting and the environment variable that it comes from."""
-    return dataclasses.field(default=default, metadata={"variable": variable})
+def _setting(variable: str, default: Any, smallest: int | None = None, largest: float = math.inf) -> Any:
+    """Declare a setting and the environment variable that it comes from; of a number, what is allowed."""
+    bounds = None if smallest is None else (smallest, largest)
+    return dataclasses.field(default=default, metadata={"variable": variable, "bounds": bounds})
 
 
 @dataclass(frozen=True)
@@ -47,53 +48,39 @@ class Settings:
     """What the operator may choose; docs/settings.md says what each is for."""
 
     host: str = _setting("STILLMOTION_HOST", "127.0.0.1")
-    port: int = _setting("STILLMOTION_PORT", 5000)
+    port: int = _setting("STILLMOTION_PORT", 5000, 1, 65535)
     instance: Path = _setting("STILLMOTION_INSTANCE", INSTANCE)  # noqa: RUF009 - frozen
     redis_url: str | None = _setting("REDIS_URL", None)
     database_url: str | None = _setting("DATABASE_URL", None)
     storage_url: str | None = _setting("STORAGE_URL", None)
-    max_upload_bytes: int = _setting("STILLMOTION_MAX_UPLOAD_BYTES", 2 * 1024**3)
+    max_upload_bytes: int = _setting("STILLMOTION_MAX_UPLOAD_BYTES", 2 * 1024**3, 1)
     pips_weights: str | None = _setting("STILLMOTION_PIPS_WEIGHTS", None)
     predictor_weights: str | None = _setting("STILLMOTION_PREDICTOR_WEIGHTS", None)
     samples: Path = _setting("STILLMOTION_SAMPLES", FRONTEND / "static" / "samples")  # noqa: RUF009 - frozen
     device: str = _setting("STILLMOTION_DEVICE", "auto")
-    workers: int = _setting("STILLMOTION_WORKERS", 1)
-    web_threads: int = _setting("STILLMOTION_WEB_THREADS", 8)
-    job_timeout: int = _setting("STILLMOTION_JOB_TIMEOUT", 6 * 3600)
-    short_workers: int = _setting("STILLMOTION_SHORT_WORKERS", 1)
+    workers: int = _setting("STILLMOTION_WORKERS", 1, 0, 256)
+    web_threads: int = _setting("STILLMOTION_WEB_THREADS", 8, 1, 256)
+    job_timeout: int = _setting("STILLMOTION_JOB_TIMEOUT", 6 * 3600, 1)
+    short_workers: int = _setting("STILLMOTION_SHORT_WORKERS", 1, 0, 256)
     queues: str = _setting("STILLMOTION_QUEUES", "short,long,cpu,gpu,conversions")
-    max_waiting: int = _setting("STILLMOTION_MAX_WAITING", 1000)
+    max_waiting: int = _setting("STILLMOTION_MAX_WAITING", 1000, 1)
     hosts: str | None = _setting("STILLMOTION_HOSTS", None)
     token: str | None = _setting("STILLMOTION_TOKEN", None)
-    bin_days: int = _setting("STILLMOTION_BIN_DAYS", 30)
-    keep_days: int = _setting("STILLMOTION_KEEP_DAYS", 0)
-    reserve_bytes: int = _setting("STILLMOTION_RESERVE_BYTES", 512 * 1024**2)
-    quota_bytes: int = _setting("STILLMOTION_QUOTA_BYTES", 0)
-    is_open: int = _setting("STILLMOTION_OPEN", 0)
-    proxies: int = _setting("STILLMOTION_PROXIES", 0)
+    bin_days: int = _setting("STILLMOTION_BIN_DAYS", 30, 0, 36500)
+    keep_days: int = _setting("STILLMOTION_KEEP_DAYS", 0, 0, 36500)
+    reserve_bytes: int = _setting("STILLMOTION_RESERVE_BYTES", 512 * 1024**2, 0)
+    quota_bytes: int = _setting("STILLMOTION_QUOTA_BYTES", 0, 0)
+    is_open: int = _setting("STILLMOTION_OPEN", 0, 0, 1)
+    proxies: int = _setting("STILLMOTION_PROXIES", 0, 0, 8)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "instance", self.instance.expanduser().resolve())
         variables = self._variables()
-        for name, smallest, largest in (
-            ("port", 1, 65535),
-            ("max_upload_bytes", 1, math.inf),
-            ("workers", 0, 256),
-            ("web_threads", 1, 256),
-            ("job_timeout", 1, math.inf),
-            ("bin_days", 0, 36500),
-            ("short_workers", 0, 256),
-            ("max_waiting", 1, math.inf),
-            ("keep_days", 0, 36500),
-            ("reserve_bytes", 0, math.inf),
-            ("quota_bytes", 0, math.inf),
-            ("is_open", 0, 1),
-            ("proxies", 0, 8),
-        ):
-            value = getattr(self, name)
-            if not smallest <= value <= largest:
-                allowed = f"at least {smallest}" if largest == math.inf else f"{smallest} to {largest}"
-                raise BadInput(f"{variables[name]} must be {allowed}, not {value}.")
+        for setting in dataclasses.fields(self):
+            value, bounds = getattr(self, setting.name), setting.metadata["bounds"]
+            if bounds is not None and not bounds[0] <= value <= bounds[1]:
+                allowed = f"at least {bounds[0]}" if bounds[1] == math.inf else f"{bounds[0]} to {bounds[1]}"
+                raise BadInput(f"{variables[setting.name]} must be {allowed}, not {value}.")
         unknown = self.queue_words - set(QUEUE_WORDS)
         if unknown:
             raise BadInput(

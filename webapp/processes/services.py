@@ -302,18 +302,8 @@ def redis_command(folder: Path, unix_socket: Path) -> list[str]:
     """
     return [
         redis_program(),
-        *(
-            "--port",
-            "0",
-            "--daemonize",
-            "no",
-            "--save",
-            "",
-            "--appendonly",
-            "yes",
-            "--appendfsync",
-            "everysec",
-        ),
+        *(["--port", "0", "--daemonize", "no", "--appendonly", "yes", "--appendfsync", "everysec"]),
+        *("--save", ""),
         *("--unixsocket", str(unix_socket), "--unixsocketperm", "700"),
         *("--dir", str(folder), "--logfile", str(folder / "redis.log")),
     ]
