@@ -30,7 +30,7 @@ def test_from_two_clips_to_a_prediction_by_weights_of_ones_own(
 ) -> None:
     for name, velocity in (("left.mp4", (-2.0, 0.0)), ("down.mp4", (0.0, 2.0))):
         stack.upload(moving_clip(tmp_path / name, frames=24, size=(96, 160), velocity=velocity))
-    page.goto(stack.url)
+    page.goto(f"{stack.url}/datasets")
     for name in ("left.mp4", "down.mp4"):
         page.get_by_label(f"Choose {name}").check()
     page.get_by_role("button", name="Data set …").click()
