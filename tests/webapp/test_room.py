@@ -219,6 +219,8 @@ def test_what_is_old_goes_into_the_bin(settings: Settings, small_clip: Path) -> 
 def test_redis_and_workers_outlive_a_full_disk(start_stack, disk: Path, small_clip: Path) -> None:
     stack: Stack = start_stack(instance=disk / "instance", STILLMOTION_RESERVE_BYTES=str(RESERVE))
     clip = stack.upload(small_clip)
+    earlier = stack.start_run(clip, grid=4)
+    stack.wait_for_end(earlier)
     server = stack.redis()
     filler = fill(disk, 0)
     client = redis.Redis(unix_socket_path=urlsplit(f"unix://{disk}/instance/redis/redis.sock").path)
@@ -227,6 +229,7 @@ def test_redis_and_workers_outlive_a_full_disk(start_stack, disk: Path, small_cl
             client.set(f"filler-{number}", b"x" * 1000)
     answer = requests.post(f"{stack.url}/api/v1/runs", json={"clip": clip, "method": "lk"}, timeout=10)
     assert answer.status_code == 507
+    assert stack.get(f"/runs/{earlier}/overlay.gif").status_code == 507
     ready = requests.get(f"{stack.url}/readyz", timeout=10)
     assert ready.status_code == 503, ready.text
     filler.unlink()

@@ -1,6 +1,5 @@
 """Errors as answers: problem details (RFC 9457) for programs, a page for people."""
 
-import errno
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
@@ -16,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from model.core.errors import BadInput, Unreachable
 from webapp.actions.starting import NameTaken
 from webapp.api.fields import integer, text
-from webapp.core.troubles import FULL, database_trouble, redis_trouble
+from webapp.core.troubles import FULL, database_trouble, disk_trouble, redis_trouble
 from webapp.files.storage import NoRoom
 from webapp.jobs.queue import QueueFull
 
@@ -128,9 +127,9 @@ def register_problems(app: Flask) -> None:
     @app.errorhandler(OSError)
     def system_error(error: OSError) -> Response:
         log.error("%s %s", request.method, request.path, exc_info=error)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return problem(507, HTTPStatus(507).phrase, FULL)
-        return problem(500, HTTPStatus(500).phrase, INSIDE)
+        trouble = disk_trouble(error)
+        status = 500 if trouble is None else 507 if trouble is FULL else 503
+        return problem(status, HTTPStatus(status).phrase, trouble or INSIDE)
 
 
 def _detail(error: HTTPException) -> str:

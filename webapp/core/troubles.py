@@ -1,9 +1,14 @@
 """What is wrong when the database or Redis fails, each in one sentence; no SQL, path or password is in it."""
 
+import errno
+import os
+
 from redis.exceptions import AuthenticationError, BusyLoadingError, OutOfMemoryError, RedisError
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 FULL = "The server's disk is full; remove clips or runs for good, and try again."
+
+DISK = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 DATABASE = {
     "locked": "Another program holds the database for itself; try again later.",
@@ -25,6 +30,16 @@ def database_trouble(error: SQLAlchemyError) -> str | None:
             return sentence
     if isinstance(error, DBAPIError) and not isinstance(error, (IntegrityError, ProgrammingError)):
         return "The database does not answer; try again later."
+    return None
+
+
+def disk_trouble(error: OSError) -> str | None:
+    """Say what is wrong with the server's disk or a folder's rights; None for what is wrong with one file."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return FULL
+    if error.errno in DISK:
+        reason = os.strerror(error.errno)
+        return f"The server cannot use a file or folder of its own ({reason}); look at its disk and rights."
     return None
 
 

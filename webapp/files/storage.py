@@ -19,6 +19,7 @@ from model.core.errors import BadInput, Unreachable
 from model.core.files import atomic_path
 from model.core.remote import open_files, reaching
 from webapp.core.settings import Settings, masked
+from webapp.core.troubles import FULL, disk_trouble
 
 ANSWER_SECONDS = 3
 """So soon a storage elsewhere must answer a question before it counts as away; bytes may take longer."""
@@ -115,9 +116,16 @@ class Storage:
 
     @contextmanager
     def _reached(self, *about_one_file: type[OSError]) -> Iterator[None]:
-        """Turn what storage elsewhere raises into Unreachable, but for what it says about one file."""
+        """Turn what a storage raises into Unreachable, but for what it says about one file."""
         if self._is_local:
-            yield
+            try:
+                yield
+            except OSError as error:
+                trouble = disk_trouble(error)
+                if trouble is None or trouble is FULL:
+                    raise
+                log.warning("%s", error)
+                raise Unreachable(trouble) from error
             return
         try:
             with reaching(self._url):
@@ -155,7 +163,10 @@ class Storage:
             self._reach(lambda: self._files.put_file(str(source), self._path(key)))
             source.unlink()
             return
-        target = Path(self._path(key))
+        self._reach(lambda: self._move(source, Path(self._path(key))))
+
+    def _move(self, source: Path, target: Path) -> None:
+        """Move a file on this machine."""
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             source.replace(target)

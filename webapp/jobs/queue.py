@@ -1,6 +1,5 @@
 """The queue of runs and jobs: submitted by the web process, cancelled, and how they end without a result."""
 
-import errno
 import logging
 import os
 import shutil
@@ -19,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from model.core.errors import BadInput, Unreachable
 from model.tracking.methods import find_method
 from webapp.core.settings import Settings
-from webapp.core.troubles import FULL, database_trouble, redis_trouble
+from webapp.core.troubles import database_trouble, disk_trouble, redis_trouble
 from webapp.files.storage import Storage
 from webapp.jobs.base import Condition, JobQueue, connect
 from webapp.jobs.estimates import estimate_run, expected_seconds
@@ -204,6 +203,7 @@ class RunQueue:
         Raises BadInput with the reason why drawing it failed, NoRoom, QueueFull, and RedisError.
         """
         job_id = f"{wanted.name.replace('.', '-')}-{run.id}-{run.frames_in_tracks}"
+        Storage.of(self.settings).require_free()  # a Redis on a full disk would be the one to refuse
         with self.jobs.redis.lock(f"stillmotion:{job_id}", timeout=10):
             handle = self.jobs.handles([job_id])[job_id]
             if handle.condition is Condition.FAILED and "AbandonedJobError" not in handle.failure:
@@ -299,14 +299,19 @@ def record_failure(
         _fail(job.id, f"The {{noun}} took longer than {job.timeout} s and was ended; {{advice}}.")
     elif issubclass(kind, MemoryError) or kind.__name__ == "OutOfMemoryError":  # of torch, for a GPU
         _fail(job.id, "The memory did not suffice; {advice}.")
-    elif isinstance(value, OSError) and value.errno in (errno.ENOSPC, errno.EDQUOT):
-        _fail(job.id, FULL)
-    elif isinstance(value, SQLAlchemyError) and (trouble := database_trouble(value)):
+    elif trouble := _trouble(value):
         _fail(job.id, trouble)
     else:
         # What it says may hold paths or SQL: that is for the log, to which the worker writes it.
         inside = f"An error inside Stillmotion ended the {{noun}} ({kind.__name__}); see the server's log."
         _fail(job.id, inside)
+
+
+def _trouble(error: BaseException) -> str | None:
+    """Say what is wrong with disk or database; None for what only an error inside Stillmotion can cause."""
+    if isinstance(error, OSError):
+        return disk_trouble(error)
+    return database_trouble(error) if isinstance(error, SQLAlchemyError) else None
 
 
 def record_killed(job: QueuedJob, _process_id: int, status: int, _usage: Any) -> None:

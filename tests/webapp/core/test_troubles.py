@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -340,12 +341,42 @@ def test_what_is_being_removed_is_removed_however_long_the_bin_keeps(
     assert client.get(f"/api/v1/clips/{clip}").status_code == 404
 
 
-def test_a_read_only_folder_is_one_sentence(settings: Settings, tmp_path: Path) -> None:
-    if subprocess.run(["mount", "--bind", str(tmp_path), str(tmp_path)], check=False).returncode:
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Make a folder read-only for root, too; the test is skipped where that cannot be."""
+    if subprocess.run(["mount", "--bind", str(folder), str(folder)], check=False).returncode:
         pytest.skip("Only root may make a folder read-only for root.")
     try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", str(tmp_path)], check=True)
-        with pytest.raises(BadInput, match="STILLMOTION_INSTANCE"):
-            create_app(Settings(instance=tmp_path / "instance"))
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
+        yield
     finally:
-        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_read_only_folder_is_one_sentence(tmp_path: Path) -> None:
+    with read_only(tmp_path), pytest.raises(BadInput, match="STILLMOTION_INSTANCE"):
+        create_app(Settings(instance=tmp_path / "instance"))
+
+
+def test_a_storage_that_becomes_read_only_is_503_and_a_removal_ends_later(
+    settings: Settings, tmp_path: Path, small_clip: Path
+) -> None:
+    (tmp_path / "storage").mkdir()
+    app = create_app(replace(settings, storage_url=str(tmp_path / "storage")))
+    client, queue = app.test_client(), app.extensions["stillmotion"].queue
+
+    def upload(content: bytes) -> TestResponse:
+        return client.post("/api/v1/clips", data={"file": (io.BytesIO(content), "small.mp4")})
+
+    content = small_clip.read_bytes()
+    clip = upload(content).json["id"]
+    with read_only(tmp_path / "storage"):
+        for answer in (upload(content + b"\0" * 8), client.delete(f"/api/v1/clips/{clip}")):
+            assert answer.status_code == 503
+            assert "Read-only file system" in answer.json["detail"]
+        assert client.get(f"/api/v1/clips/{clip}/frames/0.jpg").status_code == 200
+        empty_bin(queue, queue.settings)  # which a worker does again and again
+    empty_bin(queue, queue.settings)
+    assert client.get(f"/api/v1/clips/{clip}").status_code == 404
+    assert not list((tmp_path / "storage" / "clips").iterdir())
+    queue.database.close()
