@@ -1,6 +1,5 @@
 """Single images: an encoded picture becomes 8-bit RGB as a viewer would show it."""
 
-import io
 from typing import IO
 
 import cv2
@@ -21,9 +20,6 @@ SUFFIXES = frozenset(
 
 KINDS = "PNG, JPEG, WebP, TIFF, BMP, HEIC and AVIF"
 """The kinds of images that are read, for sentences."""
-
-SHOWN_SIDE, SHOWN_QUALITY = 1280, 88
-"""Pixels and quality of the JPEGs that pages show."""
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "HEIF", "AVIF")
 # Brands of files that hold pictures in the boxes of an MP4 (ISO/IEC 23008-12, 10; AV1 Image File Format, 6).
@@ -115,18 +111,6 @@ def _deep(image: ImageFile.ImageFile, file: IO[bytes], what: str) -> NDArray[np.
     if pixels is None:
         raise _damaged(what)
     return pixels
-
-
-def jpeg(
-    picture: NDArray[np.uint8], quality: int = SHOWN_QUALITY, longest_side: int | None = SHOWN_SIDE
-) -> bytes:
-    """Encode uint8 `[H, W, 3]` RGB as JPEG, made smaller where a side has more pixels than `longest_side`."""
-    image = Image.fromarray(picture)
-    if longest_side is not None:
-        image.thumbnail((longest_side, longest_side), Image.Resampling.BILINEAR)
-    packed = io.BytesIO()
-    image.save(packed, "JPEG", quality=quality)
-    return packed.getvalue()
 
 
 def composite_over_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.clips.images import jpeg
 from model.convert.plan import Plan, Segment, Shard
 from model.convert.profile import Stopwatch
 from model.convert.reading import SegmentEnd
 from model.convert.scan import failure
+from model.core.jpeg import jpeg
 from model.datasets.folder import DataFolder
 from model.datasets.sample import MotionSummary, Sample, SampleFacts
 from model.datasets.shards import Failure, ShardIndex, ShardWriter, archive_name

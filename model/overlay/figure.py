@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.clips.images import SHOWN_SIDE, jpeg
+from model.core.jpeg import SHOWN_SIDE, jpeg
 from model.motion.prediction import Prediction
 from model.motion.tracks import Tracks
 from model.overlay.numbers import viewer_numbers

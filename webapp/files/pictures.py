@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from model.clips.images import jpeg
 from model.clips.video import decoding_bytes, read_frame
+from model.core.jpeg import jpeg
 from webapp.files.decoding import DecodingBudget
 
 

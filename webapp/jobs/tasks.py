@@ -5,8 +5,8 @@ from importlib import import_module
 import numpy as np
 from numpy.typing import NDArray
 
-from model.clips.images import jpeg
 from model.clips.video import read_frame
+from model.core.jpeg import jpeg
 from model.core.progress import Progress, Watch, raise_if_stopped
 from model.tracking.estimate import Paces, Stopwatch
 from model.tracking.methods import tracker_name

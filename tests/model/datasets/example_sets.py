@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.clips.images import jpeg
+from model.core.jpeg import jpeg
 from model.datasets.folder import DataFolder
 from model.datasets.sample import MotionSummary, Sample, SampleFacts
 from model.datasets.shards import ShardIndex, ShardWriter, archive_name
