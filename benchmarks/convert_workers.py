@@ -19,7 +19,6 @@ from typing import Any
 
 from model.convert.run import Conversion
 from model.convert.settings import with_weights
-from model.core.progress import ignore_progress, never_stop
 from model.datasets.folder import DataFolder
 
 
@@ -58,10 +57,7 @@ def main() -> None:
 
 def prepare(videos: Sequence[str], out: str, settings: dict[str, Any]) -> int:
     """Look at the videos and plan the shards; return how many chunks there are."""
-    conversion = Conversion.prepare(
-        videos, DataFolder.open(out), with_weights(settings), ignore_progress, never_stop
-    )
-    return conversion.chunks
+    return Conversion.prepare(videos, DataFolder.open(out), with_weights(settings)).chunks
 
 
 def convert(videos: Sequence[str], out: str, settings: dict[str, Any], workers: int) -> float:

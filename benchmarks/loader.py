@@ -23,7 +23,6 @@ from model.clips.video import read_frames
 from model.convert.run import Conversion, run
 from model.convert.settings import with_weights
 from model.convert.work import WorkerSettings
-from model.core.progress import ignore_progress, never_stop
 from model.datasets.folder import DataFolder
 from model.datasets.loader import EpochLoader, MotionDataset, open_dataset
 from model.datasets.sample import SampleFacts
@@ -58,10 +57,7 @@ def main() -> None:
 def convert(videos: Path, out: str, method: str) -> None:
     """Make a training set of a folder of videos."""
     settings = with_weights({"method": method, "check": "none"})
-    conversion = Conversion.prepare(
-        [str(videos)], DataFolder.open(out), settings, ignore_progress, never_stop
-    )
-    run(conversion, WorkerSettings(), ignore_progress, never_stop)
+    run(Conversion.prepare([str(videos)], DataFolder.open(out), settings), WorkerSettings())
 
 
 def read_set(dataset: MotionDataset, count: int, workers: int) -> tuple[int, float]:

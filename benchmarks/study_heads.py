@@ -23,7 +23,7 @@ from model.commands.group import run_command
 from model.commands.options import options_of, settings_from
 from model.core.errors import BadInput
 from model.core.files import write_json, write_whole
-from model.core.progress import ignore_progress, never_stop
+from model.core.progress import ignore_progress
 from model.core.structure import from_json
 from model.evaluation.predictors.run import evaluate_predictors
 from model.prediction.config import PredictorConfig
@@ -132,8 +132,6 @@ def _run(
         {(head, ""): predictor},
         most=samples,
         neighbours=0,
-        progress=ignore_progress,
-        should_stop=never_stop,
     )
 
     def mean(name: str, weight: str, method: str = head) -> float:

@@ -1,12 +1,14 @@
-"""Progress on the console."""
+"""Progress on the console, and Ctrl-C."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from tqdm import tqdm
 
-from model.core.progress import Progress, ReportProgress
+from model.core.progress import Progress, ReportProgress, ShouldStop, Watch
 
 
 @contextmanager
@@ -33,3 +35,34 @@ def progress_bar(unit: str) -> Iterator[ReportProgress]:
     finally:
         if bar is not None:
             bar.close()
+
+
+@contextmanager
+def stop_on_interrupt(*, saves: bool = False) -> Iterator[ShouldStop]:
+    """Turn the first Ctrl-C into a request to stop; the second one interrupts at once.
+
+    saves: of work that writes a checkpoint when it is to stop. SIGTERM asks for that too, and more signals
+    change nothing.
+    """
+    is_asked = False
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        nonlocal is_asked
+        is_asked = True
+        if not saves:
+            signal.signal(number, usual[signal.Signals(number)])
+
+    numbers = (signal.SIGINT, signal.SIGTERM) if saves else (signal.SIGINT,)
+    usual = {number: signal.signal(number, ask) for number in numbers}
+    try:
+        yield lambda: is_asked
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def watched(unit: str) -> Iterator[Watch]:
+    """Show progress as `progress_bar` does, and end at the first Ctrl-C."""
+    with progress_bar(unit) as report, stop_on_interrupt() as should_stop:
+        yield Watch(report, should_stop)

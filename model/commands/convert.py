@@ -4,9 +4,8 @@ from typing import Any
 
 import click
 
-from model.commands.console import progress_bar
+from model.commands.console import watched
 from model.commands.options import device_option, options_of
-from model.commands.partial import stop_on_interrupt
 from model.convert.estimating import ConversionEstimate, estimate_conversion
 from model.convert.ledger import load_profile
 from model.convert.locking import locked
@@ -48,17 +47,16 @@ def command(
     goes on from there, and ends with the same bytes.
     """
     if estimate:
-        with progress_bar("") as report, stop_on_interrupt() as should_stop:
-            outlook = estimate_conversion(
-                inputs, with_weights(settings), WorkerSettings(workers, threads, device), report, should_stop
-            )
+        with watched("") as watch:
+            work = WorkerSettings(workers, threads, device)
+            outlook = estimate_conversion(inputs, with_weights(settings), work, watch)
         click.echo(describe_estimate(outlook))
         return
     folder = DataFolder.open(out)
-    with locked(folder), progress_bar("chunks") as report, stop_on_interrupt() as should_stop:
-        conversion = Conversion.prepare(inputs, folder, with_weights(settings), report, should_stop)
+    with locked(folder), watched("chunks") as watch:
+        conversion = Conversion.prepare(inputs, folder, with_weights(settings), watch)
         is_finished = not conversion.tasks()
-        run(conversion, WorkerSettings(workers, threads, device), report, should_stop)
+        run(conversion, WorkerSettings(workers, threads, device), watch)
     click.echo(describe(conversion, is_finished))
 
 

@@ -10,6 +10,7 @@ from model.commands.console import progress_bar
 from model.commands.evaluate_predictor import command as predictor
 from model.commands.options import PATH, check_output, device_option
 from model.core.errors import BadInput
+from model.core.progress import Watch
 from model.evaluation.annotations import AnnotatedClip, read_annotated, reduce_clip
 from model.evaluation.badja import from_first_frame, has_areas, read_badja
 from model.evaluation.objects import evaluate_objects, read_masked
@@ -109,7 +110,7 @@ def tracker(
         settings = {"masks": [sequence.name for sequence in sequences], "chunk_step": chunk_step or 1}
         trackers = _load(names, device, precision)
         with progress_bar("runs") as report:
-            on_objects = evaluate_objects(sequences, trackers, chunk_step or 1, progress=report)
+            on_objects = evaluate_objects(sequences, trackers, chunk_step or 1, Watch(report))
         said, content = object_table(on_objects), objects_to_json(on_objects)
     else:
         protocol: EvaluationProtocol = "chained" if badja else queries or "first"
@@ -123,9 +124,9 @@ def tracker(
         trackers = _load(names, device, precision)
         followed = [from_first_frame(clip) for clip in opened if has_areas(clip)]
         with progress_bar("runs") as report:
-            results = evaluate(opened, trackers, protocol, progress=report)
+            results = evaluate(opened, trackers, protocol, Watch(report))
             if followed:
-                to_the_end = evaluate(followed, trackers, "first", progress=report)
+                to_the_end = evaluate(followed, trackers, "first", Watch(report))
         said = table(results, each_clip=badja is not None)
         content = results_to_json(results)
         if to_the_end:

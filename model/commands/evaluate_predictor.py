@@ -5,9 +5,8 @@ from typing import Literal
 
 import click
 
-from model.commands.console import progress_bar
+from model.commands.console import watched
 from model.commands.options import PATH, check_output, device_option
-from model.commands.partial import stop_on_interrupt
 from model.core.errors import BadInput
 
 
@@ -73,7 +72,7 @@ def command(
         predictors[predictor.network.title, seed] = predictor
     if len(predictors) < len(weights):
         raise BadInput("Two of the weights have the same network and the same folder's name; rename one.")
-    with stop_on_interrupt() as should_stop, progress_bar("samples") as bar:
+    with watched("samples") as watch:
         results = evaluate_predictors(
             sets,
             predictors,
@@ -81,8 +80,7 @@ def command(
             points=points,
             most=samples,
             neighbours=neighbours,
-            progress=bar,
-            should_stop=should_stop,
+            watch=watch,
         )
     if out is not None:
         names = [result.name for result in results]

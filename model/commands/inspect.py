@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from model.commands.console import progress_bar
+from model.commands.console import watched
 from model.commands.options import check_output
-from model.commands.partial import stop_on_interrupt
 from model.datasets.folder import DataFolder
 from model.datasets.summary import SPLITS
 from model.inspection.inspect import Inspection, inspect
@@ -46,14 +45,8 @@ def command(
 
     check_output("--out", out, ".html", ".htm")
     folder = DataFolder.open(dataset)
-    with progress_bar("parts") as report, stop_on_interrupt() as should_stop:
-        found = inspect(
-            folder,
-            scene_motion=scene_motion,
-            most_samples=samples,
-            progress=report,
-            should_stop=should_stop,
-        )
+    with watched("parts") as watch:
+        found = inspect(folder, scene_motion=scene_motion, most_samples=samples, watch=watch)
     write_report(out, found)
     click.echo(describe(found))
     click.echo(f"Wrote {out}")

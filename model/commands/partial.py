@@ -2,20 +2,16 @@
 
 import hashlib
 import json
-import signal
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from model.core.arrays import read_arrays
 from model.core.errors import BadInput
-from model.core.progress import ShouldStop
 from model.motion.tracks import Method, Tracks
 from model.tracking.engine import State
 from model.weights.registry import file_sha256
@@ -80,27 +76,3 @@ def load_state(path: Path, job: Job) -> State | None:
         if name.startswith(STATE_PREFIX)
     }
     return state or None
-
-
-@contextmanager
-def stop_on_interrupt(*, saves: bool = False) -> Iterator[ShouldStop]:
-    """Turn the first Ctrl-C into a request to stop; the second one interrupts at once.
-
-    saves: of work that writes a checkpoint when it is to stop. SIGTERM asks for that too, and more signals
-    change nothing.
-    """
-    is_asked = False
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        nonlocal is_asked
-        is_asked = True
-        if not saves:
-            signal.signal(number, usual[signal.Signals(number)])
-
-    numbers = (signal.SIGINT, signal.SIGTERM) if saves else (signal.SIGINT,)
-    usual = {number: signal.signal(number, ask) for number in numbers}
-    try:
-        yield lambda: is_asked
-    finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)

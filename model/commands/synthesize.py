@@ -6,7 +6,7 @@ import click
 
 from model.commands.console import progress_bar
 from model.commands.options import FOLDER, PATH
-from model.core.progress import never_stop
+from model.core.progress import Watch
 
 
 @click.command("synthesize")
@@ -52,11 +52,11 @@ def command(
 
     if samples:
         with progress_bar("clips") as report:
-            write_sample_clips(out, progress=report)
+            write_sample_clips(out, Watch(report))
         click.echo(f"Wrote {len(SAMPLE_CLIPS)} sample clips to {out}")
         return
     settings = SyntheticSettings(height, width, frames, points, time_step=time_step, speed=speed)
     bank = load_bank(seed, textures, cutouts, held_out=held_out)
     with progress_bar("clips") as report:
-        write_clip_folders(out, seed, count, settings, bank, progress=report, should_stop=never_stop)
+        write_clip_folders(out, seed, count, settings, bank, Watch(report))
     click.echo(f"Wrote {count} clips to {out}")

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from model.clips.video import probe, read_frames
-from model.commands.console import progress_bar
+from model.commands.console import progress_bar, stop_on_interrupt
 from model.commands.options import PATH, check_output
-from model.commands.partial import Job, load_state, partial_path, save_partial, stop_on_interrupt
+from model.commands.partial import Job, load_state, partial_path, save_partial
 from model.commands.points import read_points
 from model.core.errors import BadInput, Stopped
 from model.core.progress import Watch

@@ -6,9 +6,8 @@ from typing import Any
 
 import click
 
-from model.commands.console import progress_bar
+from model.commands.console import progress_bar, stop_on_interrupt
 from model.commands.options import PATH, device_option, options_of, settings_from
-from model.commands.partial import stop_on_interrupt
 from model.training.trackers.settings import TrackerTraining
 
 

@@ -20,7 +20,7 @@ from model.convert.sources import Place, find_places
 from model.convert.work import WorkerSettings
 from model.core.errors import BadInput
 from model.core.processes import peak_memory
-from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.core.progress import UNWATCHED, ShouldStop, Watch
 from model.datasets.folder import DataFolder
 from model.datasets.shards import ShardIndex
 from model.tracking.chunks import ChunkTracker
@@ -67,34 +67,33 @@ def estimate_conversion(
     inputs: Sequence[str],
     settings: ConvertSettings,
     workers: WorkerSettings,
-    progress: ReportProgress,
-    should_stop: ShouldStop,
+    watch: Watch = UNWATCHED,
 ) -> ConversionEstimate:
     """Convert a few chunks and say what all would cost; nothing is left behind.
 
-    progress: called with the stages "looking at videos" and "timing chunks".
-    Raises BadInput when no video can be used, Stopped when `should_stop` says so.
+    watch: told the stages "looking at videos" and "timing chunks".
+    Raises BadInput when no video can be used, Stopped on request.
     """
-    seen = _quick_scan(find_places(inputs), progress, should_stop)
+    seen = _quick_scan(find_places(inputs), watch)
     if not seen.frames:
         raise BadInput(f"None of the videos can be used. {'; '.join(why for _, why in seen.failures[:3])}")
     tracker = workers.load_tracker(settings)
     sources = _sources(seen)
     choices = _choices(settings)
-    _time_chunks(tracker, settings, sources[:1], 1, should_stop)  # the first chunk is slower than the others
+    # The first chunk is slower than the others.
+    _time_chunks(tracker, settings, sources[:1], 1, watch.should_stop)
     outlooks: list[Outlook] = []
     timed = 0
-    for done, (name, choice, share) in enumerate(choices):
-        progress(Progress("timing chunks", done, len(choices)))
-        timing = _time_chunks(tracker, choice, sources, max(1, round(TIMED_CHUNKS * share)), should_stop)
+    for name, choice, share in watch.each("timing chunks", choices):
+        most = max(1, round(TIMED_CHUNKS * share))
+        timing = _time_chunks(tracker, choice, sources, most, watch.should_stop)
         outlook = _outlook(name, choice, timing, seen, workers)
         if choice.grid != settings.grid:  # a finer grid sees the same motion, and fewer chunks were timed
             outlook = replace(outlook, motion=outlooks[0].motion)
         outlooks.append(outlook)
         timed = timed or timing.chunks
-        if done == 0:
+        if len(outlooks) == 1:
             outlooks.append(_every_other_chunk(outlooks[0], settings, seen))
-    progress(Progress("timing chunks", len(choices), len(choices)))
     return ConversionEstimate(
         tuple(outlooks), len(seen.frames), sum(seen.frames.values()), seen.bytes, tuple(seen.failures), timed
     )
@@ -121,11 +120,9 @@ class _Timing:
     motion: float
 
 
-def _quick_scan(places: Sequence[Place], progress: ReportProgress, should_stop: ShouldStop) -> _Seen:
+def _quick_scan(places: Sequence[Place], watch: Watch) -> _Seen:
     seen = _Seen()
-    for done, place in enumerate(places):
-        raise_if_stopped(should_stop)
-        progress(Progress("looking at videos", done, len(places)))
+    for place in watch.each("looking at videos", places):
         try:
             with place.fetched() as path:
                 frames, fps = quick_probe(path)
@@ -136,7 +133,6 @@ def _quick_scan(places: Sequence[Place], progress: ReportProgress, should_stop: 
             seen.frames[place], seen.rates[place] = frames, fps
         except (BadInput, OSError) as error:
             seen.failures.append((place.name, reason_of(error)))
-    progress(Progress("looking at videos", len(places), len(places)))
     return seen
 
 

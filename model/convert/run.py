@@ -13,7 +13,7 @@ from model.convert.sources import find_places, remove_fetched
 from model.convert.work import ShardWorker, WorkerSettings
 from model.convert.workers import work_in_processes
 from model.core.errors import BadInput
-from model.core.progress import Progress, ReportProgress, ShouldStop
+from model.core.progress import UNWATCHED, Progress, Watch
 from model.datasets.folder import DataFolder
 from model.datasets.shards import SHARDS, Failure
 
@@ -37,8 +37,7 @@ class Conversion:
         inputs: Sequence[str],
         folder: DataFolder,
         settings: ConvertSettings,
-        progress: ReportProgress,
-        should_stop: ShouldStop,
+        watch: Watch = UNWATCHED,
     ) -> "Conversion":
         """Look at the videos and plan the shards, or take up the plan that is there.
 
@@ -47,7 +46,7 @@ class Conversion:
         old = _begun(folder, settings)
         folder.remove_leftovers()
         remove_fetched()
-        found = scan(find_places(inputs), folder, progress, should_stop)
+        found = scan(find_places(inputs), folder, watch)
         known = Plan(settings, old.sources, old.shards) if old else Plan(settings)
         plan = known.located(found.sources).with_sources(found.sources)
         failures = found.failures + tuple(_too_short(found.sources, settings, folder))
@@ -94,10 +93,10 @@ class Conversion:
 class RunReport:
     """Passes on what workers report: to the one who watches, the ledger and the profile."""
 
-    def __init__(self, conversion: Conversion, progress: ReportProgress, should_stop: ShouldStop) -> None:
+    def __init__(self, conversion: Conversion, watch: Watch = UNWATCHED) -> None:
         self.cost = Profile()
-        self.is_ended = should_stop
-        self._conversion, self._progress = conversion, progress
+        self.is_ended = watch.should_stop
+        self._conversion, self._progress = conversion, watch.progress
         self._before = load_profile(conversion.folder)
         self._total = conversion.chunks
         self._done = conversion.finished_chunks
@@ -117,18 +116,13 @@ class RunReport:
         save_profile(self._conversion.folder, self._before + self.cost)
 
 
-def run(
-    conversion: Conversion,
-    workers: WorkerSettings,
-    progress: ReportProgress,
-    should_stop: ShouldStop,
-) -> Profile:
+def run(conversion: Conversion, workers: WorkerSettings, watch: Watch = UNWATCHED) -> Profile:
     """Convert what is left to do; return what this run has cost.
 
-    Raises Stopped when `should_stop` says so: finished shards stay.
+    Raises Stopped on request: finished shards stay.
     """
     tasks = conversion.tasks()
-    report = RunReport(conversion, progress, should_stop)
+    report = RunReport(conversion, watch)
     try:
         if workers.count > 1:
             work_in_processes(conversion.folder, _spread(tasks, workers.count), workers, report)

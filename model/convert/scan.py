@@ -12,7 +12,7 @@ from model.clips.video import probe
 from model.convert.plan import Source
 from model.convert.sources import Changed, NoRoom, Place, content_sha256
 from model.core.errors import BadInput, Stopped, Unreachable
-from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.core.progress import UNWATCHED, ShouldStop, Watch
 from model.core.structure import from_json
 from model.datasets.folder import DataFolder
 from model.datasets.shards import Failure
@@ -30,26 +30,22 @@ class Scan:
     failures: tuple[Failure, ...]
 
 
-def scan(
-    places: Sequence[Place], folder: DataFolder, progress: ReportProgress, should_stop: ShouldStop
-) -> Scan:
+def scan(places: Sequence[Place], folder: DataFolder, watch: Watch = UNWATCHED) -> Scan:
     """Probe every video, each file once; what was found is kept in the folder, for the next time.
 
-    folder: of the training set. progress: called with the stage "looking at videos" and how many are done.
+    folder: of the training set. watch: told the stage "looking at videos" and how many are done.
     Raises Unreachable when the storage of a video does not answer.
     """
     seen = _load(folder)
     sources: list[Source] = []
     failures: list[Failure] = []
     last_save, is_saved = time.monotonic(), True
-    for done, place in enumerate(places):
-        raise_if_stopped(should_stop)
-        progress(Progress("looking at videos", done, len(places)))
+    for place in watch.each("looking at videos", places):
         try:
             fingerprint = place.fingerprint()
             source = seen.get((place.path, fingerprint))
             if source is None:
-                source = probe_source(place, fingerprint, should_stop)
+                source = probe_source(place, fingerprint, watch.should_stop)
                 seen[(place.path, fingerprint)] = source
                 is_saved = False
             sources.append(dataclasses.replace(source, place=place))
@@ -62,7 +58,6 @@ def scan(
             last_save, is_saved = time.monotonic(), True
     if not is_saved:
         _save(folder, list(seen.values()))
-    progress(Progress("looking at videos", len(places), len(places)))
     return Scan(tuple(sources), tuple(failures))
 
 

@@ -1,9 +1,12 @@
 """How long work tells its caller where it is, and asks whether to go on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from model.core.errors import Stopped
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,14 @@ class Watch:
         """Say what is done of `total`; raises as `check` does."""
         self.check()
         self.progress(Progress(stage, done, self.total))
+
+    def each(self, stage: str, items: Sequence[Item]) -> Iterator[Item]:
+        """Yield what is to be done piece by piece, and say how many are done; raises as `check` does."""
+        for done, item in enumerate(items):
+            self.check()
+            self.progress(Progress(stage, done, len(items)))
+            yield item
+        self.progress(Progress(stage, len(items), len(items)))
 
 
 UNWATCHED = Watch()

@@ -19,14 +19,7 @@ from numpy.typing import NDArray
 from model.clips.images import SUFFIXES, read_image
 from model.clips.limits import Limits
 from model.core.errors import BadInput
-from model.core.progress import (
-    Progress,
-    ReportProgress,
-    ShouldStop,
-    Watch,
-    ignore_progress,
-    never_stop,
-)
+from model.core.progress import UNWATCHED, Watch
 from model.motion.tracks import Method
 from model.tracking.tracker import Tracker
 
@@ -146,24 +139,22 @@ def evaluate_objects(
     sequences: Sequence[MaskedSequence],
     trackers: Mapping[str, Tracker],
     chunk_step: int = 1,
-    *,
-    progress: ReportProgress = ignore_progress,
-    should_stop: ShouldStop = never_stop,
+    watch: Watch = UNWATCHED,
 ) -> list[ObjectResult]:
     """Measure every tracker on every sequence, in the order of `trackers`.
 
     chunk_step: take every k-th chunk only.
-    progress: called with the stage "evaluating", counted in sequences.
+    watch: told the stage "evaluating", counted in sequences.
     Raises BadInput when an image cannot be read or a sequence shows no object, Stopped on request.
     """
     results: dict[str, list[SequenceResult]] = {name: [] for name in trackers}
-    for done, sequence in enumerate(sequences, 1):
+    quiet = Watch(should_stop=watch.should_stop)
+    for sequence in watch.each("evaluating", sequences):
         chunks = list(_chunks(sequence, chunk_step))
         if not chunks:
             raise BadInput(f"The masks of {sequence.name} show no object in any chunk's first frame.")
         for name, tracker in trackers.items():
-            results[name].append(_measure(sequence.name, tracker, chunks, should_stop))
-        progress(Progress("evaluating", done, len(sequences)))
+            results[name].append(_measure(sequence.name, tracker, chunks, quiet))
     return [ObjectResult(name, trackers[name].engine.method, tuple(rows)) for name, rows in results.items()]
 
 
@@ -184,11 +175,8 @@ def _chunks(sequence: MaskedSequence, chunk_step: int) -> Iterator[_Chunk]:
             yield _Chunk(np.stack(frames), points, _read_mask(sequence.masks[start + CHUNK - 1]))
 
 
-def _measure(
-    name: str, tracker: Tracker, chunks: Sequence[_Chunk], should_stop: ShouldStop
-) -> SequenceResult:
+def _measure(name: str, tracker: Tracker, chunks: Sequence[_Chunk], watch: Watch) -> SequenceResult:
     inside, returned = [], []
-    watch = Watch(should_stop=should_stop)
     begin = time.perf_counter()
     for chunk in chunks:
         watch.check()

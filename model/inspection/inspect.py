@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.core.errors import BadInput
-from model.core.progress import ReportProgress, ShouldStop
+from model.core.progress import UNWATCHED, Watch
 from model.datasets.folder import DataFolder
 from model.datasets.index import DatasetIndex, SampleFilter
 from model.datasets.sample import Sample, SampleFacts
@@ -66,18 +66,17 @@ def inspect(
     folder: DataFolder,
     *,
     scene_motion: bool = False,
-    most_samples: int | None,
-    progress: ReportProgress,
-    should_stop: ShouldStop,
+    most_samples: int | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Inspection:
     """Look at a training set, finished or not.
 
     scene_motion: with the camera's motion taken out, see `Inspection`.
     most_samples: read at most so many samples for the statistics of points, chosen at random; None: all.
     Raises BadInput when there is no set, it is empty, it is damaged, or no camera was found in any sample;
-    Stopped when `should_stop` says so.
+    Stopped on request.
     """
-    index = DatasetIndex.load(folder, allow_incomplete=True, progress=progress)
+    index = DatasetIndex.load(folder, allow_incomplete=True, progress=watch.progress)
     if len(index) == 0:
         raise BadInput(f"The training set {folder.url} has no samples yet.")
     everything = index.select(SampleFilter(with_camera=scene_motion))
@@ -92,7 +91,7 @@ def inspect(
         summary=index.summary,
         samples=len(index),
         scene_motion=scene_motion,
-        motion=collect(index, read.tolist(), progress, should_stop, scene_motion=scene_motion),
+        motion=collect(index, read.tolist(), watch, scene_motion=scene_motion),
         histograms={column: sample_histogram(index.rows, column) for column in columns},
         videos=video_counts(index, index.rows),
         sheet=_drawn(index, spread(index, everything, SHEET_PICTURES), scene_motion),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.core.errors import BadInput
-from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.core.progress import UNWATCHED, Progress, Watch
 from model.datasets.index import REFERENCE_HEIGHT, DatasetIndex
 from model.datasets.sample import MOVING, Sample
 from model.motion.grid import inside_frame
@@ -146,23 +146,22 @@ class StatisticsCollector:
 def collect(
     index: DatasetIndex,
     numbers: Sequence[int],
-    progress: ReportProgress,
-    should_stop: ShouldStop,
+    watch: Watch = UNWATCHED,
     *,
     scene_motion: bool = False,
 ) -> MotionStatistics:
     """Read samples, by the numbers of their rows, and add up their motion.
 
     scene_motion: with the camera's motion taken out; each sample must have a camera.
-    progress: told the stage "reading samples".
+    watch: told the stage "reading samples".
     Raises BadInput when a sample is damaged or has another grid or horizon than the set's settings say,
-    Stopped when `should_stop` says so.
+    Stopped on request.
     """
     settings = index.summary.settings
     grid, horizon = int(settings["grid"]), int(settings["horizon"])
     collector = StatisticsCollector(grid, horizon, scene_motion=scene_motion)
     for first in range(0, len(numbers), AT_ONCE):
-        raise_if_stopped(should_stop)
+        watch.check()
         for sample in index.read(numbers[first : first + AT_ONCE]):
             if (sample.facts.grid, sample.facts.horizon) != (grid, horizon):
                 raise BadInput(
@@ -170,5 +169,5 @@ def collect(
                     "set's settings say; convert the videos anew."
                 )
             collector.add(sample)
-        progress(Progress("reading samples", min(first + AT_ONCE, len(numbers)), len(numbers)))
+        watch.progress(Progress("reading samples", min(first + AT_ONCE, len(numbers)), len(numbers)))
     return collector.result()

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from model.core.errors import BadInput
-from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.core.progress import UNWATCHED, Watch
 from model.synthetic.batches import synthesize
 from model.synthetic.scene import SyntheticSettings
 from model.synthetic.textures import TextureBank
@@ -20,25 +20,21 @@ def write_clip_folders(
     count: int,
     settings: SyntheticSettings,
     bank: TextureBank,
-    *,
-    progress: ReportProgress,
-    should_stop: ShouldStop,
+    watch: Watch = UNWATCHED,
 ) -> None:
     """Write clips as folders `out/clip-0000` and so on: frames as PNG, and their truth as `tracks.npz`.
 
     A clip that is there already is kept, so that the same command goes on where it was stopped; a folder is
     whole or absent.
-    Raises BadInput for a count below 1, Stopped when `should_stop` says so.
+    Raises BadInput for a count below 1, Stopped on request.
     """
     if count < 1:
         raise BadInput(f"The number of clips must be at least 1, not {count}.")
     out.mkdir(parents=True, exist_ok=True)
-    for index in range(count):
-        raise_if_stopped(should_stop)
+    for index in watch.each("synthesizing", range(count)):
         target = out / f"clip-{index:04}"
         if not target.exists():
             _write_clip(target, seed + index, settings, bank)
-        progress(Progress("synthesizing", index + 1, count))
 
 
 def _write_clip(target: Path, seed: int, settings: SyntheticSettings, bank: TextureBank) -> None:

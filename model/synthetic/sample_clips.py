@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from model.core.files import atomic_path, write_json
-from model.core.progress import Progress, ReportProgress
+from model.core.progress import UNWATCHED, Watch
 from model.motion.grid import query_grid
 from model.overlay.render import write_video
 from model.synthetic.batches import synthesize
@@ -62,16 +62,15 @@ SAMPLE_CLIPS = (
 """Their seeds were chosen by eye."""
 
 
-def write_sample_clips(out: Path, *, progress: ReportProgress) -> None:
+def write_sample_clips(out: Path, watch: Watch = UNWATCHED) -> None:
     """Write each sample as NAME.mp4 and NAME.tracks.npz, and `samples.json`, which lists them.
 
     Other samples that the list has already, such as photos, stay in it, behind these. The truth is that of a
     16×16 grid of query points in the first frame (model.motion.grid), in every frame.
     """
     out.mkdir(parents=True, exist_ok=True)
-    for index, sample in enumerate(SAMPLE_CLIPS):
+    for sample in watch.each("rendering", SAMPLE_CLIPS):
         _write_sample(out, sample)
-        progress(Progress("rendering", index + 1, len(SAMPLE_CLIPS)))
     listed = [
         {"file": f"{clip.name}.mp4", "title": clip.title, "description": clip.description, "licence": LICENCE}
         for clip in SAMPLE_CLIPS

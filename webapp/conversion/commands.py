@@ -9,15 +9,14 @@ from typing import Any
 import click
 from redis.exceptions import RedisError
 
-from model.commands.console import progress_bar
+from model.commands.console import watched
 from model.commands.convert import conversion_options, describe
-from model.commands.partial import stop_on_interrupt
 from model.convert.ledger import Ledger
 from model.convert.locking import locked
 from model.convert.run import Conversion
 from model.convert.settings import with_weights
 from model.core.errors import BadInput
-from model.core.progress import Progress, raise_if_stopped
+from model.core.progress import Progress
 from model.datasets.folder import DataFolder
 from webapp.conversion.coordinate import Coordinator, add_costs
 from webapp.conversion.queue import ConversionQueue
@@ -70,21 +69,14 @@ def convert(
     if weights is not None and os.path.exists(weights):
         weights = os.path.abspath(weights)  # workers have another working folder
     folder = DataFolder.open(out)
-    with (
-        _explaining_redis(redis_url),
-        locked(folder),
-        progress_bar("chunks") as report,
-        stop_on_interrupt() as should_stop,
-    ):
+    with _explaining_redis(redis_url), locked(folder), watched("chunks") as watch:
         connect(redis_url).ping()  # before the videos are looked at
-        conversion = Conversion.prepare(
-            inputs, folder, with_weights({**settings, "weights": weights}), report, should_stop
-        )
+        conversion = Conversion.prepare(inputs, folder, with_weights({**settings, "weights": weights}), watch)
         queue = ConversionQueue(connect(redis_url, PATIENCE), folder.address)
         coordinator = Coordinator(conversion, queue, device, threads)
         jobs = coordinator.start()
         if wait:
-            coordinator.follow(report, should_stop)
+            coordinator.follow(watch)
     if jobs and not wait:
         click.echo(
             f"{jobs} jobs wait or run; `python -m webapp convert-status --out {out}` watches them, and sums "
@@ -100,14 +92,16 @@ def convert(
 @click.option("--watch", is_flag=True, help="Follow the work to its end; Ctrl-C ends the watching alone.")
 def status(*, out: str, redis_url: str, watch: bool) -> None:
     """Tell how far a conversion on many machines is, and sum it up when it is finished."""
-    with _explaining_redis(redis_url), progress_bar("chunks") as report, stop_on_interrupt() as should_stop:
+    with _explaining_redis(redis_url), watched("chunks") as watcher:
         folder = DataFolder.open(out)
         queue = ConversionQueue(connect(redis_url), folder.address)
         queue.redis.ping()
         now = Status.of(folder, queue)
         while watch and now.is_under_way:
-            raise_if_stopped(should_stop)
-            report(Progress(f"{sum(now.working.values())} at work", now.finished_chunks, now.chunks))
+            watcher.check()
+            watcher.progress(
+                Progress(f"{sum(now.working.values())} at work", now.finished_chunks, now.chunks)
+            )
             time.sleep(WATCH_SECONDS)
             now = Status.of(folder, queue)
         add_costs(folder, queue)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from model.convert.ledger import load_profile, save_profile
 from model.convert.run import Conversion, Task
 from model.core.errors import BadInput, Stopped
-from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.core.progress import Progress, ReportProgress, Watch
 from model.datasets.folder import DataFolder
 from webapp.conversion.queue import ConversionQueue, failure_reason
 from webapp.jobs.base import HEARTBEAT_TTL, Condition, JobHandle, LostJobs
@@ -40,19 +40,19 @@ class Coordinator:
                 self._enqueue(job_id)
         return len(self._todo)
 
-    def follow(self, progress: ReportProgress, should_stop: ShouldStop) -> None:
+    def follow(self, watch: Watch) -> None:
         """Follow the jobs until all shards are there; queue those again that were lost.
 
-        Raises Stopped when `should_stop` says so, after ending the jobs; and BadInput when a worker has met
+        Raises Stopped on request, after ending the jobs; and BadInput when a worker has met
         what a person has to put right, or when shards failed again and again: then after all others.
         """
         try:
             while self._todo:
-                raise_if_stopped(should_stop)
+                watch.check()
                 if (reason := self.queue.ended()) is not None:
                     self.queue.cancel(self._todo)
                     raise BadInput(reason)
-                self._step(progress)
+                self._step(watch.progress)
                 time.sleep(LOOK_SECONDS if self._todo else 0.0)
         except Stopped:
             self.queue.end("The conversion was stopped.")

@@ -4,7 +4,6 @@ import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 
 from model.convert.estimating import estimate_conversion
 from model.convert.locking import locked
@@ -12,7 +11,7 @@ from model.convert.run import Conversion, run
 from model.convert.settings import ConvertSettings
 from model.convert.work import WorkerSettings
 from model.core.errors import BadInput
-from model.core.progress import Progress
+from model.core.progress import Progress, Watch
 from model.core.structure import from_json
 from model.datasets.folder import DataFolder
 from webapp.files.datasets import REPORT, named_folder
@@ -28,9 +27,7 @@ def convert(context: JobContext[Job]) -> None:
     folder = named_folder(context.settings.datasets, context.work.name)
     workers = WorkerSettings(device=context.settings.device)
     with locked(folder), _clips(context) as paths:
-        conversion = Conversion.prepare(
-            paths, folder, _settings(context), partial(_aside, context, 0.0), context.is_over
-        )
+        conversion = Conversion.prepare(paths, folder, _settings(context), _watch(context, 0.0))
 
         def report(progress: Progress) -> None:
             shards = conversion.plan.shards
@@ -39,20 +36,21 @@ def convert(context: JobContext[Job]) -> None:
             context.report(Progress(stage, progress.done, progress.total))
             context.storage.require_free()
 
-        run(conversion, workers, report, context.is_over)
+        run(conversion, workers, Watch(report, context.is_over))
     _write_report(context, folder)
 
 
-def _aside(context: JobContext[Job], done: float, progress: Progress) -> None:
-    """Report a stage that is short beside the tracking."""
-    context.report(Progress(progress.stage, done, 1))
+def _watch(context: JobContext[Job], done: float) -> Watch:
+    """Watch a stage that is short beside the tracking."""
+    return Watch(lambda inner: context.report(Progress(inner.stage, done, 1)), context.is_over)
 
 
 def estimate(context: JobContext[Job]) -> None:
     """Convert a few chunks of the clips, and say what all would cost."""
     workers = WorkerSettings(device=context.settings.device)
     with _clips(context) as paths:
-        found = estimate_conversion(paths, _settings(context), workers, context.report, context.is_over)
+        watch = Watch(context.report, context.is_over)
+        found = estimate_conversion(paths, _settings(context), workers, watch)
     context.database.update_running(context.work, result=dataclasses.asdict(found))
 
 
@@ -91,10 +89,5 @@ def _write_report(context: JobContext[Job], folder: DataFolder) -> None:
     from model.inspection.inspect import inspect  # noqa: PLC0415 - see above
     from model.inspection.report import write_report  # noqa: PLC0415 - see above
 
-    inspection = inspect(
-        folder,
-        most_samples=MOST_INSPECTED,
-        progress=partial(_aside, context, 0.99),
-        should_stop=context.is_over,
-    )
-    write_report(folder.path(REPORT), inspection)
+    found = inspect(folder, most_samples=MOST_INSPECTED, watch=_watch(context, 0.99))
+    write_report(folder.path(REPORT), found)

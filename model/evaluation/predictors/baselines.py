@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from model.core.devices import has_fast_bfloat16
-from model.core.progress import Progress, ReportProgress
+from model.core.progress import UNWATCHED, Watch
 from model.datasets.index import REFERENCE_HEIGHT
 from model.datasets.loader import MotionDataset
 from model.evaluation.beliefs import Belief
@@ -94,16 +94,14 @@ class CellPrior:
         steps: int,
         grid: int,
         points: MeasuredPoints = "visible",
-        *,
-        progress: ReportProgress,
+        watch: Watch = UNWATCHED,
     ) -> "CellPrior":
         """Learn from such points of known samples as are measured; samples of another grid are left out."""
         total, counted = np.zeros((grid**2, steps, 2)), np.zeros((grid**2, steps, 1))
         finals, seen = [np.zeros((0, grid**2, 2))], [np.zeros((0, grid**2), bool)]
         samples = [(part, number) for part in known for number in range(len(part))]
-        for done, (part, number) in enumerate(samples, start=1):
+        for part, number in watch.each("reading known samples", samples):
             sample = part[number]
-            progress(Progress("reading known samples", done, len(samples)))
             if sample.facts.grid != grid or len(sample.displacement) <= steps:
                 continue
             unit = sample.picture.shape[1] / REFERENCE_HEIGHT
@@ -166,14 +164,12 @@ class Neighbours:
         known: Sequence[tuple[MotionDataset, int]],
         steps: int,
         grid: int,
-        *,
-        progress: ReportProgress,
+        watch: Watch = UNWATCHED,
     ) -> "Neighbours":
         """Look at known samples; known: sets and numbers in them."""
         features, motions = [], []
-        for done, (part, number) in enumerate(known):
+        for part, number in watch.each("looking at known images", known):
             sample = part[number]
-            progress(Progress("looking at known images", done + 1, len(known)))
             if sample.facts.grid != grid or len(sample.displacement) <= steps:
                 continue
             picture = sample.picture.permute(1, 2, 0).numpy()

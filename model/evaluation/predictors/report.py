@@ -76,7 +76,7 @@ def _section(result: DomainResult) -> str:
 
 
 def _shown(result: DomainResult, method: MethodOutcome) -> list[str]:
-    order = _by_error(result.samples, method)
+    order = _by_error(method)
     some = [int(k) for k in np.linspace(0, len(order) - 1, min(SHOWN, len(order)))]
     return [
         f"<h3>The worst of {escape(method.name)}</h3>" + _pictures(result, method, order[:SHOWN]),
@@ -148,13 +148,10 @@ def _calibration(result: DomainResult) -> str:
     return str(figure.to_html(full_html=False, include_plotlyjs=False))
 
 
-def _by_error(samples: Sequence[Judged], method: MethodOutcome) -> NDArray[np.int64]:
+def _by_error(method: MethodOutcome) -> NDArray[np.int64]:
     """The numbers of the samples with measured points, the worst first."""
     means = np.array(
-        [
-            np.nanmean(each.errors) if np.isfinite(each.errors).any() else -1.0
-            for each, _ in zip(method.judgements, samples, strict=True)
-        ]
+        [np.nanmean(each.errors) if np.isfinite(each.errors).any() else -1.0 for each in method.judgements]
     )
     order = np.argsort(-means, kind="stable")
     return np.asarray(order[means[order] >= 0], np.int64)

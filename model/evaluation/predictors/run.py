@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.core.errors import BadInput
-from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.core.progress import UNWATCHED, Watch
 from model.datasets.index import REFERENCE_HEIGHT
 from model.evaluation.beliefs import Belief, BeliefMetrics, belief_metrics
 from model.evaluation.prediction_metrics import Outcome, PointScores, PredictionMetrics, average_scores
@@ -81,8 +81,7 @@ def evaluate_predictors(
     points: MeasuredPoints = "visible",
     most: int | None = None,
     neighbours: int = 500,
-    progress: ReportProgress,
-    should_stop: ShouldStop,
+    watch: Watch = UNWATCHED,
 ) -> list[DomainResult]:
     """Measure predictors beside the baselines.
 
@@ -106,17 +105,14 @@ def evaluate_predictors(
     ]
     grid = domains[0].judged[0].facts.grid
     known = [domain.known for domain in domains if domain.known is not None]
-    prior = CellPrior.of(known, steps, grid, points, progress=progress)
+    prior = CellPrior.of(known, steps, grid, points, watch)
     lookup = None
     if neighbours and known:
         first = next(iter(predictors.values()))
         everything = [(part, number) for part in known for number in range(len(part))]
         some = [everything[number] for number in spaced(len(everything), neighbours)]
-        lookup = Neighbours.of(first.network, first.use, some, steps, grid, progress=progress)
-    return [
-        _evaluate_domain(domain, split, predictors, prior, lookup, most, progress, should_stop)
-        for domain in domains
-    ]
+        lookup = Neighbours.of(first.network, first.use, some, steps, grid, watch)
+    return [_evaluate_domain(domain, split, predictors, prior, lookup, most, watch) for domain in domains]
 
 
 def _evaluate_domain(
@@ -126,16 +122,14 @@ def _evaluate_domain(
     prior: CellPrior,
     lookup: Neighbours | None,
     most: int | None,
-    progress: ReportProgress,
-    should_stop: ShouldStop,
+    watch: Watch,
 ) -> DomainResult:
     numbers = spaced(len(domain.judged), most)
     methods = [("zero", ""), ("cell mean", "")]
     methods += [("nearest neighbour", "")] if lookup is not None else []
     judged: list[Judged] = []
     results: dict[tuple[str, str], list[Judgement]] = {name: [] for name in (*methods, *predictors)}
-    for done, number in enumerate(numbers):
-        raise_if_stopped(should_stop)
+    for number in watch.each(f"evaluating {domain.name}", numbers):
         sample = domain.judged_at(number)
         judged.append(sample)
         still = np.zeros_like(sample.truth)
@@ -146,7 +140,6 @@ def _evaluate_domain(
             results["nearest neighbour", ""].append(_plain(sample, answer, _as_belief(sample, answer)))
         for name, predictor in predictors.items():
             results[name].append(_predicted(sample, predictor))
-        progress(Progress(f"evaluating {domain.name}", done + 1, len(numbers)))
     if not any(sample.chosen.any() for sample in judged):
         raise BadInput(
             f"{domain.name} leaves nothing to measure: no point is {domain.points} at the horizon."
@@ -256,7 +249,7 @@ def _summed_up(name: tuple[str, str], judged: list[Judged], judgements: list[Jud
         *name,
         average_scores(PointScores.together([each.scores for each in judgements])),
         belief_metrics([each.belief for each in judgements]),
-        of([sample.source for sample in judged]),
+        sources,
         averaged,
         mean.reshape(grid, grid),
         calibration,

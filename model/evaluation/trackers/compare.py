@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from model.core.progress import Progress, ReportProgress, ShouldStop, Watch, ignore_progress, never_stop
+from model.core.progress import UNWATCHED, Progress, Watch
 from model.evaluation.annotations import AnnotatedClip
 from model.evaluation.metrics import Comparison, QueryMode, select_queries
 from model.tracking.tracker import Tracker
@@ -21,9 +21,7 @@ def compare(
     clip: AnnotatedClip,
     frames: NDArray[np.uint8],
     protocol: EvaluationProtocol,
-    *,
-    progress: ReportProgress = ignore_progress,
-    should_stop: ShouldStop = never_stop,
+    watch: Watch = UNWATCHED,
 ) -> list[Comparison]:
     """Track a clip's queries and lay the predictions beside the truth.
 
@@ -31,13 +29,13 @@ def compare(
     protocol: with "first" and "strided" the tracker gets, for each query frame, all frames from there on, and
         with "strided" also those before, in reverse order. With "chained" it gets the frames from one
         annotated frame to the next one, and the points that are visible in the first and annotated in both.
-    progress: called with the stage "tracking" and how many of the clip's trackings are done.
+    watch: told the stage "tracking" and how many of the clip's trackings are done.
     Returns one comparison, or with "chained" one of 2 frames for each pair of annotated frames.
     Raises Stopped on request.
     """
     if protocol == "chained":
-        return _compare_chained(tracker, clip, frames, progress, should_stop)
-    return [_compare_from_queries(tracker, clip, frames, protocol, progress, should_stop)]
+        return _compare_chained(tracker, clip, frames, watch)
+    return [_compare_from_queries(tracker, clip, frames, protocol, watch)]
 
 
 def _compare_from_queries(
@@ -45,8 +43,7 @@ def _compare_from_queries(
     clip: AnnotatedClip,
     frames: NDArray[np.uint8],
     mode: QueryMode,
-    progress: ReportProgress,
-    should_stop: ShouldStop,
+    watch: Watch,
 ) -> Comparison:
     queries = select_queries(clip.visible, mode)
     points = np.full((len(frames), len(queries.tracks), 2), np.nan, np.float32)
@@ -62,7 +59,7 @@ def _compare_from_queries(
         tracks = tracker.track(
             frames[way],
             clip.points[start, queries.tracks[chosen]],
-            Watch(part_of(progress, "tracking", count, len(ways)), should_stop),
+            part_of(watch, "tracking", count, len(ways)),
         )
         points[way, chosen] = tracks.points
         visibility[way, chosen] = tracks.visibility
@@ -83,8 +80,7 @@ def _compare_chained(
     tracker: Tracker,
     clip: AnnotatedClip,
     frames: NDArray[np.uint8],
-    progress: ReportProgress,
-    should_stop: ShouldStop,
+    watch: Watch,
 ) -> list[Comparison]:
     annotated_frames = np.flatnonzero(clip.annotated.any(axis=1))
     pairs = list(pairwise(annotated_frames))
@@ -95,7 +91,7 @@ def _compare_chained(
             tracks = tracker.track(
                 frames[first : second + 1],
                 clip.points[first, chosen],
-                Watch(part_of(progress, "tracking", count, len(pairs)), should_stop),
+                part_of(watch, "tracking", count, len(pairs)),
             )
             rows = np.ix_([first, second], chosen)
             comparisons.append(
@@ -113,10 +109,10 @@ def _compare_chained(
     return comparisons
 
 
-def part_of(progress: ReportProgress, stage: str, done: int, total: int) -> ReportProgress:
+def part_of(watch: Watch, stage: str, done: int, total: int) -> Watch:
     """Turn the reports of the piece that follows `done` pieces of `total` into reports of the whole."""
 
     def report(inner: Progress) -> None:
-        progress(Progress(stage, done + (inner.fraction or 0.0), total))
+        watch.progress(Progress(stage, done + (inner.fraction or 0.0), total))
 
-    return report
+    return Watch(report, watch.should_stop)

@@ -8,14 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.core.errors import BadInput
-from model.core.progress import (
-    Progress,
-    ReportProgress,
-    ShouldStop,
-    ignore_progress,
-    never_stop,
-    raise_if_stopped,
-)
+from model.core.progress import UNWATCHED, Progress, Watch
 from model.evaluation.annotations import AnnotatedClip
 from model.evaluation.metrics import Comparison, TrackingMetrics, mean_metrics, pooled_metrics
 from model.evaluation.trackers.compare import EvaluationProtocol, compare, part_of
@@ -59,32 +52,29 @@ def evaluate(
     clips: Sequence[AnnotatedClip],
     trackers: Mapping[str, Tracker],
     protocol: EvaluationProtocol,
-    *,
-    progress: ReportProgress = ignore_progress,
-    should_stop: ShouldStop = never_stop,
+    watch: Watch = UNWATCHED,
 ) -> list[MethodResult]:
     """Run every tracker on every clip and measure it, in the order of `trackers`.
 
     clips: read one at a time, whole into memory.
     protocol: see `model.evaluation.trackers.compare.compare`.
-    progress: called with the stage "evaluating", counted in clips × trackers.
+    watch: told the stage "evaluating", counted in clips × trackers.
     Raises BadInput when a clip cannot be read, is too large for the memory, or no clip has anything to
     evaluate; Stopped on request.
     """
     results: dict[str, list[ClipResult]] = {name: [] for name in trackers}
     total = len(clips) * len(trackers)
     for clip in clips:
-        raise_if_stopped(should_stop)
+        watch.check()
         frames = _read(clip)
         for name, tracker in trackers.items():
             done = sum(len(finished) for finished in results.values())
-            report = part_of(progress, "evaluating", done, total)
             start = time.perf_counter()
-            comparisons = compare(tracker, clip, frames, protocol, progress=report, should_stop=should_stop)
+            comparisons = compare(tracker, clip, frames, protocol, part_of(watch, "evaluating", done, total))
             seconds = time.perf_counter() - start
             metrics = pooled_metrics(comparisons) if comparisons else None
             results[name].append(ClipResult(clip.name, tuple(comparisons), metrics, seconds))
-            progress(Progress("evaluating", done + 1, total))
+            watch.progress(Progress("evaluating", done + 1, total))
     return [_summed_up(name, tracker.engine.method, results[name]) for name, tracker in trackers.items()]
 
 

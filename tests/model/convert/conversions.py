@@ -9,7 +9,7 @@ from typing import Any
 from model.convert.run import Conversion, run
 from model.convert.settings import with_weights
 from model.convert.work import WorkerSettings
-from model.core.progress import ShouldStop, ignore_progress, never_stop
+from model.core.progress import ShouldStop, Watch, never_stop
 from model.datasets.folder import DataFolder
 from model.datasets.index import DatasetIndex
 from model.datasets.sample import Sample
@@ -25,14 +25,10 @@ def convert(
 ) -> Conversion:
     """Convert in this process, with Lucas-Kanade, 4×4 points and small shards where nothing else is said."""
     settings = {"method": "lk", "grid": 4, "shard_samples": 4, "validation": 0.0, "test": 0.0, **settings}
-    conversion = Conversion.prepare(
-        [str(text) for text in inputs],
-        DataFolder.open(out),
-        with_weights(settings),
-        ignore_progress,
-        should_stop,
-    )
-    run(conversion, WorkerSettings(workers, threads=1, device="cpu"), ignore_progress, should_stop)
+    watch = Watch(should_stop=should_stop)
+    names = [str(text) for text in inputs]
+    conversion = Conversion.prepare(names, DataFolder.open(out), with_weights(settings), watch)
+    run(conversion, WorkerSettings(workers, threads=1, device="cpu"), watch)
     return conversion
 
 

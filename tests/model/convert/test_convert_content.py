@@ -12,7 +12,6 @@ import torch
 
 from model.clips.video import read_frames
 from model.core.errors import BadInput
-from model.core.progress import ignore_progress, never_stop
 from model.datasets.folder import DataFolder
 from model.datasets.loader import open_dataset
 from model.datasets.sample import Sample
@@ -325,13 +324,7 @@ def test_the_camera_is_kept_and_can_be_taken_out(tmp_path: Path) -> None:
     assert torch.median(as_filmed.displacement[-1, seen].norm(dim=1)) > 20
     assert torch.median(scene.displacement[-1, seen].norm(dim=1)) < 0.5
     medians = [
-        inspect(
-            DataFolder.open(tmp_path / "out"),
-            scene_motion=scene_motion,
-            most_samples=None,
-            progress=ignore_progress,
-            should_stop=never_stop,
-        ).motion.quantile(0.5)
+        inspect(DataFolder.open(tmp_path / "out"), scene_motion=scene_motion).motion.quantile(0.5)
         for scene_motion in (False, True)
     ]
     assert medians[0] > 25  # 23.5 px of frames 192 high, in pixels of a 256-high one

@@ -12,7 +12,6 @@ from model.convert.estimating import estimate_conversion
 from model.convert.settings import ConvertSettings
 from model.convert.work import WorkerSettings
 from model.core.errors import BadInput
-from model.core.progress import ignore_progress, never_stop
 from model.datasets.summary import DatasetSummary
 from tests.media import moving_frames, write_video
 from tests.model.convert.conversions import convert
@@ -31,9 +30,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_counts_chunks_and_measures_motion_and_the_size_of_the_real_set(videos, tmp_path):
     settings = ConvertSettings(method="lk", grid=6)
-    found = estimate_conversion(
-        [str(videos)], settings, WorkerSettings(threads=1), ignore_progress, never_stop
-    )
+    found = estimate_conversion([str(videos)], settings, WorkerSettings(threads=1))
     assert (found.videos, found.frames, found.failures) == (2, 65, ())
     outlooks = {outlook.name.split(" (")[0]: outlook for outlook in found.outlooks}
     assert outlooks["as given"].chunks == 5 + 3  # the last frame of 25 alone is no chunk
@@ -69,6 +66,4 @@ def test_says_it_as_a_table_and_leaves_nothing(videos, tmp_path):
 def test_no_usable_video_is_one_sentence(tmp_path):
     (tmp_path / "text.mp4").write_text("this is no video")
     with pytest.raises(BadInput, match="None of the videos can be used"):
-        estimate_conversion(
-            [str(tmp_path)], ConvertSettings(method="lk"), WorkerSettings(), ignore_progress, never_stop
-        )
+        estimate_conversion([str(tmp_path)], ConvertSettings(method="lk"), WorkerSettings())

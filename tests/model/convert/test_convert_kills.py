@@ -18,7 +18,6 @@ from model.convert.settings import with_weights
 from model.convert.work import WorkerSettings
 from model.convert.workers import _Pool, work_in_processes
 from model.core.errors import BadInput
-from model.core.progress import ignore_progress, never_stop
 from model.datasets.folder import TEMPORARY_PREFIX, DataFolder
 from tests.media import moving_clip
 from tests.model.convert.conversions import convert
@@ -64,18 +63,12 @@ def test_a_killed_and_continued_set_has_the_same_bytes(
 
 
 def prepare(videos: list[Path], out: Path) -> Conversion:
-    return Conversion.prepare(
-        [str(video) for video in videos],
-        DataFolder.open(out),
-        with_weights(SETTINGS),
-        ignore_progress,
-        never_stop,
-    )
+    return Conversion.prepare([str(video) for video in videos], DataFolder.open(out), with_weights(SETTINGS))
 
 
 def work(conversion: Conversion) -> None:
     """Have one worker process do all there is to do."""
-    report = RunReport(conversion, ignore_progress, never_stop)
+    report = RunReport(conversion)
     work_in_processes(conversion.folder, conversion.tasks(), WorkerSettings(1, 1, "cpu"), report)
 
 
@@ -141,7 +134,7 @@ def test_workers_that_always_die_end_the_work(videos: list[Path], tmp_path: Path
 @pytest.mark.timeout(60)
 def test_a_worker_that_is_dead_before_its_task_comes_is_replaced(videos: list[Path], tmp_path: Path) -> None:
     conversion = prepare(videos[1:3], tmp_path / "out")
-    report = RunReport(conversion, ignore_progress, never_stop)
+    report = RunReport(conversion)
     tasks = deque(conversion.tasks())
     pool = _Pool(conversion.folder, WorkerSettings(1, 1, "cpu"), report, tasks)
     try:

@@ -11,7 +11,7 @@ import pytest
 from model.convert.scan import CATALOGUE, scan
 from model.convert.sources import Changed, Place, content_sha256, find_places, remove_fetched
 from model.core.errors import BadInput, Stopped
-from model.core.progress import Progress, ignore_progress, never_stop
+from model.core.progress import Progress, Watch
 from model.datasets.folder import DataFolder
 from tests.media import encoded, moving_clip, texture, write_image, zip_of_images
 
@@ -240,7 +240,7 @@ def test_each_video_is_looked_at_once(tmp_path: Path) -> None:
     (videos / "single.zip").write_bytes(encoded(texture(16, 16)))
     folder = DataFolder.open(tmp_path / "out")
     told: list[Progress] = []
-    found = scan(find_places([str(videos)]), folder, told.append, never_stop)
+    found = scan(find_places([str(videos)]), folder, Watch(told.append))
     assert [(source.place.name, source.frames, source.size) for source in found.sources] == [
         ("videos/a.mp4", 5, (96, 128)),
         ("videos/b.zip", 3, (16, 16)),
@@ -254,15 +254,15 @@ def test_each_video_is_looked_at_once(tmp_path: Path) -> None:
     known = (videos / "a.mp4").stat()
     (videos / "a.mp4").write_bytes(bytes(len(content)))
     os.utime(videos / "a.mp4", ns=(known.st_atime_ns, known.st_mtime_ns))
-    assert scan(find_places([str(videos)]), folder, ignore_progress, never_stop) == found  # not read again
+    assert scan(find_places([str(videos)]), folder) == found  # not read again
     os.utime(videos / "a.mp4")
-    assert len(scan(find_places([str(videos)]), folder, ignore_progress, never_stop).failures) == 3
+    assert len(scan(find_places([str(videos)]), folder).failures) == 3
     (tmp_path / "out" / CATALOGUE).write_text("{damaged")
     (videos / "a.mp4").write_bytes(content)
-    again = scan(find_places([str(videos)]), folder, ignore_progress, never_stop)
+    again = scan(find_places([str(videos)]), folder)
     assert [source.sha256 for source in again.sources] == [source.sha256 for source in found.sources]
     with pytest.raises(Stopped):
-        scan(find_places([str(videos)]), folder, ignore_progress, lambda: True)
+        scan(find_places([str(videos)]), folder, Watch(should_stop=lambda: True))
 
 
 def test_a_video_that_grows_while_it_is_looked_at_is_not_used(
@@ -277,7 +277,7 @@ def test_a_video_that_grows_while_it_is_looked_at_is_not_used(
 
     monkeypatch.setattr("model.convert.scan.content_sha256", grow)
     folder = DataFolder.open(tmp_path / "out")
-    found = scan(find_places([str(clip)]), folder, ignore_progress, never_stop)
+    found = scan(find_places([str(clip)]), folder)
     assert found.sources == ()
     assert "changed while it was read" in found.failures[0].reason
     assert found.failures[0].may_pass

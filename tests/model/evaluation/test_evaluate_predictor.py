@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from model.commands.evaluate import command
 from model.core.errors import BadInput, Stopped
-from model.core.progress import ignore_progress, never_stop
+from model.core.progress import Watch
 from model.evaluation.prediction_metrics import Outcome, PointScores, average_scores, prediction_metrics
 from model.evaluation.predictors.baselines import CellPrior, Neighbours
 from model.evaluation.predictors.run import LEVELS, evaluate_predictors
@@ -139,7 +139,7 @@ def predictor() -> Predictor:
 def test_the_baselines_are_what_their_names_say(data, predictor):
     domain = Domain.open(str(data), "validation", FRAMES - 1)
     known = [domain.known]
-    prior = CellPrior.of(known, FRAMES - 1, GRID, progress=ignore_progress)
+    prior = CellPrior.of(known, FRAMES - 1, GRID)
     means = prior.means
     # The training videos 0, 1, 3 and 4 move by 2 px a frame in the mean, in frames 90 high. Points of the
     # third row stay in the frame; the last point is hidden in the last frame.
@@ -158,9 +158,7 @@ def test_the_baselines_are_what_their_names_say(data, predictor):
     assert answer.shape == (GRID**2, FRAMES - 1, 2)
     assert answer[2 * GRID, -1, 0] == pytest.approx(expected[-1] * 72 / 256, rel=0.01)
     pairs = [(domain.known, number) for number in range(len(domain.known))]
-    lookup = Neighbours.of(
-        predictor.network, predictor.use, pairs, FRAMES - 1, GRID, progress=ignore_progress
-    )
+    lookup = Neighbours.of(predictor.network, predictor.use, pairs, FRAMES - 1, GRID)
     # A known image is nearest to itself. All of a video move alike, so it may be another of the video.
     for number in (0, 9, 17):
         own = domain.known[number]
@@ -174,8 +172,6 @@ def test_everything_is_measured_side_by_side(data, predictor):
         {("net", "a"): predictor, ("net", "b"): predictor},
         split="validation",
         neighbours=8,
-        progress=ignore_progress,
-        should_stop=never_stop,
     )
     (result,) = results
     assert [method.name for method in result.methods] == [
@@ -227,22 +223,24 @@ def test_one_command_writes_figures_and_a_report(data, predictor, tmp_path):
 
 
 def test_what_cannot_be_measured_is_one_sentence(data, predictor):
-    def run(folders, predictors, **options):
-        options = {"progress": ignore_progress, "should_stop": never_stop, **options}
-        return evaluate_predictors(folders, predictors, **options)
-
     with pytest.raises(BadInput, match="no samples for test"):
-        run([str(data)], {("net", ""): predictor})
+        evaluate_predictors([str(data)], {("net", ""): predictor})
     with pytest.raises(BadInput, match="--weights"):
-        run([str(data)], {}, split="validation")
+        evaluate_predictors([str(data)], {}, split="validation")
     longer = build_predictor("lraspp_mobilenet_v3_large", horizon=12, width=16)
     other = Predictor.of(longer, PredictorRelease(longer.config))
     with pytest.raises(BadInput, match=r"horizon of 8 frames; 12"):
-        run([str(data)], {("net", ""): other}, split="validation")
+        evaluate_predictors([str(data)], {("net", ""): other}, split="validation")
     with pytest.raises(BadInput, match=r"\[8, 12\]"):
-        run([str(data)], {("net", ""): predictor, ("other", ""): other}, split="validation")
+        evaluate_predictors([str(data)], {("net", ""): predictor, ("other", ""): other}, split="validation")
     with pytest.raises(Stopped):
-        run([str(data)], {("net", ""): predictor}, split="validation", neighbours=0, should_stop=lambda: True)
+        evaluate_predictors(
+            [str(data)],
+            {("net", ""): predictor},
+            split="validation",
+            neighbours=0,
+            watch=Watch(should_stop=lambda: True),
+        )
 
 
 def test_samples_are_chosen_evenly():

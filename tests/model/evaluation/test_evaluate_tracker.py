@@ -11,7 +11,7 @@ import pytest
 
 from model.__main__ import main
 from model.core.errors import BadInput, Stopped
-from model.core.progress import Progress
+from model.core.progress import Progress, Watch
 from model.evaluation.annotations import AnnotatedClip, read_annotated
 from model.evaluation.trackers.report import table
 from model.evaluation.trackers.run import evaluate
@@ -152,14 +152,14 @@ def test_progress_rises_and_stopping_is_honoured():
     clips = [numbered_clip(8, np.ones((8, 4), bool))] * 2
     trackers = {"a": Tracker(Oracle()), "b": Tracker(Oracle())}
     reports: list[Progress] = []
-    evaluate(clips, trackers, "strided", progress=reports.append)
+    evaluate(clips, trackers, "strided", Watch(reports.append))
     done = [report.done for report in reports]
     assert done == sorted(done)
     assert done[-1] == reports[-1].total == 4
     assert any(value % 1 for value in done)
     polls = iter([False, False, True])
     with pytest.raises(Stopped):
-        evaluate(clips, trackers, "strided", should_stop=lambda: next(polls))
+        evaluate(clips, trackers, "strided", Watch(should_stop=lambda: next(polls)))
 
 
 def test_clips_that_do_not_fit_their_truth_or_have_nothing_to_evaluate(tmp_path):

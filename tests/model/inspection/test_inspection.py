@@ -11,7 +11,7 @@ from PIL import Image
 
 from model.__main__ import main
 from model.core.errors import BadInput, Stopped
-from model.core.progress import Progress, ignore_progress, never_stop
+from model.core.progress import Progress, Watch
 from model.datasets.folder import DataFolder
 from model.datasets.index import DatasetIndex
 from model.datasets.summary import DatasetSummary
@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
 
 @pytest.fixture(scope="module")
 def found(folder: DataFolder) -> Inspection:
-    return inspect(folder, most_samples=None, progress=ignore_progress, should_stop=never_stop)
+    return inspect(folder)
 
 
 def one(velocity: tuple[float, float]) -> StatisticsCollector:
@@ -167,14 +167,14 @@ def test_the_worst_come_first_and_unchecked_ones_never(folder: DataFolder) -> No
 
 def test_fewer_samples_can_be_read(folder: DataFolder) -> None:
     reports: list[Progress] = []
-    found = inspect(folder, most_samples=5, progress=reports.append, should_stop=never_stop)
+    found = inspect(folder, most_samples=5, watch=Watch(reports.append))
     assert (found.samples, found.motion.samples) == (42, 5)
     assert reports[-1] == Progress("reading samples", 5, 5)
 
 
 def test_it_can_be_stopped(folder: DataFolder) -> None:
     with pytest.raises(Stopped):
-        inspect(folder, most_samples=None, progress=ignore_progress, should_stop=lambda: True)
+        inspect(folder, watch=Watch(should_stop=lambda: True))
 
 
 def test_histograms_put_each_value_into_its_bin(folder: DataFolder) -> None:
@@ -208,7 +208,7 @@ def test_another_grid_than_the_settings_say_is_an_error(tmp_path: Path) -> None:
     dataclasses.replace(summary, settings={"grid": 5, "horizon": FRAMES}).save(folder)
     index = DatasetIndex.load(folder)
     with pytest.raises(BadInput, match="has not the 5×5 points and 8 frames that the set's settings say"):
-        collect(index, [0], ignore_progress, never_stop)
+        collect(index, [0])
 
 
 # ---- the command ----

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from model.core.errors import BadInput
-from model.core.progress import ignore_progress
 from model.synthetic import sample_clips
 from model.synthetic.batches import synthesize
 from model.synthetic.scene import SyntheticSettings
@@ -174,7 +173,7 @@ def test_other_samples_stay_in_the_list(tmp_path, monkeypatch):
     photo = {"file": "photo.jpg", "title": "A photo", "description": "Of a dog.", "licence": "CC0"}
     (tmp_path / "samples.json").write_text(json.dumps([photo]))
     for _ in range(2):
-        sample_clips.write_sample_clips(tmp_path, progress=ignore_progress)
+        sample_clips.write_sample_clips(tmp_path)
     listed = json.loads((tmp_path / "samples.json").read_text())
     assert [entry["file"] for entry in listed] == [
         *(f"{clip.name}.mp4" for clip in sample_clips.SAMPLE_CLIPS),
