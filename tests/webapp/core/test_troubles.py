@@ -17,6 +17,7 @@ import boto3
 import pytest
 import redis
 import requests
+import torch
 from flask import Flask
 from flask.testing import FlaskClient
 from rq.job import Job
@@ -305,6 +306,18 @@ def test_what_goes_wrong_inside_is_for_the_log(
     record_failure(Job(run, connection=redis.Redis()), None, RuntimeError, value, None)
     error = client.get(f"/api/v1/runs/{run}").json["error"]
     assert error == "An error inside Stillmotion ended the run (RuntimeError); see the server's log."
+
+
+def test_a_gpu_without_memory_is_one_sentence(
+    client: FlaskClient, settings: Settings, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = client.post("/api/v1/runs", json={"clip": clip, "method": "lk"}).json["id"]
+    for name, value in settings.to_environment().items():
+        monkeypatch.setenv(name, value)
+    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+    record_failure(Job(run, connection=redis.Redis()), None, type(error), error, None)
+    said = client.get(f"/api/v1/runs/{run}").json["error"]
+    assert said == "The memory did not suffice; try fewer frames or points."
 
 
 @pytest.mark.parametrize("workers_lost", [0, 1])
