@@ -32,10 +32,11 @@ def tidy(settings: Settings, grace: timedelta = GRACE) -> Tidied:
     # After the listing, so that no run is younger than its row.
     with Database(settings.database) as database, database.session() as session:
         clips = {clip.key for clip in session.scalars(select(Clip))}
-        runs = {run.folder: run.state for run in session.scalars(select(Run))}
-    orphans = sorted(stored - clips - runs.keys())
+        runs = session.scalars(select(Run)).all()
+    orphans = sorted(stored - clips - {run.folder for run in runs})
     removed = [key for key in orphans if key.startswith("runs/") or storage.modified(key) <= now() - grace]
     for key in removed:
         storage.delete(key)
-    done = {folder for folder, state in runs.items() if state == RunState.DONE}
-    return Tidied(removed, sorted((clips | done) - stored))
+    results = {run.result_key for run in runs if run.state == RunState.DONE}
+    missing = (clips - stored) | {key for key in results if not storage.exists(key)}
+    return Tidied(removed, sorted(missing))

@@ -54,12 +54,13 @@ def test_rows_without_files_are_named(
     with app.extensions["stillmotion"].database.session() as session:
         run = session.query(Run).one()
         run.state = RunState.DONE
-    Storage.of(settings).delete("clips")
-    Storage.of(settings).delete("runs")
+    storage = Storage.of(settings)
+    storage.delete("clips")
+    storage.write(run.picture_key(0), b"a frame alone is no result")
     for name, value in settings.to_environment().items():
         monkeypatch.setenv(name, value)
     cli.main(["tidy"], standalone_mode=False)
     told = capsys.readouterr().out
     assert f"missing {key}: " in told
-    assert f"missing runs/{run.id}: " in told
+    assert f"missing runs/{run.id}/tracks.npz: " in told
     app.extensions["stillmotion"].database.close()
