@@ -67,9 +67,16 @@ class Mixture(NamedTuple):
         """Return the mixture with all scales multiplied; factor: a number, or `[T]`."""
         return self._replace(log_scale=self.log_scale + torch.as_tensor(factor).log().to(self.log_scale))
 
-    def tempered(self, temperature: float) -> "Mixture":
-        """Return the mixture with the logarithms of its weights divided; above 1 it is less sure."""
-        return self._replace(log_weight=(self.log_weight / temperature).log_softmax(dim=2))
+    def tempered(self, temperature: Tensor | float, moving_bias: Tensor | float = 0.0) -> "Mixture":
+        """Return the mixture with weights softmax(log w / temperature + moving_bias · [it moves]).
+
+        temperature: above 1 it is less sure of everything. moving_bias: above 0 it is surer that points move;
+        added where the last displacement is not 0.
+        """
+        moves = torch.linalg.vector_norm(self.displacement[..., -1, :], dim=-1) > _STILL
+        return self._replace(
+            log_weight=(self.log_weight / temperature + moving_bias * moves).log_softmax(dim=2)
+        )
 
     def mixed(self, other: "Mixture", share: float) -> "Mixture":
         """Return all hypotheses of two mixtures, of which the other one's get `share` of the weight.

@@ -156,7 +156,8 @@ class Predictor:
     def _mixture(self, images: Tensor, points: Tensor, size: tuple[int, int]) -> Mixture:
         network = self.network
         answer = network.answer(network.features(normalise(images)), points, size).mixture
-        return answer if self.use.temperature == 1 else answer.tempered(self.use.temperature)
+        is_as_learned = self.use.temperature == 1 and self.use.moving_bias == 0
+        return answer if is_as_learned else answer.tempered(self.use.temperature, self.use.moving_bias)
 
     def _as_prediction(
         self,

@@ -31,7 +31,8 @@ class PredictorUse:
     height, width: pixels of the images in training. An image is brought to as many pixels (height · width),
         keeping its shape, so that things are as large as they were there.
     scale_factor: multiplies the Laplace scales, so that 90 % intervals cover 90 % of validation samples.
-    temperature: divides the logarithms of the weights of bins, for the same reason; their scales are fixed.
+    temperature, moving_bias: of bins, whose scales are fixed; see `Mixture.tempered`. They make probabilities
+        as likely as they say.
     mirror: average with the prediction of the mirrored image, which makes predictions symmetric.
 
     Raises ValueError.
@@ -42,6 +43,7 @@ class PredictorUse:
     scale_factor: float = 1.0
     mirror: bool = False
     temperature: float = 1.0
+    moving_bias: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:

@@ -12,7 +12,7 @@ from model.datasets.folder import DataFolder
 from model.datasets.loader import MotionDataset, open_dataset
 from model.datasets.summary import DatasetSummary
 from model.prediction.config import PredictorConfig
-from model.training.predictors.examples import Example, as_example, plain_view, random_view
+from model.training.predictors.examples import HIDDEN, Example, as_example, plain_view, random_view
 
 LARGEST_SHARE = 0.2
 _CAPPING_ROUNDS = 20
@@ -27,7 +27,7 @@ class PredictorSet:
     numbered part by part and sample by sample.
     shapes: for each part, (height, width) of its examples. views: for each part, of each of its samples; the
     first is plain. seed: of the others. weights: for each part, float32 of each of its samples, see
-    `source_weights`.
+    `source_weights`. hidden: see `as_example`.
     """
 
     parts: tuple[MotionDataset, ...]
@@ -36,6 +36,7 @@ class PredictorSet:
     views: tuple[int, ...]
     weights: tuple[NDArray[np.float32], ...]
     seed: int
+    hidden: float
 
     @classmethod
     def open(
@@ -48,12 +49,13 @@ class PredictorSet:
         views: Sequence[int] = (1,),
         seed: int = 0,
         most: int | None = None,
+        hidden: float = HIDDEN,
     ) -> "PredictorSet":
         """Open a split of all sets; a set without that split is left out.
 
         size: (height, width) of the examples; of upright pictures (width, height).
         views: one number for all sets, or one for each. most: so many samples at most, an equal share of each
-        set, evenly spread over it.
+        set, evenly spread over it. hidden: see `as_example`.
         Raises BadInput when nothing is left, or a set cannot be read.
         """
         each = tuple(views) * len(folders) if len(views) == 1 else tuple(views)
@@ -74,7 +76,7 @@ class PredictorSet:
                 if kept.any():
                     shaped.append((_chosen(part, kept), shape, count, importance[kept]))
         chosen, shapes, each_views, weights = zip(*shaped, strict=True)
-        return cls(chosen, config, shapes, each_views, weights, seed)
+        return cls(chosen, config, shapes, each_views, weights, seed, hidden)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -100,7 +102,7 @@ class PredictorSet:
         return random_view(example, self.shapes[part], np.random.default_rng((self.seed, number, step)))
 
     def _example(self, part: int, sample: int) -> Example:
-        example = as_example(self.parts[part][sample], self.config)
+        example = as_example(self.parts[part][sample], self.config, self.hidden)
         return example._replace(counts=example.counts * float(self.weights[part][sample]))
 
     def keys(self, part: int) -> list[str]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from model.datasets.loader import MotionSample
 from model.prediction.config import PredictorConfig
 
-_HIDDEN = 0.8
+HIDDEN = 0.8
 """What a hidden position within the frame counts; a visible one counts 1.
 
 Trackers call what moves fast hidden. Without it, little would seem to move: of 29,184 half-second tracks 21 %
@@ -47,13 +47,16 @@ class Example(NamedTuple):
         return self.picture.shape[-2], self.picture.shape[-1]
 
 
-def as_example(sample: MotionSample, config: PredictorConfig) -> Example:
-    """Take from a sample of a training set what a predictor of a config learns."""
+def as_example(sample: MotionSample, config: PredictorConfig, hidden: float = HIDDEN) -> Example:
+    """Take from a sample of a training set what a predictor of a config learns.
+
+    hidden: what a hidden position within the frame counts, 0 to 1.
+    """
     length = min(config.horizon, len(sample.displacement))
     shape = (config.horizon, len(sample.queries))
     motion, trust = torch.zeros(*shape, 2), torch.zeros(shape)
     motion[:length] = sample.displacement[:length]
-    trust[:length] = sample.in_frame[:length] * (_HIDDEN + (1 - _HIDDEN) * sample.visibility[:length])
+    trust[:length] = sample.in_frame[:length] * (hidden + (1 - hidden) * sample.visibility[:length])
     motion, trust = motion[-config.steps :], trust[-config.steps :]
     quality = 1.0 if sample.facts.quality is None else max(_SMALLEST_QUALITY, sample.facts.quality)
     return Example(

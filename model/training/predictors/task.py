@@ -25,6 +25,11 @@ from model.training.predictors.validation import PredictorScore, score_cached
 from model.weights.checkpoints import as_float16, write_state_dict
 
 _PRIOR_SAMPLES = 400
+_HIDDEN_WHEN_JUDGED = 0.3
+"""What a hidden position counts in the calibration.
+
+Fewer of the visible points move than of all; so probabilities are about as far from right for either.
+"""
 
 Batch = list[tuple[Example, tuple[Tensor, ...] | None]]
 """Examples of each shape, and their features where those are kept."""
@@ -101,7 +106,9 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
         self._weights = initial.sha256 if initial is not None else f"random, seed {settings.seed}"
         sets, config, size = settings.data, settings.config, settings.size
         self._train = PredictorSet.open(sets, "train", config, size, views=settings.views)
-        unseen = PredictorSet.open(sets, "validation", config, size, most=settings.validation)
+        unseen = PredictorSet.open(
+            sets, "validation", config, size, most=settings.validation, hidden=_HIDDEN_WHEN_JUDGED
+        )
 
         def keep(examples: PredictorSet) -> FeatureCache:
             with fabric.rank_zero_first():  # the others find them computed
@@ -171,6 +178,7 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
             score.scale_factor,
             mirror=settings.mirror,
             temperature=score.temperature,
+            moving_bias=score.moving_bias,
         )
         write_state_dict(path, as_float16(network), PredictorRelease(settings.config, use).to_metadata())
 

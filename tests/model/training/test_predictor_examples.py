@@ -20,7 +20,7 @@ from model.training.predictors.examples import (
     stack,
 )
 from model.training.predictors.losses import predictor_losses
-from model.training.predictors.validation import coverage, fit_scale_factor
+from model.training.predictors.validation import calibrated, coverage, fit_scale_factor
 
 
 def example(height: int = 48, width: int = 80, points: int = 5, steps: int = 3) -> Example:
@@ -158,6 +158,23 @@ def test_the_scale_factor_makes_intervals_cover_what_they_say():
     mixture = Mixture(torch.zeros(1, 4000, 1, 1, 2), torch.zeros(1, 4000, 1, 1), torch.zeros(1, 4000, 1))
     assert fit_scale_factor(mixture, laplace) == pytest.approx(3.0, rel=0.06)
     assert coverage(mixture.widened(3.0), laplace) == pytest.approx(0.9, abs=0.02)
+
+
+def test_calibration_finds_the_temperature_and_the_bias_that_the_truth_was_drawn_with():
+    torch.manual_seed(0)
+    ring = 8.0 * torch.tensor([[0.0, 0.0], [1, 0], [0, 1], [-1, 0], [0, -1]])
+    points = 20000
+    said = Mixture(
+        ring[None, None, :, None].expand(1, points, -1, -1, -1),
+        torch.zeros(1, points, 5, 1),
+        (2 * torch.randn(1, points, 5)).log_softmax(dim=2),
+    )
+    drawn = torch.distributions.Categorical(logits=said.tempered(1.8, -0.7).log_weight[0]).sample()
+    truth = ring[drawn] + torch.distributions.Laplace(0.0, 1.0).sample((points, 2))
+    counts = torch.rand(points)  # whatever each is worth
+    temperature, moving_bias = calibrated(said, truth, counts)
+    assert temperature == pytest.approx(1.8, rel=0.05)
+    assert moving_bias == pytest.approx(-0.7, abs=0.07)
 
 
 def test_every_epoch_brings_each_sample_once_whatever_the_ranks():
