@@ -25,7 +25,7 @@ from model.training.predictors.validation import PredictorScore, score_cached
 from model.weights.checkpoints import as_float16, write_state_dict
 
 _PRIOR_SAMPLES = 400
-_HIDDEN_WHEN_JUDGED = 0.3
+_HIDDEN_WHEN_JUDGED = 0.65
 """What a hidden position counts in the calibration.
 
 Fewer of the visible points move than of all; so probabilities are about as far from right for either.

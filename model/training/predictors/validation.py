@@ -157,10 +157,10 @@ def calibrated(mixture: Mixture, truth: Tensor, counts: Tensor) -> tuple[float, 
             weights = mixture.tempered(log_temperature.exp(), bias).log_weight
             likelihood = torch.logsumexp(weights + each, dim=2)[0]
             loss = -(likelihood * counts).sum() / counts.sum()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has not typed it
         return float(loss.detach())
 
-    fit.step(cost)
+    fit.step(cost)  # type: ignore[no-untyped-call]  # torch has not typed it
     return float(log_temperature.detach().exp()), float(bias.detach())
 
 
