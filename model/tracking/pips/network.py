@@ -24,7 +24,8 @@ from model.weights.checkpoints import as_float32, load_strictly
 
 LEVELS = 4
 CPU_BATCH = 32
-CUDA_BATCH = 512
+CUDA_BATCHES = (512, 128, CPU_BATCH)
+"""On a GPU the first; the next where its memory does not suffice."""
 
 
 @dataclass(frozen=True)
@@ -184,15 +185,28 @@ class Pips(nn.Module):
         if len(features) != self.config.frames:
             raise ValueError(f"A chunk has {self.config.frames} frames, not {len(features)}.")
         queries = queries.to(self.device, torch.float32)
-        batch = CPU_BATCH if self.device.type == "cpu" else CUDA_BATCH
         with torch.inference_mode():
-            packs = can_pack(self.device, getattr(torch, self.precision))
-            update = PackedDelta.pack(self.delta_block, batch) if packs else self.delta_block
             levels = pyramid(features, LEVELS)
             if feature is None:
                 feature = sample(features[0], queries / self.config.stride)
             else:
                 feature = feature.to(self.device, torch.float32)
+        return self._in_batches(levels, queries, feature, iterations, _batches(self.device), on_batch)
+
+    def _in_batches(
+        self,
+        levels: tuple[PyramidLevel, ...],
+        queries: Tensor,
+        feature: Tensor,
+        iterations: int,
+        batches: tuple[int, ...],
+        on_batch: Callable[[int, int], None] | None,
+    ) -> PipsOutput:
+        """Track points; batches: how many at a time, then how many where the memory does not suffice."""
+        batch = batches[0]
+        with torch.inference_mode():
+            packs = can_pack(self.device, getattr(torch, self.precision))
+            update = PackedDelta.pack(self.delta_block, batch) if packs else self.delta_block
 
         def track_batch(start: int) -> tuple[Tensor, Tensor]:
             chosen = slice(start, start + batch)
@@ -202,7 +216,15 @@ class Pips(nn.Module):
             )
             return trajectories[:, :, :count], logits[:, :count]
 
-        parts = map_pieces(track_batch, range(0, len(queries), batch), self.device, on_batch)
+        try:
+            parts = map_pieces(track_batch, range(0, len(queries), batch), self.device, on_batch)
+        except torch.OutOfMemoryError:
+            if len(batches) == 1:
+                raise
+            parts = None
+        if parts is None:  # here the error no longer holds what did not fit
+            torch.cuda.empty_cache()
+            return self._in_batches(levels, queries, feature, iterations, batches[1:], on_batch)
         return PipsOutput(
             torch.cat([trajectories for trajectories, _ in parts], dim=2),
             torch.cat([logits for _, logits in parts], dim=1),
@@ -240,6 +262,10 @@ class Pips(nn.Module):
         angles = values[..., None] * self.frequencies
         waves = torch.stack([angles.sin(), angles.cos()], dim=-1)  # sines at even places
         return torch.cat([waves.flatten(2), values], dim=2)
+
+
+def _batches(device: torch.device) -> tuple[int, ...]:
+    return (CPU_BATCH,) if device.type == "cpu" else CUDA_BATCHES
 
 
 def _padded(rows: Tensor, count: int) -> Tensor:

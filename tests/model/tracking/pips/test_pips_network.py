@@ -146,6 +146,30 @@ def test_the_number_of_cores_does_not_change_the_bits(network, frames, queries, 
     assert torch.equal(actual.trajectories, expected.trajectories)
 
 
+def test_what_does_not_fit_into_the_memory_of_a_gpu_goes_in_smaller_batches(
+    tiny_network, frames, queries, monkeypatch
+):
+    as_usual = tiny_network.track(frames, queries)
+    refine, tried = Pips._refine, []
+
+    def with_little_memory(self, levels, update, queries, *others):
+        tried.append(len(queries))
+        if len(queries) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return refine(self, levels, update, queries, *others)
+
+    monkeypatch.setattr(Pips, "_refine", with_little_memory)
+    monkeypatch.setattr("model.tracking.pips.network._batches", lambda device: (512, 128, 32))
+    fits = 40
+    in_pieces = tiny_network.track(frames, queries)
+    assert tried == [512, 128, 32]
+    for one, other in zip(in_pieces, as_usual, strict=True):
+        assert torch.equal(one, other)  # which went 32 at a time
+    fits = 16
+    with pytest.raises(torch.OutOfMemoryError):
+        tiny_network.track(frames, queries)
+
+
 @pytest.mark.slow
 def test_bfloat16_stays_near_and_keeps_coordinates_in_float32(network, bfloat16_network, frames, queries):
     exact, rounded = network.track(frames, queries), bfloat16_network.track(frames, queries)
