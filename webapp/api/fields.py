@@ -48,6 +48,12 @@ def list_of(item: type[Schema], about: str) -> type[Schema]:
     return type(name, (Schema,), {"__doc__": about, **content})
 
 
+class BodySchema(Schema):
+    """What a request holds as JSON."""
+
+    error_messages = {"type": "The body must be a JSON object: {…}."}  # noqa: RUF012  # as marshmallow has it
+
+
 class QuerySchema(Schema):
     """The part of an address behind “?”; names that nobody knows are passed over."""
 

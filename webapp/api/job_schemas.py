@@ -12,6 +12,7 @@ from model.motion.grid import LARGEST_GRID
 from model.tracking.methods import DEFAULT_METHOD, method_title
 from webapp.actions.backend import Backend
 from webapp.api.fields import (
+    BodySchema,
     QuerySchema,
     asked_boolean,
     asked_choice,
@@ -48,7 +49,7 @@ class RemovalQuery(QuerySchema):
     remove = asked_boolean("remove", "with its training set, predictor or picture", load_default=False)
 
 
-class EstimateBody(Schema):
+class EstimateBody(BodySchema):
     """Which clips would become a training set, and how; as `python -m model convert` has it."""
 
     clips = fields.List(
@@ -75,7 +76,7 @@ class ConversionBody(EstimateBody):
     name = asked_line("name", 60, required=True)
 
 
-class TrainingBody(Schema):
+class TrainingBody(BodySchema):
     """How a predictor is trained; it ends with the minutes or the steps, whichever comes first."""
 
     name = asked_line("name", 60, required=True)
@@ -90,7 +91,7 @@ class TrainingBody(Schema):
     )
 
 
-class SegmentationBody(Schema):
+class SegmentationBody(BodySchema):
     """Which frame is segmented."""
 
     frame = asked_integer("frame", 0, load_default=0)

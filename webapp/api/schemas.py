@@ -14,6 +14,7 @@ from webapp.actions.backend import Backend
 from webapp.actions.history import ORDERS
 from webapp.api.fields import (
     MOST_LISTED,
+    BodySchema,
     QuerySchema,
     asked_boolean,
     asked_choice,
@@ -66,7 +67,7 @@ class RunListQuery(ListQuery):
     state = asked_choice("state", list(RunState), load_default=None)
 
 
-class ClipChange(Schema):
+class ClipChange(BodySchema):
     """What is to be another way; what is left out stays."""
 
     name = asked_line("name", 255)
@@ -101,7 +102,7 @@ class RunFigureQuery(CameraQuery):
     )
 
 
-class RunBody(Schema):
+class RunBody(BodySchema):
     """What to track, or to predict: a method that is `from_one_image` looks at the first frame alone."""
 
     clip = asked_text("clip", "id of an uploaded clip", required=True)

@@ -147,6 +147,13 @@ def login() -> str:
     return render_template("login.html", is_wrong=False)
 
 
+@blueprint.post("/logout")
+def leave() -> AnyResponse:
+    """Let the browser forget that somebody entered."""
+    session.clear()
+    return redirect(url_for("access.login"))
+
+
 @blueprint.post("/login")
 def enter() -> AnyResponse:
     """Let in who has the token, and go on to where they wanted to."""

@@ -216,7 +216,7 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
     describeChosen(root, numbers, chosen);
   }
 
-  const shortcuts = [...shortcutsOf(all, () => settings, change, [stage], transport), { keys: ["p"], text: "save the picture as PNG", act: save }];
+  const shortcuts = [...shortcutsOf(all, () => settings, change, [stage], transport), { keys: ["k"], text: "keep the picture as PNG", act: save }];
   find("sheet").innerHTML = keySheet([...shortcuts, ...MARKING_KEYS]);
   listenToKeys(shortcuts, () => find("sheet").showModal(), signal);
   find("help").addEventListener("click", () => find("sheet").showModal());

@@ -85,6 +85,9 @@ def test_people_log_in(guarded: FlaskClient) -> None:
     assert "SameSite=Lax" in cookie
     assert TOKEN not in cookie
     assert guarded.get("/api/v1/clips").status_code == 200
+    assert "Log out" in guarded.get("/").text
+    assert guarded.post("/logout").location == "/login"
+    assert guarded.get("/api/v1/clips").status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -137,6 +140,13 @@ def test_odd_json_is_400(client: FlaskClient, body: str) -> None:
     answer = client.post("/api/v1/runs", data=body, content_type="application/json")
     assert answer.status_code == 400, answer.text
     assert answer.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["runs", "datasets", "datasets/a/train", "clips/a/segment"])
+def test_a_body_that_is_no_object_is_422(client: FlaskClient, path: str) -> None:
+    answer = client.post(f"/api/v1/{path}", json=["a"])
+    assert answer.status_code == 422, answer.text
+    assert "The body must be a JSON object: {…}." in json.dumps(answer.json, ensure_ascii=False)
 
 
 @pytest.mark.parametrize("path", ["/api/v1/runs/%00", "/api/v1/runs?clip=%00", "/clips/%00"])
