@@ -93,7 +93,7 @@ class App:
         children = psutil.Process(self.process.pid).children()
         words = {child: " ".join(child.cmdline()).split() for child in children}
         if kind == "redis":
-            found = [child for child, line in words.items() if "redis-server" in line[0]]
+            found = [child for child, line in words.items() if line[0].endswith("-server")]
         else:
             end = "web" if kind == "web" else "worker"
             found = [child for child, line in words.items() if line[-1] == end]

