@@ -30,7 +30,7 @@ def test_the_picker_uploads_a_video_and_shows_what_was_found(page: Page, stack: 
         "Picture": f"{SIZE[1]} × {SIZE[0]} px",
         "File": "",
     }
-    page.wait_for_function("document.querySelector('#found-picture').naturalWidth > 0")
+    expect(page.locator("#found-picture")).not_to_have_js_property("naturalWidth", 0)
     expect(page.locator("#clips-list .card-title", has_text="moving.mp4")).to_be_visible()
     page.click("#found-open")
     expect(page.locator("h1")).to_have_text("moving.mp4")

@@ -23,6 +23,8 @@ from tests.webapp.conversion.converting import SETTINGS, shards
 from tests.webapp.postgres import PROGRAMS, USER, PostgresServer
 from tests.webapp.s3_server import S3Server
 from tests.webapp.stack import ROOT, UNFINISHED, free_port, wait_for
+from webapp.core.settings import Settings
+from webapp.jobs.queue import served_queues
 from webapp.processes.services import redis_program
 
 TOKEN, BUCKET = "a token of many characters", "stillmotion"
@@ -175,6 +177,16 @@ def test_a_clip_and_a_conversion_get_through_though_a_worker_is_lost(
     assert main(["convert", str(video.parent), "--out", str(tmp_path / "set"), *SETTINGS]) == 0
     converted = {key.rsplit("/", 1)[-1]: _read(s3, key) for key in _keys(s3, "set/shards/")}
     assert converted == shards(tmp_path / "set")
+
+
+def test_a_worker_with_a_gpu_is_a_profile_that_reserves_one(tmp_path: Path) -> None:
+    services = Services(tmp_path, {})
+    worker = services.described["worker-gpu"]
+    [device] = worker["deploy"]["resources"]["reservations"]["devices"]
+    assert (worker["profiles"], device["driver"], device["capabilities"]) == (["gpu"], "nvidia", ["gpu"])
+    settings = Settings.from_environment(services.environment("worker-gpu"))
+    assert settings.device == "cuda"
+    assert served_queues(settings)[:2] == ["stillmotion-short-gpu", "stillmotion-long-gpu"]
 
 
 def _keys(s3: Any, part: str) -> list[str]:
