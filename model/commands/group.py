@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from model.core.errors import BadInput, Stopped
+from model.core.errors import BadInput, Stopped, is_gpu_failure, is_out_of_memory
 
 
 class LazyGroup(click.Group):
@@ -47,6 +47,14 @@ def run_command(command: click.Command, name: str, arguments: list[str] | None =
             raise
         place = f"{error.filename}: " if error.filename else ""
         click.echo(f"Error: {place}{error.strerror}.", err=True)
+        return 2
+    except (MemoryError, RuntimeError) as error:  # torch's are RuntimeErrors
+        if is_out_of_memory(error):
+            click.echo("Error: The memory did not suffice; try fewer frames or points.", err=True)
+        elif is_gpu_failure(error):
+            click.echo("Error: The GPU failed or went away; try again, or with --device cpu.", err=True)
+        else:
+            raise
         return 2
     except (Stopped, KeyboardInterrupt, click.Abort):
         click.echo("Stopped; nothing half written is left behind.", err=True)

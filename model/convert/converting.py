@@ -17,7 +17,7 @@ from model.datasets.folder import DataFolder
 from model.datasets.sample import MotionSummary
 from model.motion.grid import query_grid
 from model.motion.tracks import Tracks
-from model.tracking.chunks import ChunkRequest, ChunkTracker, Prepared
+from model.tracking.chunks import ChunkRequest, ChunkTracker, SizedFrame
 from model.tracking.engine import Trajectories
 
 POINTS_TOGETHER = {"cpu": 256, "cuda": 4096}
@@ -74,7 +74,7 @@ class _Ready:
     """A frame as it was read, for the sample's picture, and as the tracker encoded it."""
 
     index: int
-    prepared: Prepared
+    prepared: SizedFrame
     encoded: Any
 
 

@@ -19,7 +19,7 @@ from model.convert.profile import Stopwatch
 from model.convert.sources import Changed, NoRoom
 from model.core.errors import BadInput, Stopped, Unreachable
 from model.core.progress import ShouldStop, raise_if_stopped
-from model.tracking.chunks import ChunkTracker, Prepared
+from model.tracking.chunks import ChunkTracker, SizedFrame
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Frame:
     position: int
     index: int
     oldest: int
-    prepared: Prepared
+    prepared: SizedFrame
 
 
 @dataclass(frozen=True)

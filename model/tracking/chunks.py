@@ -21,18 +21,15 @@ if TYPE_CHECKING:
     from model.tracking.pips.tracker import PipsEngine
 
 
-class Prepared(NamedTuple):
-    """A frame on its way to the device: `image` as the method works with it (resized), or encoded from that.
+class SizedFrame(NamedTuple):
+    """A frame for `ChunkTracker`.
 
+    image: as the method works with it (resized), or encoded from that, as `track` takes it.
     size: (height, width) of the original frame.
     """
 
     image: Any
     size: tuple[int, int]
-
-
-Encoded = Prepared
-"""A frame as `ChunkTracker.track` takes it."""
 
 
 class ChunkRequest(NamedTuple):
@@ -42,7 +39,7 @@ class ChunkRequest(NamedTuple):
     queries: float32 `[N, 2]`, (x, y) in pixels of the original first frame.
     """
 
-    frames: Sequence[Encoded]
+    frames: Sequence[SizedFrame]
     queries: NDArray[np.float32]
 
 
@@ -69,15 +66,15 @@ class ChunkTracker(ABC):
         return self.engine.method
 
     @abstractmethod
-    def prepare(self, frame: NDArray[np.uint8]) -> Prepared:
+    def prepare(self, frame: NDArray[np.uint8]) -> SizedFrame:
         """Resize a frame, uint8 `[H, W, 3]` RGB; called in the thread that reads, beside the others."""
 
     @abstractmethod
-    def picture(self, prepared: Prepared) -> NDArray[np.uint8]:
+    def picture(self, prepared: SizedFrame) -> NDArray[np.uint8]:
         """Return a prepared frame as uint8 `[h, w, 3]` RGB, as it is kept in a training set."""
 
     @abstractmethod
-    def encode(self, prepared: Sequence[Prepared]) -> list[Encoded]:
+    def encode(self, prepared: Sequence[SizedFrame]) -> list[SizedFrame]:
         """Encode frames for `track`; called once for each frame."""
 
     def track(self, requests: Sequence[ChunkRequest], should_stop: ShouldStop) -> list[Trajectories]:
@@ -103,17 +100,17 @@ class PlainChunks(ChunkTracker):
 
     engine: Engine
 
-    def prepare(self, frame: NDArray[np.uint8]) -> Prepared:
+    def prepare(self, frame: NDArray[np.uint8]) -> SizedFrame:
         """Keep the frame."""
-        return Prepared(frame, (frame.shape[0], frame.shape[1]))
+        return SizedFrame(frame, (frame.shape[0], frame.shape[1]))
 
-    def picture(self, prepared: Prepared) -> NDArray[np.uint8]:
+    def picture(self, prepared: SizedFrame) -> NDArray[np.uint8]:
         """See `ChunkTracker.picture`."""
         scale = min(1.0, (WORKING_SIZE[0] * WORKING_SIZE[1] / (prepared.size[0] * prepared.size[1])) ** 0.5)
         height, width = (max(1, round(side * scale)) for side in prepared.size)
         return np.asarray(cv2.resize(prepared.image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
-    def encode(self, prepared: Sequence[Prepared]) -> list[Encoded]:
+    def encode(self, prepared: Sequence[SizedFrame]) -> list[SizedFrame]:
         """Return the frames."""
         return list(prepared)
 
@@ -127,20 +124,20 @@ class PipsChunks(ChunkTracker):
 
     engine: "PipsEngine"
 
-    def prepare(self, frame: NDArray[np.uint8]) -> Prepared:
+    def prepare(self, frame: NDArray[np.uint8]) -> SizedFrame:
         """Resize the frame: float32 `[3, h, w]`."""
-        return Prepared(self.engine.resized(frame), (frame.shape[0], frame.shape[1]))
+        return SizedFrame(self.engine.resized(frame), (frame.shape[0], frame.shape[1]))
 
-    def picture(self, prepared: Prepared) -> NDArray[np.uint8]:
+    def picture(self, prepared: SizedFrame) -> NDArray[np.uint8]:
         """Round the resized frame."""
         picture: NDArray[np.uint8] = prepared.image.permute(1, 2, 0).round().byte().numpy()
         return picture
 
-    def encode(self, prepared: Sequence[Prepared]) -> list[Encoded]:
+    def encode(self, prepared: Sequence[SizedFrame]) -> list[SizedFrame]:
         """Encode frames, those of one size together."""
-        encoded: list[Encoded] = []
+        encoded: list[SizedFrame] = []
         for size, group in groupby(prepared, key=lambda one: one.size):
-            encoded += [Encoded(one, size) for one in self.engine.encode([one.image for one in group])]
+            encoded += [SizedFrame(one, size) for one in self.engine.encode([one.image for one in group])]
         return encoded
 
     def _follow(self, request: ChunkRequest, watch: Watch) -> Iterator[Partial]:

@@ -15,7 +15,7 @@ from rq.job import Job as QueuedJob
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
 
-from model.core.errors import BadInput, Unreachable
+from model.core.errors import BadInput, Unreachable, is_gpu_failure, is_out_of_memory
 from model.tracking.methods import find_method
 from webapp.core.settings import Settings
 from webapp.core.troubles import database_trouble, disk_trouble, redis_trouble
@@ -297,8 +297,10 @@ def record_failure(
         return  # the reaper decides whether it starts again
     if issubclass(kind, JobTimeoutException):
         _fail(job.id, f"The {{noun}} took longer than {job.timeout} s and was ended; {{advice}}.")
-    elif issubclass(kind, MemoryError) or kind.__name__ == "OutOfMemoryError":  # of torch, for a GPU
+    elif is_out_of_memory(value):
         _fail(job.id, "The memory did not suffice; {advice}.")
+    elif is_gpu_failure(value):
+        _fail(job.id, "The GPU failed or went away; start the {noun} again when it works.")
     elif trouble := _trouble(value):
         _fail(job.id, trouble)
     else:

@@ -298,13 +298,10 @@ def redis_command(folder: Path, unix_socket: Path) -> list[str]:
 
     A power cut may take the last second, whose runs their rows know. With "always" a full disk would end it.
     """
-    return [
-        redis_program(),
-        *(["--port", "0", "--daemonize", "no", "--appendonly", "yes", "--appendfsync", "everysec"]),
-        *("--save", ""),
-        *("--unixsocket", str(unix_socket), "--unixsocketperm", "700"),
-        *("--dir", str(folder), "--logfile", str(folder / "redis.log")),
-    ]
+    fixed = "--port 0 --daemonize no --appendonly yes --appendfsync everysec --unixsocketperm 700"
+    places = {"--unixsocket": unix_socket, "--dir": folder, "--logfile": folder / "redis.log"}
+    named = [part for option, place in places.items() for part in (option, str(place))]
+    return [redis_program(), *fixed.split(), "--save", "", *named]
 
 
 def _how(status: int) -> str:

@@ -9,11 +9,13 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import torch
 
 from model.__main__ import main
+from model.commands.group import run_command
 from model.core.progress import Progress
 from model.motion.tracks import Tracks
 from model.tracking.pips.network import Pips, PipsConfig
@@ -212,3 +214,33 @@ def test_the_same_command_goes_on_after_an_interrupt_to_the_same_bits(tmp_path, 
     engines["t"] = engines["whole"]
     assert track("t") == 0
     assert "t.partial.npz is damaged, so tracking starts again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (MemoryError(), "The memory did not suffice; try fewer frames or points."),
+        (torch.OutOfMemoryError("CUDA"), "The memory did not suffice; try fewer frames or points."),
+        (
+            torch.AcceleratorError("CUDA error: unspecified launch failure"),
+            "The GPU failed or went away; try again, or with --device cpu.",
+        ),
+    ],
+    ids=["memory", "a GPU's memory", "a GPU"],
+)
+def test_what_the_machine_lacks_is_one_sentence(error, sentence, capsys):
+    @click.command()
+    def command() -> None:
+        raise error
+
+    assert run_command(command, "stillmotion", []) == 2
+    assert capsys.readouterr().err == f"Error: {sentence}\n"
+
+
+def test_an_error_inside_is_not_hidden():
+    @click.command()
+    def command() -> None:
+        raise RuntimeError("a mistake of ours")
+
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        run_command(command, "stillmotion", [])

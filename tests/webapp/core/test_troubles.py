@@ -308,16 +308,30 @@ def test_what_goes_wrong_inside_is_for_the_log(
     assert error == "An error inside Stillmotion ended the run (RuntimeError); see the server's log."
 
 
-def test_a_gpu_without_memory_is_one_sentence(
-    client: FlaskClient, settings: Settings, clip: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (torch.OutOfMemoryError("CUDA"), "The memory did not suffice; try fewer frames or points."),
+        (
+            torch.AcceleratorError("CUDA error: unspecified launch failure"),
+            "The GPU failed or went away; start the run again when it works.",
+        ),
+    ],
+    ids=["without memory", "gone"],
+)
+def test_a_gpu_that_lacks_memory_or_goes_away_is_one_sentence(
+    client: FlaskClient,
+    settings: Settings,
+    clip: str,
+    monkeypatch: pytest.MonkeyPatch,
+    error: RuntimeError,
+    sentence: str,
 ) -> None:
     run = client.post("/api/v1/runs", json={"clip": clip, "method": "lk"}).json["id"]
     for name, value in settings.to_environment().items():
         monkeypatch.setenv(name, value)
-    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
     record_failure(Job(run, connection=redis.Redis()), None, type(error), error, None)
-    said = client.get(f"/api/v1/runs/{run}").json["error"]
-    assert said == "The memory did not suffice; try fewer frames or points."
+    assert client.get(f"/api/v1/runs/{run}").json["error"] == sentence
 
 
 @pytest.mark.parametrize("workers_lost", [0, 1])
