@@ -1,4 +1,4 @@
-"""How good a prediction is at saying whether a point moves, whither, and how likely: metrics over images.
+"""How good a prediction is at saying whether a point moves, which way, and how likely: metrics over images.
 
 Lengths are in pixels of a 256-high image; measured is the last position of the points visible there.
 """

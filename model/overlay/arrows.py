@@ -28,7 +28,7 @@ _LEGEND_WIDTH, _LINE = 230, 26
 def draw_prediction(image: NDArray[np.uint8], prediction: Prediction) -> NDArray[np.uint8]:
     """Draw what is likely to move, the likelier the more opaque: uint8 `[h, w, 3]`.
 
-    A point that can be told whither is an arrow in the colour of its direction, another one a pale ring; a
+    A point whose direction is told is an arrow in its colour, another one a pale ring; a
     point that most likely stays is left out.
     image: uint8 `[H, W, 3]`, of the tracks' size.
     """

@@ -1,4 +1,4 @@
-"""What a prediction expects, in words and as one way for each point: whether it moves, and whither."""
+"""What a prediction expects, in words and as one way for each point: whether it moves, and which way."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class ExpectedWay:
 
     @property
     def has_direction(self) -> NDArray[np.bool_]:
-        """Whether it can be told whither a point goes: `[N]`."""
+        """Whether it can be told which way a point goes: `[N]`."""
         return self.certainty >= TELLS_DIRECTION
 
 
@@ -59,7 +59,7 @@ def expected_way(prediction: Prediction) -> ExpectedWay:
 
 
 def describe(prediction: Prediction) -> str:
-    """Say what is expected of a picture: which part moves, how likely, and whither if that is told."""
+    """Say what is expected of a picture: which part moves, how likely, and which way if that is told."""
     if prediction.withheld:
         return "This picture has nothing in it that could tell of motion; nothing is expected to move."
     tracks, way = prediction.tracks, expected_way(prediction)
@@ -101,7 +101,7 @@ def _part(part: NDArray[np.intp], way: ExpectedWay, grid: tuple[int, int]) -> st
     )[:, None]
     x, y = mean.sum(axis=0) / moving.sum()
     if np.hypot(x, y) < TELLS_DIRECTION:
-        return f"{what} {how} moves, whither cannot be told"
+        return f"{what} {how} moves, which way cannot be told"
     return f"{what} {how} moves {DIRECTIONS[round(np.arctan2(y, x) / (np.pi / 4)) % 8]}"
 
 

@@ -46,7 +46,7 @@ class MethodOutcome:
     """One method on all samples of a domain.
 
     name: of the method; runs with other seeds have the same one. seed: tells them apart.
-    metrics: of all points together. belief: of whether, whither and how likely. groups: by video.
+    metrics: of all points together. belief: of whether, which way and how likely. groups: by video.
     by_source: the mean over videos of each video's metrics, for the main figures.
     errors: float64 `[rows, columns]`, mean final error over the grid.
     calibration: observed shares for `LEVELS`, or None. judgements: one for each sample.

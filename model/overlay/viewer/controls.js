@@ -69,7 +69,7 @@ const motionTexts = (numbers) => anyMoves(numbers) ? ({
   still: "The picture moves along its predicted motion, to and fro.",
 }) : Object.fromEntries(["arrows", "field", "still"].map((motion) => [motion, STAYS]));
 
-const STAYS = "The single answer is that nothing moves, for it cannot be told whither. The map tells what is likely to move; " +
+const STAYS = "The single answer is that nothing moves, for it cannot be told which way. The map tells what is likely to move; " +
   "its likeliest way, as far as it is likely to move, and the hypotheses tell how.";
 
 /** @param {Numbers} numbers */

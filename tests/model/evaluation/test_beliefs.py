@@ -1,4 +1,4 @@
-"""Whether, whither and how likely: the metrics against slow loops, and what is known without a picture."""
+"""Whether, which way and how likely: the metrics against slow loops, and what is known without a picture."""
 
 import math
 

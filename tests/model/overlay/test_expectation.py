@@ -1,4 +1,4 @@
-"""What a prediction expects, in words: where, how likely, and whither if that is told."""
+"""What a prediction expects, in words: where, how likely, and which way if that is told."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_a_part_that_moves_to_one_side() -> None:
 
 def test_a_part_of_which_the_direction_is_not_told() -> None:
     said = describe(prediction(patch(slice(0, 3), slice(7, 10), 0.9), 0.5, 0.5))
-    assert "at the top right (9% of the picture) very likely moves, whither cannot be told" in said
+    assert "at the top right (9% of the picture) very likely moves, which way cannot be told" in said
 
 
 def test_two_parts_are_told_the_larger_first() -> None:
