@@ -23,7 +23,6 @@ from model.commands.group import run_command
 from model.commands.options import options_of, settings_from
 from model.core.errors import BadInput
 from model.core.files import write_json, write_whole
-from model.core.progress import ignore_progress
 from model.core.structure import from_json
 from model.evaluation.predictors.run import evaluate_predictors
 from model.prediction.config import PredictorConfig
@@ -122,7 +121,7 @@ def _run(
     head: str, folder: Path, training: PredictorTraining, features: Path, samples: int | None, device: str
 ) -> StudyRun:
     resume = (folder / "checkpoint.pt").exists()
-    fit_predictor(folder, training, resume=resume, device=device, features=features, progress=ignore_progress)
+    fit_predictor(folder, training, resume=resume, device=device, features=features)
     memory = _peak_memory()  # before the evaluation, which needs other things
     with (folder / "runs.csv").open(newline="") as file:
         row = next(csv.DictReader(file))

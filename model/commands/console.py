@@ -62,7 +62,7 @@ def stop_on_interrupt(*, saves: bool = False) -> Iterator[ShouldStop]:
 
 
 @contextmanager
-def watched(unit: str) -> Iterator[Watch]:
-    """Show progress as `progress_bar` does, and end at the first Ctrl-C."""
-    with progress_bar(unit) as report, stop_on_interrupt() as should_stop:
+def watched(unit: str, *, saves: bool = False) -> Iterator[Watch]:
+    """Show progress as `progress_bar` does, and end as `stop_on_interrupt` does."""
+    with progress_bar(unit) as report, stop_on_interrupt(saves=saves) as should_stop:
         yield Watch(report, should_stop)

@@ -13,6 +13,7 @@ from model.commands.console import progress_bar, stop_on_interrupt
 from model.commands.options import PATH, device_option, options_of, settings_from
 from model.core.errors import BadInput
 from model.core.files import atomic_path
+from model.core.progress import Watch
 from model.prediction.config import PredictorConfig
 from model.training.predictors.settings import PredictorTraining
 
@@ -58,8 +59,7 @@ def command(
                     resume=resume and (folder / "checkpoint.pt").exists(),
                     device=device,
                     features=features or out / "features",
-                    progress=report,
-                    should_stop=should_stop,
+                    watch=Watch(report, should_stop),
                 )
             if is_first:
                 click.echo(", ".join(f"{name} {value:.3f}" for name, value in asdict(score).items()))

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from model.commands.console import progress_bar, stop_on_interrupt
+from model.commands.console import watched
 from model.commands.options import PATH, device_option, options_of, settings_from
 from model.training.trackers.settings import TrackerTraining
 
@@ -22,12 +22,10 @@ def command(*, out: Path, resume: bool, device: str, **values: Any) -> None:
     from model.training.trackers.fit import fit_tracker
 
     settings = settings_from(TrackerTraining, values)
-    with stop_on_interrupt(saves=True) as should_stop, progress_bar("%") as report:
-        score = fit_tracker(
-            out, settings, resume=resume, device=device, progress=report, should_stop=should_stop
-        )
+    with watched("%", saves=True) as watch:
+        score = fit_tracker(out, settings, resume=resume, device=device, watch=watch)
     for name, value in asdict(score).items():
         click.echo(f"{name}: {value:.3f}")
     click.echo(f"Wrote {out / 'weights.safetensors'}")
-    if should_stop():
+    if watch.should_stop():
         raise KeyboardInterrupt

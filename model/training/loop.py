@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from model.core.errors import BadInput
 from model.core.files import atomic_path
-from model.core.progress import Progress, ReportProgress, ShouldStop, ignore_progress
+from model.core.progress import Progress, Watch
 from model.training.log import TrainingLog
 from model.training.plot import write_plot
 from model.training.schedule import Schedule
@@ -127,14 +127,13 @@ class TrainingLoop(Generic[Network, Score]):
         """The finished share of the training."""
         return self.schedule.share(self.step, self.seconds)
 
-    def run(self, progress: ReportProgress, should_stop: ShouldStop) -> Score:
+    def run(self, watch: Watch) -> Score:
         """Train to the end, or until asked to stop, and return the last validation.
 
-        progress: called by one process after each step, with the stage and percent. should_stop: polled
-        after each step; a checkpoint is then written, from which another loop goes on.
+        watch: told by one process after each step, with the stage and percent. When it asks for the end a
+        checkpoint is written, from which another loop goes on; Stopped is not raised.
         """
         task, fabric = self._task, self._fabric
-        report = progress if fabric.is_global_zero else ignore_progress
         batches = task.batches(self.step, fabric.global_rank, fabric.world_size)
         score: Score | None = None
         saved_at, last = self.seconds, time.perf_counter()
@@ -143,12 +142,12 @@ class TrainingLoop(Generic[Network, Score]):
             self._enter_phase()
             losses = self._learn(next(batches))
             taken, last = time.perf_counter() - last, time.perf_counter()
-            self.seconds, asked = self._largest(self.seconds + taken, float(should_stop()))
+            self.seconds, asked = self._largest(self.seconds + taken, float(watch.should_stop()))
             if self._log is not None:
                 self._log.step(self, losses)
-            speed = task.settings.batch * fabric.world_size / taken
-            stage = f"step {self.step}, {task.losses[0]} {float(losses[0]):.2f} px, {speed:.1f} samples/s"
-            report(Progress(stage, 100 * self.share, 100))
+                speed = task.settings.batch * fabric.world_size / taken
+                stage = f"step {self.step}, {task.losses[0]} {float(losses[0]):.2f} px, {speed:.1f} samples/s"
+                watch.progress(Progress(stage, 100 * self.share, 100))
             is_over = self.share >= 1 or asked > 0
             if is_over or self.seconds - saved_at >= 60 * task.settings.save_minutes:
                 saved_at = self.seconds

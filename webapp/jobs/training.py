@@ -3,7 +3,7 @@
 import shutil
 
 from model.core.errors import BadInput
-from model.core.progress import Progress
+from model.core.progress import Progress, Watch
 from model.datasets.folder import DataFolder
 from model.datasets.summary import DatasetSummary
 from model.prediction.config import PredictorConfig
@@ -40,8 +40,7 @@ def train(context: JobContext[Job]) -> None:
         resume=(out / CHECKPOINT).exists(),
         device=context.settings.device,
         features=features,
-        progress=report,
-        should_stop=context.is_over,
+        watch=Watch(report, context.is_over),
     )
     if not (out / WEIGHTS).exists():
         raise BadInput("The training made no use of what it saw: no validation could be measured.")

@@ -18,7 +18,7 @@ from torch import Tensor
 from model.core.devices import autocast, has_fast_bfloat16
 from model.core.errors import BadInput
 from model.core.files import write_json
-from model.core.progress import Progress, ReportProgress, ShouldStop, raise_if_stopped
+from model.core.progress import Progress, Watch
 from model.prediction.network import MotionPredictor, normalise
 from model.training.predictors.examples import Example
 
@@ -62,15 +62,13 @@ def open_features(
     network: MotionPredictor,
     description: object,
     views: Sequence[Callable[[], Example]],
-    *,
-    progress: ReportProgress,
-    should_stop: ShouldStop,
+    watch: Watch,
 ) -> tuple[NDArray[np.float16], ...]:
     """Compute what is missing of one set's features, and open them: float16 `[views, C, h, w]` each.
 
     description: JSON values that say all that the features depend on; another description, other files.
     views: each makes an example.
-    progress: told the stage "computing features" and the views done.
+    watch: told the stage "computing features" and the views done.
     Raises Stopped on request, BadInput when the disk is too small; a repeat goes on.
     """
     name = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
@@ -94,7 +92,7 @@ def open_features(
         for file, shape in zip(files, shapes, strict=True)
     )
     for number in range(done, count):
-        raise_if_stopped(should_stop)
+        watch.check()
         features = compute_features(network, views[number]().picture[None])
         for target, each in zip(maps, features, strict=True):
             target[number] = each[0].cpu().numpy()
@@ -102,5 +100,5 @@ def open_features(
             for target in maps:
                 target.flush()
             write_json(done_file, number + 1)
-        progress(Progress("computing features", number + 1, count))
+        watch.progress(Progress("computing features", number + 1, count))
     return maps

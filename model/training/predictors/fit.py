@@ -5,7 +5,7 @@ from pathlib import Path
 
 from model.core.devices import find_device
 from model.core.files import atomic_path
-from model.core.progress import ReportProgress, ShouldStop, ignore_progress, never_stop
+from model.core.progress import UNWATCHED, Watch, ignore_progress
 from model.core.structure import from_json
 from model.prediction.backbones import find_backbone
 from model.prediction.heads import find_head
@@ -28,8 +28,7 @@ def fit_predictor(
     resume: bool = False,
     device: str = "auto",
     features: Path | None = None,
-    progress: ReportProgress,
-    should_stop: ShouldStop = never_stop,
+    watch: Watch = UNWATCHED,
 ) -> PredictorScore:
     """Train, and leave weights, checkpoint, log and plot in the folder `out`.
 
@@ -40,8 +39,8 @@ def fit_predictor(
         break.
     features: where the backbone's features are kept, for other runs with the same backbone and data too; by
         default `out/features`.
-    progress: called with the stage and the share of the work done; by one process only.
-    should_stop: polled after each step; then a checkpoint is written, from which `resume` goes on.
+    watch: told by one process what share of the work is done. When it asks for the end after a step, a
+        checkpoint is written, from which `resume` goes on, and Stopped is not raised.
     Returns the last validation. Several processes under torchrun share the work.
     Raises BadInput for settings or data that cannot be used, or when `out` holds another training.
     """
@@ -55,13 +54,14 @@ def fit_predictor(
         interval = common_interval(settings.data)
         settings = replace(settings, config=replace(settings.config, interval=interval))
     fabric = launch_fabric(place)
-    report = progress if fabric.is_global_zero else ignore_progress
-    initial = initial_weights(settings.start_from, settings.config.backbone, progress=report)
+    if not fabric.is_global_zero:
+        watch = replace(watch, progress=ignore_progress)
+    initial = initial_weights(settings.start_from, settings.config.backbone, progress=watch.progress)
     if initial is not None:
         settings = replace(settings, config=replace(settings.config, strides=initial.strides))
-    task = PredictorTask(settings, initial, fabric, features or out / "features", report, should_stop)
+    task = PredictorTask(settings, initial, fabric, features or out / "features", watch)
     loop = TrainingLoop(out, task, fabric, state)
-    score = loop.run(report, should_stop)
+    score = loop.run(watch)
     if fabric.is_global_zero:
         _write_run(out / RUNS, task, loop, score)
     return score

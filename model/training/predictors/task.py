@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from model.core.devices import autocast
-from model.core.progress import ReportProgress, ShouldStop
+from model.core.progress import Watch
 from model.prediction.network import MotionPredictor, normalise
 from model.prediction.outputs import BinsOutput
 from model.prediction.pretrained import Initial, begin_with
@@ -87,8 +87,7 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
         initial: Initial | None,
         fabric: Fabric,
         features: Path,
-        progress: ReportProgress,
-        should_stop: ShouldStop,
+        watch: Watch,
     ) -> None:
         """Read the data and compute the features that are missing in the folder `features`.
 
@@ -112,7 +111,7 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
 
         def keep(examples: PredictorSet) -> FeatureCache:
             with fabric.rank_zero_first():  # the others find them computed
-                return self._keep_features(examples, features, progress, should_stop)
+                return self._keep_features(examples, features, watch)
 
         self._kept = keep(self._train) if settings.frozen > 0 else None
         self._held_out = [unseen.view(number) for number in range(len(unseen))]
@@ -192,9 +191,7 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
             self._targets[number] = view._replace(picture=view.picture[:0].clone())
         return self._targets[number]
 
-    def _keep_features(
-        self, examples: PredictorSet, folder: Path, progress: ReportProgress, should_stop: ShouldStop
-    ) -> FeatureCache:
+    def _keep_features(self, examples: PredictorSet, folder: Path, watch: Watch) -> FeatureCache:
         """Compute the features that are missing, set by set: with another set beside them they stay."""
         config = self.training.config
         parts = []
@@ -207,9 +204,5 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
                 "keys": examples.keys(part),
             }
             makers = [partial(examples.view, number) for number in examples.numbers(part)]
-            parts.append(
-                open_features(
-                    folder, self.network, description, makers, progress=progress, should_stop=should_stop
-                )
-            )
+            parts.append(open_features(folder, self.network, description, makers, watch))
         return FeatureCache(tuple(parts))

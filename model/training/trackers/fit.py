@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from model.core.devices import autocast, find_device
-from model.core.progress import ReportProgress, ShouldStop
+from model.core.progress import UNWATCHED, Watch
 from model.core.structure import from_json
 from model.synthetic.batches import SyntheticClips, synthesize
 from model.synthetic.scene import SyntheticSettings
@@ -137,8 +137,7 @@ def fit_tracker(
     *,
     resume: bool = False,
     device: str = "auto",
-    progress: ReportProgress,
-    should_stop: ShouldStop,
+    watch: Watch = UNWATCHED,
 ) -> ValidationScore:
     """Train, and leave weights, checkpoint and log in the folder `out`.
 
@@ -147,8 +146,8 @@ def fit_tracker(
     plot of it.
     resume: go on from the checkpoint in `out` as if there had been no break: the same batches in the same
         order, with the settings of the checkpoint.
-    progress: called after each step with the stage, which tells loss and speed, and the percentage done.
-    should_stop: polled after each step; a checkpoint is written and Stopped is not raised: it can go on.
+    watch: told after each step the stage, with loss and speed, and the percentage done. When it asks for the
+        end a checkpoint is written and Stopped is not raised: it can go on.
     Returns the last validation.
     Raises BadInput when neither minutes nor steps are given, or `out` holds another training.
     """
@@ -159,4 +158,4 @@ def fit_tracker(
         settings = from_json(TrackerTraining, state["settings"], f"the settings in {out / CHECKPOINT}")
     fabric = launch_fabric(place)
     task = TrackerTask(settings, fabric.device)
-    return TrainingLoop(out, task, fabric, state).run(progress, should_stop)
+    return TrainingLoop(out, task, fabric, state).run(watch)

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from benchmarks.study_heads import StudyRun, answer, markdown, run_study, with_head
 from model.commands.train_predictor import command
 from model.core.errors import BadInput
-from model.core.progress import ignore_progress
+from model.core.progress import Watch
 from model.motion.grid import query_grid
 from model.prediction.config import PredictorConfig
 from model.prediction.head import Head, sample
@@ -56,8 +56,7 @@ def small(data: Path, head: str = "mixture", **changes) -> PredictorTraining:
 
 
 def fit(out: Path, training: PredictorTraining, **options):
-    options = {"device": "cpu", "progress": ignore_progress, **options}
-    return fit_predictor(out, training, **options)
+    return fit_predictor(out, training, device="cpu", **options)
 
 
 @pytest.mark.slow
@@ -148,7 +147,7 @@ def test_a_training_in_two_pieces_is_the_same_training(data, tmp_path, head):
         tmp_path / "pieces",
         training,
         features=tmp_path / "features" / "features",
-        should_stop=lambda: next(answers),
+        watch=Watch(should_stop=lambda: next(answers)),
     )
     fit(tmp_path / "pieces", training, resume=True, features=tmp_path / "features" / "features")
     whole, pieces = (
@@ -184,11 +183,18 @@ def test_a_frozen_backbone_stays_and_a_thawed_one_moves(data, tmp_path):
 def test_features_are_computed_once(data, tmp_path):
     stages = []
     features = tmp_path / "features"
-    fit(tmp_path / "one", small(data), features=features, progress=lambda report: stages.append(report.stage))
+    fit(
+        tmp_path / "one",
+        small(data),
+        features=features,
+        watch=Watch(lambda report: stages.append(report.stage)),
+    )
     assert stages.count("computing features") == 16 + 2
     stages.clear()
     training = small(data, learning_rate=1e-4)
-    fit(tmp_path / "two", training, features=features, progress=lambda report: stages.append(report.stage))
+    fit(
+        tmp_path / "two", training, features=features, watch=Watch(lambda report: stages.append(report.stage))
+    )
     assert stages.count("computing features") == 0
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.core.errors import BadInput
-from model.core.progress import ignore_progress, never_stop
+from model.core.progress import UNWATCHED, Watch, ignore_progress
 from model.synthetic.batches import SyntheticClips, synthesize
 from model.synthetic.scene import SyntheticSettings
 from model.synthetic.textures import TextureBank, procedural_bank
@@ -124,10 +124,8 @@ def _tiny_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sizes.SIZES, "tiny", TINY)
 
 
-def fit(out, settings=SETTINGS, *, resume=False, should_stop=never_stop):
-    return fit_tracker(
-        out, settings, resume=resume, device="cpu", progress=ignore_progress, should_stop=should_stop
-    )
+def fit(out, settings=SETTINGS, *, resume=False, watch=UNWATCHED):
+    return fit_tracker(out, settings, resume=resume, device="cpu", watch=watch)
 
 
 @pytest.mark.slow
@@ -135,7 +133,7 @@ def fit(out, settings=SETTINGS, *, resume=False, should_stop=never_stop):
 def test_a_training_in_two_pieces_is_the_same_training(tmp_path) -> None:
     fit(tmp_path / "whole")
     answers = iter([False, False, True])
-    fit(tmp_path / "pieces", should_stop=lambda: next(answers))
+    fit(tmp_path / "pieces", watch=Watch(should_stop=lambda: next(answers)))
     assert torch.load(tmp_path / "pieces" / "checkpoint.pt", weights_only=True)["progress"]["step"] == 3
     fit(tmp_path / "pieces", resume=True)
     whole, pieces = (

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from model.core.errors import BadInput
-from model.core.progress import ignore_progress, never_stop
+from model.core.progress import UNWATCHED, Watch
 from model.training.loop import AveragedWeights, Task, TrainingLoop, launch_fabric, open_checkpoint
 from model.training.settings import TrainingSettings
 
@@ -71,11 +71,11 @@ class FitsALine(Task[Line, Error]):
         path.write_text(f"{score.error}")
 
 
-def train(out: Path, settings: TrainingSettings, script=None, should_stop=never_stop, resume=False):
+def train(out: Path, settings: TrainingSettings, script=None, watch=UNWATCHED, resume=False):
     state = open_checkpoint(out, settings, CPU, resume=resume)
     task = FitsALine(settings, script)
     loop = TrainingLoop(out, task, launch_fabric(CPU), state)
-    return task, loop, loop.run(ignore_progress, should_stop)
+    return task, loop, loop.run(watch)
 
 
 @pytest.mark.slow
@@ -108,7 +108,7 @@ def test_a_training_in_pieces_is_the_same_training(tmp_path, stop):
     settings = TrainingSettings(steps=9, learning_rate=0.1)
     whole, *_ = train(tmp_path / "whole", settings)
     answers = iter([False] * stop + [True])
-    train(tmp_path / "pieces", settings, should_stop=lambda: next(answers))
+    train(tmp_path / "pieces", settings, watch=Watch(should_stop=lambda: next(answers)))
     pieces, loop, _ = train(tmp_path / "pieces", settings, resume=True)
     assert loop.step == 9
     assert (whole.network.a, whole.network.b) == (pieces.network.a, pieces.network.b)
