@@ -2,7 +2,7 @@
 // A clip's page: the points over a frame, the settings, and the start.
 
 import { API, ROOT, request } from "./api.js";
-import { byId, element, pause, say, sayIn, showFacts, wasStopped } from "./dom.js";
+import { byId, element, pause, say, sayIn, showFacts, startBy, wasStopped } from "./dom.js";
 import { bytes, clipFacts, count, seconds } from "./format.js";
 import { showRuns } from "./lists.js";
 import { fitted, MOST_POINTS, pointChooser } from "./points.js";
@@ -334,25 +334,20 @@ byId("form").addEventListener("input", () => {
   showFrame();
   drawDots();
 });
-byId("form").addEventListener("submit", async (event) => {
+byId("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  byId("start-run").disabled = true;
-  try {
+  startBy(byId("start-run"), "form-error", async () => {
     const { body, span } = settings();
     const run = await request("/runs", { method: "POST", body: { ...body, ...span } });
-    location.assign(`${ROOT}/runs/${run.id}`);
-  } catch (error) {
-    sayIn("form-error")(error);
-    byId("start-run").disabled = false;
-  }
+    return `${ROOT}/runs/${run.id}`;
+  });
 });
 byId("delete").addEventListener("click", () => byId("confirm").showModal());
 byId("confirm").addEventListener("close", async () => {
   if (byId("confirm").returnValue !== "delete") return;
   await request(`/clips/${clip.id}`, { method: "PATCH", body: { deleted: true } }).then(() => location.assign(`${ROOT}/`), sayIn("form-error"));
 });
-// A page that the browser brings back from its memory still has the button switched off.
-window.addEventListener("pageshow", describe);
+window.addEventListener("pageshow", describe); // the browser may have put back what was chosen
 new ResizeObserver(drawDots).observe(stage);
 
 describe();

@@ -9,7 +9,7 @@ import { drawHistogram, drawMap, drawScatter } from "./compare_plots.js";
 import { showScores, verdict, worstPoints } from "./compare_scores.js";
 import { showStages } from "./compare_stages.js";
 import { announce, byId, element, say, sayIn, setBar, showFacts, wasStopped } from "./dom.js";
-import { ago, count, frameSpan, lastFrame, runFacts, whole } from "./format.js";
+import { ago, count, frameSpan, lastFrame, progressOf, runFacts, whole } from "./format.js";
 import { onOtherTheme } from "./viewer/theme.js";
 
 const { run: id = "", clip, fps, frames } = byId("compare").dataset;
@@ -181,7 +181,7 @@ async function showProgress(run, what) {
   announce(`${what} …`);
   /** @param {Run} now */
   const show = ({ state, progress }) => {
-    byId("stage").textContent = `${what}: ${state === "queued" ? "waiting" : `${Math.floor(100 * progress)} %`}`;
+    byId("stage").textContent = `${what}: ${state === "queued" ? "waiting" : progressOf(progress)}`;
     setBar(progress);
   };
   const ended = await follow(`/runs/${run.id}`, show, (problem) => say("compare-error", problem));

@@ -3,12 +3,9 @@
 
 import { px } from "./compare_scores.js";
 import { byId } from "./dom.js";
-import { themeColour as colour } from "./viewer/theme.js";
+import { MODEBAR, PLAIN_PLOT, axisLook, plotLook, themeColour as colour } from "./viewer/theme.js";
 
 const PLOT_OPTIONS = { displaylogo: false, responsive: true, scrollZoom: true, modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]] };
-const MODEBAR = { bgcolor: "rgba(7, 9, 12, 0.55)", color: "#c6d0dc", activecolor: "#ffffff" };
-const CLEAR = { template: "none", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" };
-const font = () => ({ family: getComputedStyle(document.body).fontFamily, color: colour("text"), size: 12.5 });
 
 /**
  * The element that a plot is drawn in, with the frame's shape and a description.
@@ -49,7 +46,6 @@ export async function drawMap(found, { images, xaxis, yaxis }) {
   const trace = (points, role, marker, hovertemplate) => ({
     type: "scatter",
     mode: "markers",
-    showlegend: false,
     x: points.map((point) => found.starts[point][0]),
     y: points.map((point) => found.starts[point][1]),
     customdata: points,
@@ -64,28 +60,17 @@ export async function drawMap(found, { images, xaxis, yaxis }) {
   ];
   const [height, width] = found.size;
   const layout = {
-    ...CLEAR,
+    ...plotLook(12.5),
     ...structuredClone({ images, xaxis, yaxis }),
     margin: { l: 0, r: 0, t: 0, b: 0 },
     dragmode: "pan",
     hovermode: "closest",
     modebar: MODEBAR,
-    font: font(),
   };
   layout.xaxis.range = [-0.5, width - 0.5];
   layout.yaxis.range = [height - 0.5, -0.5];
   await Plotly.react(area, traces, layout, PLOT_OPTIONS);
 }
-
-/** An axis of a chart. @param {string} text */
-const axis = (text) => ({
-  gridcolor: colour("line"),
-  linecolor: colour("line-strong"),
-  zeroline: false,
-  tickfont: { color: colour("muted") },
-  title: { text, font: { color: colour("muted"), size: 12 } },
-  fixedrange: true,
-});
 
 /** @param {number[]} values @param {number} wanted */
 function quantile(values, wanted) {
@@ -103,12 +88,11 @@ export async function drawHistogram({ final_error: errors, size, pixels, zero_pi
   if (pixels.mean_final !== null) marks.push([pixels.mean_final, "mean", "solid", 0.98]);
   if (zero.mean_final !== null) marks.push([zero.mean_final, "zero motion", "dash", 0.88]);
   const layout = {
-    ...CLEAR,
-    font: font(),
+    ...plotLook(12.5),
     margin: { l: 46, r: 16, t: 12, b: 40 },
     bargap: 0.08,
-    xaxis: { ...axis("px"), rangemode: "tozero" },
-    yaxis: axis("points"),
+    xaxis: { ...axisLook("px"), rangemode: "tozero" },
+    yaxis: axisLook("points"),
     shapes: marks.map(([value, , dash]) => ({
       type: "line", x0: value, x1: value, yref: "paper", y0: 0, y1: 1, line: { color: colour("text"), width: 1.5, dash },
     })),
@@ -124,7 +108,7 @@ export async function drawHistogram({ final_error: errors, size, pixels, zero_pi
     hovertemplate: "%{x} px: %{y} points<extra></extra>",
     meta: { role: "histogram" },
   };
-  await Plotly.react(area, [bars], layout, { displayModeBar: false, responsive: true });
+  await Plotly.react(area, [bars], layout, PLAIN_PLOT);
 }
 
 /** Draw how far each point goes here and in the reference. @param {Comparison} found @param {(pins: number[]) => void} pin */
@@ -140,9 +124,9 @@ export async function drawScatter({ displacement: ours, true_displacement: their
   };
   const same = { type: "line", x0: 0, y0: 0, x1: top, y1: top, line: { color: colour("muted"), width: 1.5, dash: "dash" } };
   await Plotly.react(area, [points], {
-    ...CLEAR, font: font(), margin: { l: 46, r: 16, t: 12, b: 40 }, hovermode: "closest", shapes: [same],
-    xaxis: { ...axis("px in the reference"), range: [0, top] }, yaxis: { ...axis("px here"), range: [0, top] },
-  }, { displayModeBar: false, responsive: true });
+    ...plotLook(12.5), margin: { l: 46, r: 16, t: 12, b: 40 }, hovermode: "closest", shapes: [same],
+    xaxis: { ...axisLook("px in the reference"), range: [0, top] }, yaxis: { ...axisLook("px here"), range: [0, top] },
+  }, PLAIN_PLOT);
   const plot = /** @type {PlotElement} */ (/** @type {HTMLElement} */ (area));
   plot.removeAllListeners("plotly_click");
   plot.on("plotly_click", ({ points: [hit] }) => pin([counted[hit.pointIndex]]));

@@ -3,11 +3,11 @@
 
 import { frameAddresses } from "./api.js";
 import { byId } from "./dom.js";
-import { finder } from "./viewer/controls.js";
+import { finder, listen } from "./viewer/controls.js";
 import { colouring } from "./viewer/colours.js";
 import { Frames } from "./viewer/frames.js";
 import { keySheet, listenToKeys, shortcutsOf } from "./viewer/keys.js";
-import { readNumbers } from "./viewer/numbers.js";
+import { positionAt, readNumbers } from "./viewer/numbers.js";
 import { initialSettings } from "./viewer/settings.js";
 import { Stage } from "./viewer/stage.js";
 import { TRANSPORT, Transport } from "./viewer/transport.js";
@@ -46,7 +46,6 @@ export async function showStages(figures, runs, common, isRemoved, signal) {
     area.querySelector(".viewer-plot")?.setAttribute("aria-label", `Trajectories over the frame. ${numbers.summary}`);
     const stage = new Stage(area, {
       click: (point) => pin([point]),
-      hover: () => {},
       select: () => {},
       zoom: () => follow(stage),
       save: () => {},
@@ -80,13 +79,13 @@ export async function showStages(figures, runs, common, isRemoved, signal) {
     wanted = Math.floor(time + 1e-6);
     const place = wanted;
     const bitmaps = await Promise.all(sides.map(({ frames, numbers }) => {
-      const row = numbers.rows[rowAt(numbers, common[place])];
+      const row = numbers.rows[positionAt(numbers, common[place])];
       return frames.now(row) ?? frames.get(row).catch(() => null);
     }));
     if (wanted !== place || signal.aborted) return;
     settings.position = place;
     sides.forEach((side, k) => {
-      side.settings = { ...side.settings, position: rowAt(side.numbers, common[place]) };
+      side.settings = { ...side.settings, position: positionAt(side.numbers, common[place]) };
       side.stage.show(momentOf(side, bitmaps[k]));
       side.frames.prepare(side.numbers.rows[side.settings.position], transport.clock.direction);
     });
@@ -98,8 +97,6 @@ export async function showStages(figures, runs, common, isRemoved, signal) {
   function change(changed) {
     Object.assign(settings, changed);
     transport.reflect();
-    finder(byId("transport"))("speed").value = `${settings.speed}`;
-    finder(byId("transport"))("loop").value = settings.loop;
     const { position, speed, loop, from, to, pins, zoom, ...look } = { ...settings, ...changed };
     for (const side of sides) {
       const own = Object.fromEntries(Object.keys(changed).filter((name) => name in look).map((name) => [name, settings[/** @type {keyof Settings} */ (name)]]));
@@ -128,16 +125,12 @@ export async function showStages(figures, runs, common, isRemoved, signal) {
     show,
     change,
     isReady: (place) => sides.every(({ frames, numbers }) => {
-      const row = numbers.rows[rowAt(numbers, common[place])];
+      const row = numbers.rows[positionAt(numbers, common[place])];
       if (!frames.now(row)) frames.get(row).catch(() => null);
       return frames.now(row);
     }),
   });
-  finder(byId("transport"))("speed").value = `${settings.speed}`;
-  for (const name of ["speed", "loop"]) {
-    const control = finder(byId("transport"))(name);
-    control.addEventListener("input", () => change({ [name]: name === "speed" ? Number(control.value) : control.value }));
-  }
+  listen(byId("transport"), change);
   const shortcuts = shortcutsOf({ ...ours, camera: theirs.camera, moving: undefined, is_prediction: false, hypotheses: undefined },
     () => settings, change, sides.map(({ stage }) => stage), transport).filter(({ keys }) => keys[0] !== "m");
   const sheet = finder(byId("transport"))("sheet");
@@ -153,7 +146,7 @@ export async function showStages(figures, runs, common, isRemoved, signal) {
   });
 
   for (const [k, side] of sides.entries()) {
-    side.settings.position = rowAt(side.numbers, common[settings.position]);
+    side.settings.position = positionAt(side.numbers, common[settings.position]);
     const bitmap = await side.frames.get(side.numbers.rows[side.settings.position]).catch(() => null);
     await side.stage.open(Object.values(figures)[k].layout, momentOf(side, bitmap));
   }
@@ -166,9 +159,6 @@ function numbersOf({ layout }, run, isRemoved) {
   const numbers = readNumbers(layout.meta.stillmotion);
   return isRemoved && !run.is_prediction && numbers.camera.homographies ? withoutCamera(numbers) : numbers;
 }
-
-/** The row of a frame, or of the last one before it. @param {Numbers} numbers @param {number} frame */
-const rowAt = ({ frames }, frame) => Math.max(0, frames.findLastIndex((one) => one <= frame));
 
 /** The numbers with the reference's paths as what is true, for one stage with both. @param {Numbers} ours @param {Numbers} theirs @returns {Numbers} */
 function beside(ours, theirs) {

@@ -4,7 +4,7 @@
 import { request } from "./api.js";
 import { byId } from "./dom.js";
 import { plotlyThere } from "./viewer/plotly.js";
-import { themeColour as colour } from "./viewer/theme.js";
+import { PLAIN_PLOT, axisLook, plotLook, themeColour as colour } from "./viewer/theme.js";
 
 /** Columns of the log: name, colour, panel. @type {[string, string, string, string][]} */
 const LINES = [
@@ -30,16 +30,15 @@ export async function showCurve(job) {
       mode: known.length > 30 ? "lines" : "lines+markers", line: { color: colour(shade), width: 2 }, marker: { size: 5 },
     };
   });
-  const axis = { gridcolor: colour("line"), zeroline: false, automargin: true };
+  const axis = (/** @type {string} */ title) => ({ ...axisLook(title), automargin: true });
   await Plotly.react(byId("curve-plot"), traces, {
-    height: 460, margin: { l: 10, r: 10, t: 30, b: 10 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { color: colour("text"), family: getComputedStyle(document.body).fontFamily, size: 12.5 },
+    ...plotLook(12.5), showlegend: true, height: 460, margin: { l: 10, r: 10, t: 30, b: 10 },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, hovermode: "x unified",
     hoverlabel: { bgcolor: colour("surface"), bordercolor: colour("line-strong"), font: { color: colour("text") } },
-    xaxis: { ...axis, title: { text: "step" }, anchor: "y2" },
-    yaxis: { ...axis, title: { text: "error, px" }, domain: [0.55, 1], rangemode: "tozero" },
-    yaxis2: { ...axis, title: { text: "log likelihood" }, domain: [0, 0.45] },
-  }, { displayModeBar: false, responsive: true });
+    xaxis: { ...axis("step"), anchor: "y2" },
+    yaxis: { ...axis("error, px"), domain: [0.55, 1], rangemode: "tozero" },
+    yaxis2: { ...axis("log likelihood"), domain: [0, 0.45] },
+  }, PLAIN_PLOT);
   const last = rows.findLast((row) => "epe" in row);
   byId("curve-plot").dataset.rows = `${rows.length}`;
   byId("curve-text").textContent = last

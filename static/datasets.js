@@ -2,9 +2,9 @@
 // The list of training sets, the work on them, and the clips to make one of.
 
 import { hasEnded, request } from "./api.js";
-import { byId, element, pause, sayIn } from "./dom.js";
-import { ago, bytes, count, percent, splitCounts } from "./format.js";
-import { card, clipList, line } from "./lists.js";
+import { byId, element, sayIn } from "./dom.js";
+import { ago, bytes, count, splitCounts, stateOf } from "./format.js";
+import { card, clipList, keepLoading, line } from "./lists.js";
 
 async function showSets() {
   const { items } = await request("/datasets?limit=500");
@@ -40,28 +40,25 @@ async function firstPicture(set) {
 /** List the work on the sets, as long as the page is open; what ends may have made a set. */
 async function showJobs() {
   let wasMoving = false;
-  for (;;) {
+  await keepLoading(async () => {
     /** @type {{ items: Job[] }} */
     const { items } = await request("/jobs?limit=24");
     byId("jobs-list").replaceChildren(...items.map(jobCard));
     byId("jobs").hidden = items.length === 0;
     const isMoving = !items.every(hasEnded);
     if (wasMoving && !isMoving) await showSets();
-    wasMoving = isMoving;
-    await pause(isMoving ? 1500 : 15000);
-    while (document.hidden) await pause(500);
-  }
+    return (wasMoving = isMoving);
+  });
 }
 
 /** @param {Job} job */
 function jobCard(job) {
-  const state = job.state === "running" ? percent(job.progress) : job.state === "queued" ? "waiting" : job.state;
   return card(
     job.links.page,
     null,
     job.name,
     line("", job.title),
-    line("", element("span", { className: `badge ${job.state}` }, state),
+    line("", element("span", { className: `badge ${job.state}` }, stateOf(job)),
       element("span", { className: "faint" }, ago(job.finished_at ?? job.created_at))),
   );
 }

@@ -55,6 +55,23 @@ export function setBar(share) {
 }
 
 /**
+ * Let a button start something and lead to where it is; or say, where an id says, why it cannot be.
+ * @param {{ disabled: boolean }} button @param {string} id @param {() => Promise<string>} start returns the address
+ */
+export async function startBy(button, id, start) {
+  button.disabled = true;
+  say(id, "");
+  try {
+    location.assign(await start());
+    // A page that the browser brings back from its memory would still have the button switched off.
+    window.addEventListener("pageshow", () => (button.disabled = false), { once: true });
+  } catch (error) {
+    sayIn(id)(error);
+    button.disabled = false;
+  }
+}
+
+/**
  * Open a dialog; it stays open, and says why, as long as what it is for does not work. Returns when it is closed.
  * @param {string} id @param {() => Promise<void>} act
  */

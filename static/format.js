@@ -24,6 +24,20 @@ export const whole = (value) => value.toLocaleString("en");
 /** @param {number} share of 1 */
 export const percent = (share) => `${Math.round(100 * share)} %`;
 
+/** How much of some work is done: 100 % only at its end. @param {number} progress 0 to 1 */
+export const progressOf = (progress) => `${Math.floor(100 * progress)} %`;
+
+/** The state of a run or job in a list: how far it is while it is at work. @param {{ state: string, progress: number }} work */
+export const stateOf = ({ state, progress }) =>
+  state === "running" ? progressOf(progress) : state === "queued" ? "waiting" : state;
+
+/** @param {string} text */
+export const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** @param {number | null} left seconds */
+export const timeLeft = (left) =>
+  left === null ? "working out how long it takes …" : `about ${seconds(Math.max(1, Math.round(left)))} left`;
+
 /** Where what waits is in the queue, and when it will begin. @param {Pick<Run, "queue_position" | "starts_in_seconds">} waiting */
 export function placeInQueue({ queue_position: position, starts_in_seconds: start }) {
   if (position === null) return "Begins in a moment";

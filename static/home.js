@@ -2,7 +2,7 @@
 // The start page: uploading, what was found, and what is there already.
 
 import { API, ROOT, request, upload } from "./api.js";
-import { announce, byId, element, say, sayIn, setBar, showFacts, wasStopped } from "./dom.js";
+import { announce, byId, element, say, sayIn, setBar, showFacts, startBy, wasStopped } from "./dom.js";
 import { bytes, clipFacts } from "./format.js";
 import { clipList, showRuns } from "./lists.js";
 
@@ -159,28 +159,12 @@ function sampleCard(sample) {
     element("img", { src: sample.picture, alt: "", loading: "lazy" }),
     element("span", { className: "sample-text" }, title, element("span", {}, sample.description), ...truth),
   );
-  button.addEventListener("click", () => useSample(sample, button));
+  button.addEventListener("click", () => startBy(button, "samples-error", async () => {
+    const clip = await request(`/samples/${sample.name}`, { method: "POST" });
+    return `${ROOT}/clips/${clip.id}`;
+  }));
   return element("li", {}, button);
 }
-
-/** @param {Sample} sample @param {HTMLButtonElement} button */
-async function useSample(sample, button) {
-  button.disabled = true;
-  say("samples-error", "");
-  try {
-    const clip = await request(`/samples/${sample.name}`, { method: "POST" });
-    location.assign(`${ROOT}/clips/${clip.id}`);
-  } catch (error) {
-    sayIn("samples-error")(error);
-    button.disabled = false;
-  }
-}
-// A page that the browser brings back from its memory still has the button switched off.
-window.addEventListener("pageshow", () => {
-  /** @type {NodeListOf<HTMLButtonElement>} */
-  const buttons = document.querySelectorAll(".sample");
-  for (const button of buttons) button.disabled = false;
-});
 
 showSamples().catch((error) => {
   byId("samples").hidden = false;

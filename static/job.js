@@ -1,12 +1,13 @@
 // @ts-check
 // A job's page: how far it is, what it made, or why it ended before that.
 
-import { API, ROOT, follow, request } from "./api.js";
+import { API, ROOT, follow, hasEnded, request } from "./api.js";
 import { showCurve } from "./curve.js";
-import { announce, byId, element, say, sayIn, setBar, showFacts } from "./dom.js";
-import { count, jobFacts, percent, placeInQueue, seconds } from "./format.js";
+import { byId, element, say, sayIn, showFacts } from "./dom.js";
+import { count, jobFacts, timeLeft } from "./format.js";
 import { card, line } from "./lists.js";
 import { onOtherTheme } from "./viewer/theme.js";
+import { offerCancel, showEnding, showProgress } from "./work.js";
 
 const { job: id = "" } = byId("job").dataset;
 const path = `/jobs/${id}`;
@@ -17,29 +18,15 @@ let nextCurve = 0;
 /** @param {Job} job */
 function show(job) {
   showFacts("facts", jobFacts(job));
-  const isQueued = job.state === "queued";
-  byId("progress").hidden = !["queued", "running"].includes(job.state);
-  if (byId("progress").hidden) return;
+  byId("progress").hidden = hasEnded(job);
+  if (hasEnded(job)) return;
   wasUnfinished = true;
   if (job.links.log && Date.now() >= nextCurve) {
     nextCurve = Date.now() + CURVE_MILLISECONDS;
     showCurve(job).catch(sayIn("job-error"));
   }
-  const [stage, done] = isQueued ? ["Waiting for its turn", ""] : [sentenceCase(job.stage), percent(job.progress)];
-  byId("stage").textContent = stage;
-  byId("percent").textContent = done;
-  byId("left").textContent = isQueued ? placeInQueue(job) : timeLeft(job.eta_seconds);
-  setBar(isQueued ? 0 : job.progress);
-  document.title = `${done || "Waiting"} · ${job.name} – Stillmotion`;
-  announce(`${job.title}: ${isQueued ? placeInQueue(job) : percent(Math.floor(4 * job.progress) / 4)}`);
+  showProgress(job, job.name, timeLeft(job.eta_seconds));
 }
-
-/** @param {string} text */
-const sentenceCase = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-/** @param {number | null} left */
-const timeLeft = (left) =>
-  left === null ? "Working out how long it takes …" : `About ${seconds(Math.max(1, Math.round(left)))} left`;
 
 /** @param {Job} job */
 function showEnd(job) {
@@ -47,10 +34,7 @@ function showEnd(job) {
   const title = titles[/** @type {"done"} */ (job.state)];
   const isLong = job.kind === "convert" || job.kind === "train";
   const kept = isLong ? "What it has done is kept, and it can go on from there." : "";
-  byId("ended-title").textContent = title;
-  byId("ended-reason").textContent = [job.error ?? "", job.state === "done" ? "" : kept].join(" ").trim();
-  byId("ended").classList.toggle("bad", job.state === "failed");
-  byId("ended").hidden = false;
+  showEnding(job, title, [job.error ?? "", job.state === "done" ? "" : kept].join(" ").trim());
   byId("continue").textContent = isLong ? "Continue" : "Try again";
   byId("continue").hidden = job.state === "done";
   for (const what of ["dataset", "clip"]) {
@@ -65,7 +49,6 @@ function showEnd(job) {
   }
   showClasses(job);
   offerClips(job).catch(sayIn("job-error"));
-  announce(`${title}. ${job.error ?? ""}`);
   if (job.kind === "convert" && job.state === "done" && wasUnfinished) location.replace(job.links.dataset);
 }
 
@@ -100,11 +83,7 @@ function followIt() {
   follow(path, show, (problem) => say("job-error", problem)).then(showEnd).catch(sayIn("job-error"));
 }
 
-byId("cancel").addEventListener("click", async () => {
-  byId("cancel").disabled = true;
-  byId("left").textContent = "Stopping …";
-  await request(path, { method: "DELETE" }).catch(sayIn("job-error"));
-});
+offerCancel(path, "job-error");
 byId("delete").addEventListener("click", () => byId("confirm").showModal());
 byId("confirm").addEventListener("close", async () => {
   if (byId("confirm").returnValue !== "delete") return;

@@ -4,10 +4,9 @@
 import { API, ROOT, hasEnded, request } from "./api.js";
 import { chooser } from "./choosing.js";
 import { byId, element, formOf, pause, sentenceOf } from "./dom.js";
-import { ago, clipFacts, count, frameSpan, percent, whole } from "./format.js";
+import { ago, clipFacts, count, frameSpan, stateOf, whole } from "./format.js";
 
 const PAGE = 12;
-const STATES = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
 
 /** The list of clips; returns what loads it. @param {() => Promise<void>} [others] loads what shows clips, too */
 export function clipList(others = async () => {}) {
@@ -51,14 +50,20 @@ export function showRuns({ clip, empty }) {
   };
   const choosing = chooser("runs", reload);
   onFinding("runs", choosing.none, load);
-  (async () => {
-    for (;;) {
-      await load();
-      await pause(isMoving ? 1500 : 15000);
-      while (document.hidden) await pause(500);
-    }
-  })();
+  keepLoading(async () => {
+    await load();
+    return isMoving;
+  });
   return reload;
+}
+
+/** Load a list as long as its page is looked at. @param {() => Promise<boolean>} load tells whether something in it still moves */
+export async function keepLoading(load) {
+  for (;;) {
+    const isMoving = await load();
+    await pause(isMoving ? 1500 : 15000);
+    while (document.hidden) await pause(500);
+  }
 }
 
 /** @param {string} name */
@@ -170,7 +175,6 @@ function clipCard(clip, box) {
 /** @param {Run} run @param {Pick<Clip, "name" | "frames"> | undefined} clip @param {string} title @param {HTMLInputElement} box */
 function runCard(run, clip, title, box) {
   const facts = [run.method_title, count(run.point_count, "point"), frameSpan(run, clip?.frames ?? 0)];
-  const state = run.state === "running" ? `${Math.floor(100 * run.progress)} %` : STATES[run.state];
   const kept = run.state === "cancelled" && run.links.tracks ? `${count(run.tracked_frames ?? 0, "frame")} kept · ` : "";
   const made = card(
     `${ROOT}/runs/${run.id}`,
@@ -179,7 +183,7 @@ function runCard(run, clip, title, box) {
     line("", facts.filter((fact) => !title.includes(fact)).join(" · ")),
     line(
       "",
-      element("span", { className: `badge ${run.state}` }, state),
+      element("span", { className: `badge ${run.state}` }, stateOf(run)),
       ...tagChips(run.tags),
       element("span", { className: "faint" }, kept + ago(run.finished_at ?? run.created_at)),
     ),

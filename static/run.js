@@ -1,12 +1,13 @@
 // @ts-check
 // A run's page: its progress while it works, its tracks when it is done, its reason when it failed.
 
-import { API, ROOT, follow, frameAddresses, request, startLike } from "./api.js";
-import { announce, byId, pause, say, sayIn, sentenceOf, setBar, showFacts } from "./dom.js";
-import { count, percent, placeInQueue, runFacts, seconds, settingsOf, whole } from "./format.js";
+import { API, ROOT, follow, frameAddresses, hasEnded, request, startLike } from "./api.js";
+import { announce, byId, pause, say, sayIn, sentenceOf, showFacts, startBy } from "./dom.js";
+import { capitalized, count, percent, runFacts, settingsOf, timeLeft, whole } from "./format.js";
 import { notify, offerNotices } from "./notices.js";
 import { showPartial } from "./partial.js";
 import { showViewer } from "./viewer/viewer.js";
+import { offerCancel, showEnding, showProgress } from "./work.js";
 
 /**
  * @import { Numbers } from "./viewer/numbers.js"
@@ -25,36 +26,14 @@ for (const side of ["width", "height"]) {
 /** @param {Run} run */
 function show(run) {
   showFacts("facts", runFacts(run, { fps: Number(fps), frames: Number(frames) }));
-  if (run.state === "queued" || run.state === "running") showProgress(run);
-}
-
-/** @param {Run} run */
-function showProgress(run) {
+  if (hasEnded(run)) return;
   const picture = byId("waiting-picture");
   if (!picture.src) picture.src = `${API}/clips/${clip}/frames/${run.start}.jpg`;
   byId("waiting").hidden = false;
-  const isQueued = run.state === "queued";
   wasUnfinished = true;
-  const done = Math.floor(100 * run.progress);
-  const stage = isQueued ? "Waiting for its turn" : capitalized(run.stage);
-  byId("stage").textContent = stage;
-  byId("percent").textContent = isQueued ? "" : `${done} %`;
-  byId("left").textContent = isQueued ? placeInQueue(run) : timeLeft(run);
-  setBar(isQueued ? 0 : run.progress);
+  const place = run.tracked_frames ? `frame ${whole(run.tracked_frames)} of ${whole(run.frames)}, ` : "";
+  showProgress(run, name ?? "", place + timeLeft(run.eta_seconds ?? run.estimate));
   showPartial(run);
-  document.title = `${isQueued ? "Waiting" : `${done} %`} · ${name} – Stillmotion`;
-  // Spoken at each stage and each quarter, not at each percent.
-  announce(isQueued ? placeInQueue(run) : `${stage}, ${25 * Math.floor(done / 25)} %`);
-}
-
-/** @param {string} text */
-const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-/** @param {Run} run */
-function timeLeft(run) {
-  const left = run.eta_seconds ?? run.estimate;
-  const time = left === null ? "working out how long it takes …" : `about ${seconds(Math.max(1, Math.round(left)))} left`;
-  return capitalized(run.tracked_frames ? `frame ${whole(run.tracked_frames)} of ${whole(run.frames)}, ${time}` : time);
 }
 
 /** @param {Run} run */
@@ -65,23 +44,16 @@ function showEnd(run) {
   byId("change").href = byId("change-ended").href = `${ROOT}/clips/${clip}?${again}`;
   document.title = `${wasUnfinished ? `${capitalized(run.state)} · ` : ""}${name} – Stillmotion`;
   if (wasUnfinished) notify(`${name}: ${run.state}`, run.error ?? `${run.method_title}, ${count(run.point_count, "point")}`);
-  if (run.state !== "done" || run.error) showEnding(run);
+  if (run.state !== "done" || run.error) showEnding(run, ...ending(run));
+  byId("ended").classList.toggle("slim", Boolean(run.links.tracks));
+  byId("retry").addEventListener("click", () => startBy(byId("retry"), "run-error", async () => {
+    const started = await startLike(run);
+    return `${ROOT}/runs/${started.id}`;
+  }));
   if (run.links.tracks) showTracks(run);
 }
 
-/** Say of a run that it has no complete result, and why. @param {Run} run */
-function showEnding(run) {
-  const [title, reason] = ending(run);
-  byId("ended-title").textContent = title;
-  byId("ended-reason").textContent = reason;
-  byId("ended").classList.toggle("bad", run.state === "failed");
-  byId("ended").classList.toggle("slim", Boolean(run.links.tracks));
-  byId("ended").hidden = false;
-  announce(`${title}. ${reason}`);
-  byId("retry").addEventListener("click", () => startAgain(run));
-}
-
-/** @param {Run} run */
+/** Of a run that has no complete result: a title, and why. @param {Run} run @returns {[string, string]} */
 function ending(run) {
   if (run.state === "failed") return ["This run failed", run.error ?? ""];
   if (run.state === "done") return ["Of this clip", run.error ?? ""];
@@ -168,28 +140,6 @@ async function saveOnceDrawn(event) {
   }
 }
 
-/** @param {Run} run */
-async function startAgain(run) {
-  byId("retry").disabled = true;
-  try {
-    const started = await startLike(run);
-    location.assign(`${ROOT}/runs/${started.id}`);
-  } catch (error) {
-    sayIn("run-error")(error);
-    byId("retry").disabled = false;
-  }
-}
-
 offerNotices(byId("notices"), (problem) => say("notices-problem", problem));
-byId("cancel").addEventListener("click", async () => {
-  byId("cancel").disabled = true;
-  byId("left").textContent = "Stopping …";
-  try {
-    await request(`/runs/${id}`, { method: "DELETE" });
-  } catch (error) {
-    sayIn("run-error")(error);
-    byId("cancel").disabled = false;
-  }
-});
-
+offerCancel(`/runs/${id}`, "run-error");
 follow(`/runs/${id}`, show, (problem) => say("run-error", problem)).then(showEnd).catch(sayIn("run-error"));

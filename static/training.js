@@ -2,7 +2,7 @@
 // The form on a data set's page that starts the fine-tuning of a predictor.
 
 import { ROOT, request } from "./api.js";
-import { byId, element, formOf, say, sayIn } from "./dom.js";
+import { byId, element, formOf, sayIn, startBy } from "./dom.js";
 
 const name = byId("dataset").dataset.name ?? "";
 const address = `/datasets/${encodeURIComponent(name)}`;
@@ -20,20 +20,15 @@ async function offer() {
   byId("train").hidden = !set.is_complete;
 }
 
-form.addEventListener("submit", async (event) => {
+form.addEventListener("submit", (event) => {
   event.preventDefault();
-  say("train-error", "");
   const { minutes, steps, weights, scene_motion: scene, ...others } = Object.fromEntries(new FormData(form));
   const body = {
     ...others, scene_motion: Boolean(scene), minutes: minutes ? Number(minutes) : null, steps: steps ? Number(steps) : null, weights: weights || null,
   };
-  byId("start-training").disabled = true;
-  try {
+  startBy(byId("start-training"), "train-error", async () => {
     const job = await request(`${address}/train`, { method: "POST", body });
-    location.assign(`${ROOT}/jobs/${job.id}`);
-  } catch (error) {
-    sayIn("train-error")(error);
-  }
-  byId("start-training").disabled = false;
+    return `${ROOT}/jobs/${job.id}`;
+  });
 });
 offer().catch(sayIn("train-error"));

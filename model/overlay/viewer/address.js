@@ -8,8 +8,8 @@ import { SPEEDS, choices, initialSettings } from "./settings.js";
  * @import { Settings } from "./settings.js"
  */
 
-const NAMES = { trail: "paths" }; // where the address names a setting otherwise
-const nameOf = (/** @type {string} */ setting) => (setting === "trail" ? NAMES.trail : setting);
+/** What the address calls a setting. @param {string} setting */
+const nameOf = (setting) => (setting === "trail" ? "paths" : setting);
 
 /** Numbers that the address may hold, with their least and greatest values. */
 const RANGES = /** @type {const} */ ({ size: [0.5, 3], shade: [0, 100], opacity: [10, 100] });

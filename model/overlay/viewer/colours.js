@@ -39,37 +39,26 @@ export function colouring(name, numbers) {
   const perPoint = (/** @type {(point: number) => number} */ value) => Float32Array.from({ length: points }, (_, k) => value(k));
   const perStep = (/** @type {(index: number, point: number) => number} */ value) =>
     Float32Array.from({ length: points * count }, (_, k) => value(Math.floor(k / points), k % points));
-  /** @param {Float32Array} values @param {boolean} isPerStep @param {number} top @param {string} unit @returns {Colouring} */
-  const scaled = (values, isPerStep, top, unit) =>
+  /** @param {Float32Array} values @param {boolean} isPerStep @param {string} unit @returns {Colouring} */
+  const scaled = (values, isPerStep, unit, top = roundTop(values)) =>
     ({ colours: scale, bins: Uint8Array.from(values, (value) => levelOf(value, top, scale.length - 1)), isPerStep, top, unit });
   const sector = (/** @type {number} */ from, /** @type {number} */ to, /** @type {number} */ point, /** @type {number} */ still) => {
     const [[x, y], [startX, startY]] = [positionOf(numbers, to, point), positionOf(numbers, from, point)];
     return sectorOf(x - startX, y - startY, still, wheel.length - 1);
   };
-  const speeds = () => perStep((index, point) => speedAt(numbers, index, point));
-  const errors = () => perStep((index, point) => errorAt(numbers, index, point));
   const plain = { colours: wheel, top: 0, unit: "" };
   if (name === "direction-now") {
     const step = (/** @type {number} */ k) => Math.min(count - 1, Math.max(1, k));
     const bins = Uint8Array.from(perStep((k, point) => sector(Math.max(0, step(k) - 1), step(k), point, STILL_STEP)));
     return { ...plain, bins, isPerStep: true };
   }
-  if (name === "speed") {
-    const values = perPoint((point) => meanSpeed(numbers, point));
-    return scaled(values, false, roundTop(values), "px/frame");
-  }
-  if (name === "speed-now") {
-    const values = speeds();
-    return scaled(values, true, roundTop(values), "px/frame");
-  }
+  if (name === "speed") return scaled(perPoint((point) => meanSpeed(numbers, point)), false, "px/frame");
+  if (name === "speed-now") return scaled(perStep((index, point) => speedAt(numbers, index, point)), true, "px/frame");
+  if (name === "error") return scaled(perStep((index, point) => errorAt(numbers, index, point)), true, "px");
   if (name === "visibility") {
-    return scaled(perStep((index, point) => numbers.visibility[index * points + point] / 255), true, 1, "");
+    return scaled(perStep((index, point) => numbers.visibility[index * points + point] / 255), true, "", 1);
   }
-  if (name === "chance") return scaled(perPoint((point) => (numbers.moving?.[point] ?? 0) / 255), false, 1, "");
-  if (name === "error") {
-    const values = errors();
-    return scaled(values, true, roundTop(values), "px");
-  }
+  if (name === "chance") return scaled(perPoint((point) => (numbers.moving?.[point] ?? 0) / 255), false, "", 1);
   if (name === "index") {
     const bins = Uint8Array.from({ length: points }, (_, k) => (k * (wheel.length - 1)) / points);
     return { ...plain, bins, isPerStep: false };
@@ -100,19 +89,3 @@ export function roundTop(values) {
 
 /** A colouring's colour of a point at a step. @param {Colouring} colouring @param {number} points @param {number} index @param {number} point */
 export const binAt = ({ bins, isPerStep }, points, index, point) => bins[isPerStep ? index * points + point : point];
-
-/**
- * Points by what they have in common, such as their colour.
- * @param {number[]} points @param {(point: number) => number} binOf @returns {Map<number, number[]>}
- */
-export function groupsBy(points, binOf) {
-  /** @type {Map<number, number[]>} */
-  const groups = new Map();
-  for (const point of points) {
-    const bin = binOf(point);
-    const group = groups.get(bin);
-    if (group) group.push(point);
-    else groups.set(bin, [point]);
-  }
-  return groups;
-}

@@ -1,8 +1,9 @@
 // @ts-check
 // Marks on the canvas: where the points are, which are pinned, where chunks met, where a point may be, and the grid.
 
-import { binAt, groupsBy } from "./colours.js";
+import { binAt } from "./colours.js";
 import { isVisible, positionOf } from "./numbers.js";
+import { stroke } from "./paths.js";
 
 /**
  * @import { Numbers } from "./numbers.js"
@@ -66,7 +67,7 @@ export function drawDots(pen, place, stamps, numbers, colouring, points, index, 
   for (const areSeen of areHiddenShown ? [false, true] : [true]) { // what is seen lies on top
     pen.globalAlpha = areSeen ? opacity : opacity * HIDDEN_OPACITY;
     const shown = points.filter((point) => isVisible(numbers, index, point) === areSeen);
-    for (const [bin, group] of groupsBy(shown, (point) => binAt(colouring, numbers.points, index, point))) {
+    for (const [bin, group] of Map.groupBy(shown, (point) => binAt(colouring, numbers.points, index, point))) {
       pen.fillStyle = colouring.colours[bin];
       const stamp = stamps.get(colouring.colours[bin], size, !areSeen);
       for (const point of group) {
@@ -98,9 +99,7 @@ export function drawRing(pen, numbers, point, index, radius, colour, pixel) {
   for (const [shade, width] of /** @type {[string, number][]} */ ([[OUTLINE, 4], [colour, 2]])) {
     pen.beginPath();
     pen.arc(x, y, radius, 0, 2 * Math.PI);
-    pen.strokeStyle = shade;
-    pen.lineWidth = width * pixel;
-    pen.stroke();
+    stroke(pen, shade, width * pixel);
   }
 }
 
@@ -113,9 +112,7 @@ export function drawSeams(pen, numbers, areHiddenShown, from, to, pixel) {
   for (const seam of shownSeams(numbers, areHiddenShown, from, to)) {
     pen.beginPath();
     pen.arc(numbers.xy[2 * seam], numbers.xy[2 * seam + 1], 3.5 * pixel, 0, 2 * Math.PI);
-    pen.strokeStyle = "#ffffff";
-    pen.lineWidth = 1.5 * pixel;
-    pen.stroke();
+    stroke(pen, "#ffffff", 1.5 * pixel);
   }
 }
 
@@ -135,9 +132,7 @@ export function drawFan(pen, numbers, point, index, pixel) {
     pen.ellipse((left + right) / 2, (top + bottom) / 2, (right - left) / 2, (bottom - top) / 2, 0, 0, 2 * Math.PI);
     pen.fillStyle = "rgba(255, 255, 255, 0.1)";
     pen.fill();
-    pen.strokeStyle = `rgba(255, 255, 255, ${k === index ? 0.9 : 0.25})`;
-    pen.lineWidth = (k === index ? 1.5 : 1) * pixel;
-    pen.stroke();
+    stroke(pen, `rgba(255, 255, 255, ${k === index ? 0.9 : 0.25})`, (k === index ? 1.5 : 1) * pixel);
   }
 }
 
@@ -158,22 +153,15 @@ export function intervalOf({ interval, points }, index, point) {
  */
 export function drawGrid(pen, numbers, pixel) {
   const [rows, columns] = numbers.grid ?? [0, 0];
+  const across = Array.from({ length: rows }, (_, row) => Array.from({ length: columns }, (_, column) => row * columns + column));
+  const down = Array.from({ length: columns }, (_, column) => across.map((line) => line[column]));
   pen.beginPath();
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const [x, y] = positionOf(numbers, 0, row * columns + column);
-      if (column) pen.lineTo(x, y);
+  for (const line of [...across, ...down]) {
+    line.forEach((point, k) => {
+      const [x, y] = positionOf(numbers, 0, point);
+      if (k) pen.lineTo(x, y);
       else pen.moveTo(x, y);
-    }
+    });
   }
-  for (let column = 0; column < columns; column++) {
-    for (let row = 0; row < rows; row++) {
-      const [x, y] = positionOf(numbers, 0, row * columns + column);
-      if (row) pen.lineTo(x, y);
-      else pen.moveTo(x, y);
-    }
-  }
-  pen.strokeStyle = "rgba(255, 255, 255, 0.35)";
-  pen.lineWidth = pixel;
-  pen.stroke();
+  stroke(pen, "rgba(255, 255, 255, 0.35)", pixel);
 }

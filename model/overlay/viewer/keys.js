@@ -53,7 +53,7 @@ export function shortcutsOf(numbers, settings, change, stages, transport) {
       ({ keys: [LAYERS[name]], text: `${LAYER_TEXTS[name][0].toLowerCase()} on or off`, act: () => change({ [name]: !settings()[name] }) })),
     { keys: ["+", "="], text: "nearer", act: move(0.8) },
     { keys: ["-"], text: "farther", act: move(1.25) },
-    { keys: ["0"], text: "the whole frame", act: () => stages[0].resetZoom() },
+    { keys: ["0"], text: "the whole frame", act: () => stages[0].zoomTo([]) },
     { keys: ["a"], text: "look to the left", act: move(1, -0.2) },
     { keys: ["w"], text: "look up", act: move(1, 0, -0.2) },
     { keys: ["x"], text: "look down", act: move(1, 0, 0.2) },

@@ -70,7 +70,6 @@ function positions({ points, scale }) {
 
 /** @param {Packed} packed */
 function decode({ dtype, bdata }) {
-  if (!bdata) return new Uint8Array(); // Plotly writes an empty array as a plain list
   const bytes = Uint8Array.from(atob(bdata), (letter) => letter.charCodeAt(0));
   return new ARRAYS[dtype](bytes.buffer);
 }
@@ -90,6 +89,9 @@ export function distance(paths, point, from, to) {
   const [beforeX, beforeY] = positionOf(paths, from, point);
   return Math.hypot(x - beforeX, y - beforeY);
 }
+
+/** The position of a frame of the clip, or of the last one before it. @param {Pick<Numbers, "frames">} numbers @param {number} frame */
+export const positionAt = ({ frames }, frame) => Math.max(0, frames.findLastIndex((one) => one <= frame));
 
 const MOVES = 0.5; // pixels
 

@@ -1,7 +1,7 @@
 // @ts-check
 // Lines on the canvas: trails, hidden stretches, arrow tips, hypotheses and true paths. All in pixels of the frame.
 
-import { binAt, groupsBy } from "./colours.js";
+import { binAt } from "./colours.js";
 import { distance, isVisible, positionOf } from "./numbers.js";
 
 /**
@@ -49,7 +49,7 @@ export function drawTrails(pen, numbers, colouring, points, from, to, width) {
   pen.lineJoin = "bevel"; // the cheapest
   const isDrawn = (/** @type {number} */ index, /** @type {number} */ point) => isVisible(numbers, index, point);
   if (colouring.isPerStep) return drawSteps(pen, numbers, colouring, points, from, to);
-  for (const [bin, group] of groupsBy(points, (point) => colouring.bins[point])) {
+  for (const [bin, group] of Map.groupBy(points, (point) => colouring.bins[point])) {
     pen.beginPath();
     for (const point of group) addPath(pen, numbers, point, from, to, isDrawn);
     pen.strokeStyle = colouring.colours[bin];
@@ -127,7 +127,7 @@ export function drawHidden(pen, numbers, points, from, to, width) {
 }
 
 /** @param {CanvasRenderingContext2D} pen @param {string} colour @param {number} width */
-function stroke(pen, colour, width) {
+export function stroke(pen, colour, width) {
   pen.strokeStyle = colour;
   pen.lineWidth = width;
   pen.stroke();
@@ -142,7 +142,7 @@ export function drawTips(pen, numbers, colouring, points, to, width) {
   if (to === 0) return;
   const longest = 0.2 * Math.sqrt((numbers.width * numbers.height) / numbers.points);
   const seen = points.filter((point) => isVisible(numbers, to, point));
-  for (const [bin, group] of groupsBy(seen, (point) => binAt(colouring, numbers.points, to, point))) {
+  for (const [bin, group] of Map.groupBy(seen, (point) => binAt(colouring, numbers.points, to, point))) {
     pen.beginPath();
     for (const point of group) addTip(pen, numbers, point, to, longest);
     stroke(pen, colouring.colours[bin], width);

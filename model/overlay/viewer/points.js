@@ -5,7 +5,7 @@ import { finder } from "./controls.js";
 import { PIN_COLOURS, pinColour } from "./dots.js";
 import { isVisible, positionOf, speedAt } from "./numbers.js";
 import { plotlyThere } from "./plotly.js";
-import { themeColour } from "./theme.js";
+import { PLAIN_PLOT, axisLook, plotLook } from "./theme.js";
 
 /**
  * @import { Numbers } from "./numbers.js"
@@ -141,17 +141,11 @@ export class Courses {
     if (pins.length === 0) return;
     this.frames = numbers.frames;
     await plotlyThere();
-    const muted = themeColour("muted");
-    const axis = (/** @type {string} */ title) => ({
-      title: { text: title, font: { size: 11, color: muted }, standoff: 4 },
-      gridcolor: themeColour("line"), linecolor: themeColour("line-strong"), tickfont: { color: muted, size: 11 },
-      zeroline: false, fixedrange: true, nticks: 4,
-    });
+    const axis = (/** @type {string} */ title) => ({ ...axisLook(title), nticks: 4 });
     const [first, last] = [numbers.frames[0], numbers.frames[numbers.count - 1]];
     /** @type {Record<string, any>} */
     const layout = {
-      template: "none", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
-      font: { family: getComputedStyle(this.area).fontFamily, color: themeColour("text"), size: 12 },
+      ...plotLook(11),
       margin: { l: 56, r: 14, t: 8, b: 34 }, hovermode: "x", uirevision: "keep",
       grid: { rows: ROWS.length, columns: 1, pattern: "coupled", roworder: "top to bottom", ygap: 0.18 },
       xaxis: { ...axis("frame"), range: [first - 0.02 * (last - first || 1), last + 0.02 * (last - first || 1)] },
@@ -161,7 +155,7 @@ export class Courses {
       const id = `y${row ? row + 1 : ""}`;
       layout[id.replace("y", "yaxis")] = { ...axis(`${name}<br>${unit}`), range: rangeOf(name, traces.filter(({ yaxis }) => yaxis === id)) };
     });
-    await Plotly.react(this.plot, traces, layout, { displayModeBar: false, responsive: true });
+    await Plotly.react(this.plot, traces, layout, PLAIN_PLOT);
     if (!this.isOpen) {
       this.isOpen = true;
       this.plot.on("plotly_click", ({ points: [hit] }) => this.go(Number(hit.x)));

@@ -38,28 +38,19 @@ export function listenToSaving(root, { about }, save) {
  * Save a canvas as PNG, with what the numbers are about and the view in it.
  * @param {HTMLCanvasElement} canvas @param {Numbers} numbers @param {number} frame
  */
-export async function savePicture(canvas, { about }, frame) {
-  const content = await new Promise((done) => canvas.toBlob(done));
+export function savePicture(canvas, { about }, frame) {
   const view = location.hash.slice(1);
   /** @type {Record<string, string>} */
   const texts = about
     ? { Software: `Stillmotion ${about.stillmotion}`, Description: about.citation, Comment: JSON.stringify({ ...about, view }) }
     : { Software: "Stillmotion", Comment: JSON.stringify({ view }) };
-  saveFile(new Blob([withTexts(new Uint8Array(await content.arrayBuffer()), texts)], { type: "image/png" }),
-    `stillmotion-frame-${frame}.png`);
+  canvas.toBlob((picture) => picture && saveFile(withTexts(picture, texts), `stillmotion-frame-${frame}.png`));
 }
 
-/** A PNG with texts (iTXt chunks) in it. @param {Uint8Array} png @param {Record<string, string>} texts @returns {Uint8Array<ArrayBuffer>} */
-export function withTexts(png, texts) {
+/** A PNG with texts (iTXt chunks) in it. @param {Blob} png @param {Record<string, string>} texts */
+function withTexts(png, texts) {
   const chunks = Object.entries(texts).map(([name, text]) => chunkOf("iTXt", `${name}\0\0\0\0\0${text}`));
-  const parts = [png.subarray(0, AFTER_HEADER), ...chunks, png.subarray(AFTER_HEADER)];
-  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
-  let place = 0;
-  for (const part of parts) {
-    whole.set(part, place);
-    place += part.length;
-  }
-  return whole;
+  return new Blob([png.slice(0, AFTER_HEADER), ...chunks, png.slice(AFTER_HEADER)], { type: "image/png" });
 }
 
 /** A chunk of a PNG: length, name, content, checksum. @param {string} name @param {string} content */

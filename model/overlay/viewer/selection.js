@@ -5,7 +5,7 @@ import { finder } from "./controls.js";
 import { sectorOf } from "./colours.js";
 import { distance, isVisible, meanSpeed, positionOf } from "./numbers.js";
 import { plotlyThere } from "./plotly.js";
-import { themeColour } from "./theme.js";
+import { PLAIN_PLOT, axisLook, plotLook, themeColour } from "./theme.js";
 
 /** @import { Numbers } from "./numbers.js" */
 
@@ -86,8 +86,7 @@ export async function describeChosen(root, numbers, chosen) {
   find("chosen-text").innerHTML = count === 0 ? "No point is there." :
     `<b>${count.toLocaleString("en")} ${count === 1 ? "point" : "points"}</b>, ${moved.toFixed(1)} px from where they were on average;
     their mean path leads ${way}. ${still ? `${still.toLocaleString("en")} stay within half a pixel.` : ""}`;
-  const muted = themeColour("muted");
-  const grid = { gridcolor: themeColour("line"), linecolor: themeColour("line-strong"), tickfont: { size: 10, color: muted } };
+  const axis = axisLook("");
   const { wheel } = numbers.palettes;
   await plotlyThere();
   await Plotly.react(find("chosen-plot"), [
@@ -100,17 +99,16 @@ export async function describeChosen(root, numbers, chosen) {
       hovertemplate: "%{x} px/frame: %{y} points<extra></extra>",
     },
   ], {
-    template: "none", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, bargap: 0.05,
-    margin: { l: 30, r: 8, t: 18, b: 34 }, font: { family: getComputedStyle(root).fontFamily, color: themeColour("text"), size: 11 },
+    ...plotLook(11), bargap: 0.05, margin: { l: 30, r: 8, t: 18, b: 34 },
     polar: {
       domain: { x: [0.1, 0.9], y: [0.46, 1] }, bgcolor: "rgba(0,0,0,0)",
       // Directions as on the picture: y is downwards, and to the right is on the right.
-      angularaxis: { ...grid, direction: "clockwise", rotation: 0, tickvals: [0, 90, 180, 270], ticktext: ["→", "↓", "←", "↑"] },
-      radialaxis: { ...grid, showticklabels: false },
+      angularaxis: { ...axis, direction: "clockwise", rotation: 0, tickvals: [0, 90, 180, 270], ticktext: ["→", "↓", "←", "↑"] },
+      radialaxis: { ...axis, showticklabels: false },
     },
-    xaxis: { ...grid, anchor: "y", fixedrange: true, title: { text: "mean speed, px/frame", font: { size: 11, color: muted } }, rangemode: "tozero" },
-    yaxis: { ...grid, domain: [0, 0.34], fixedrange: true, nticks: 3 },
-  }, { displayModeBar: false, responsive: true });
+    xaxis: { ...axisLook("mean speed, px/frame"), anchor: "y", rangemode: "tozero" },
+    yaxis: { ...axis, domain: [0, 0.34], nticks: 3 },
+  }, PLAIN_PLOT);
 }
 
 /** The chosen points' numbers, as the API's CSV has them. @param {Numbers} numbers @param {number[]} points */

@@ -7,12 +7,12 @@ import { distance, isVisible, positionOf, speedAt } from "./numbers.js";
 import { Painter } from "./painter.js";
 import { hasManySteps, trailWindow } from "./paths.js";
 import { plotlyThere } from "./plotly.js";
+import { MODEBAR } from "./theme.js";
 
 /** @import { Moment, View } from "./painter.js" */
 
 const STILL_AFTER = 150; // milliseconds without a new frame, after which points can be hovered
 const MOST_DENSE = 2; // pixels of the canvas for one of the page
-const MODEBAR = { bgcolor: "rgba(7, 9, 12, 0.55)", color: "#c6d0dc", activecolor: "#ffffff" };
 const HOVER =
   "<b>point %{customdata[0]}</b>  frame %{customdata[1]}<br>x %{x:.1f}  y %{y:.1f} px<br>" +
   "moved %{customdata[2]:.1f} px so far<br>speed %{customdata[3]:.2f} px/frame<br>";
@@ -21,9 +21,9 @@ const INTERVAL_HOVER =
 const SEAM_HOVER = "handed on at frame %{customdata}<extra></extra>";
 
 /**
- * What the stage tells: a point was clicked, is under the pointer (or -1), points were selected (null: none any more),
- * another part of the frame is shown, a picture of it is wanted.
- * @typedef {{ click: (point: number) => void, hover: (point: number) => void, select: (points: number[] | null) => void,
+ * What the stage tells: a point was clicked, points were selected (null: none any more), another part of the frame is
+ * shown, a picture of it is wanted.
+ * @typedef {{ click: (point: number) => void, select: (points: number[] | null) => void,
  *   zoom: (ranges: number[]) => void, save: () => void }} StageActions
  */
 
@@ -88,17 +88,16 @@ export class Stage {
       if (event) actions.select(event.points.filter(({ data }) => data.meta.role === "heads").map((hit) => hit.pointIndex));
     });
     plot.on("plotly_deselect", () => actions.select(null));
-    plot.on("plotly_doubleclick", () => this.resetZoom());
+    plot.on("plotly_doubleclick", () => this.zoomTo([]));
     this.paint();
   }
 
-  /** @param {number} point */
+  /** @param {number} point that is under the pointer, or -1 */
   hover(point) {
     if (!this.moment) return;
     const isOther = this.moment.hovered !== point;
     this.moment = { ...this.moment, hovered: point };
     if (isOther) this.paint();
-    this.actions.hover(point);
   }
 
   /** Show a moment; the points that can be hovered follow when it rests. @param {Moment} moment */
@@ -170,10 +169,6 @@ export class Stage {
     const { width, height } = /** @type {Moment} */ (this.moment).numbers;
     const [left, right, top, bottom] = ranges.length ? ranges : [-0.5, width - 0.5, -0.5, height - 0.5];
     await Plotly.relayout(this.plot, { "xaxis.range": [left, right], "yaxis.range": [bottom, top] });
-  }
-
-  resetZoom() {
-    return this.zoomTo([]);
   }
 
   /** Show a part that is larger or smaller, or aside. @param {number} factor @param {number} right of its width @param {number} down of its height */

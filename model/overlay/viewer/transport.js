@@ -93,6 +93,8 @@ export class Transport {
     const { clock, settings, find } = this;
     const last = this.numbers.count - 1;
     clock.loop = /** @type {Loop} */ (settings.loop);
+    find("loop").value = settings.loop;
+    find("speed").value = `${settings.speed}`;
     clock.first = Math.min(settings.from, last);
     clock.last = Math.min(settings.to, last);
     const isPart = clock.first > 0 || clock.last < last;

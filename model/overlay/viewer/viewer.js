@@ -9,7 +9,7 @@ import { buildCards, finder, listen, reflect } from "./controls.js";
 import { colouring } from "./colours.js";
 import { Frames } from "./frames.js";
 import { keySheet, listenToKeys, shortcutsOf } from "./keys.js";
-import { anyMoves, isVisible, readNumbers } from "./numbers.js";
+import { anyMoves, isVisible, positionAt, readNumbers } from "./numbers.js";
 import { COURSES, Courses, MARKING_KEYS, MOST_PINS, POINTS, describePins, listenToMarks, listenToPins, toggled } from "./points.js";
 import { SAVING, listenToSaving, savePicture } from "./saving.js";
 import { SELECTION, csvOf, describeChosen, pointsOf, saveFile } from "./selection.js";
@@ -82,7 +82,6 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
 
   const stage = new Stage(find("stage"), {
     click: (point) => pin(toggled(settings.pins, point)),
-    hover: () => {},
     select: choose,
     zoom: (ranges) => {
       settings.zoom = ranges;
@@ -174,7 +173,7 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
     Object.assign(settings, other);
     if ("camera" in other || "hypothesis" in other) {
       numbers = variant(all, settings);
-      settings.position = nearest(numbers.frames, frame);
+      settings.position = positionAt(numbers, frame);
       wanted = transport.clock.time = settings.position;
       transport.follow(numbers);
       bitmap = frames.now(numbers.rows[settings.position]) ?? bitmap;
@@ -237,7 +236,7 @@ export async function showViewer(root, { layout }, frameUrl, { signal, changed }
     const asked = Object.fromEntries(Object.keys(choices(all)).map((name) => [name, initialSettings(all)[/** @type {keyof Settings} */ (name)]]));
     change({ ...asked, ...others });
     choose(others.chosen ?? null);
-    transport.stopAt(nearest(numbers.frames, all.frames[position]));
+    transport.stopAt(positionAt(numbers, all.frames[position]));
   }, { signal });
   onOtherTheme(() => {
     courses.show(numbers, settings.pins, settings.position);
@@ -271,6 +270,3 @@ function variant(all, { camera, hypothesis }) {
   if (hypothesis === "likely") return withLikeliestWay(all);
   return /^\d+$/.test(hypothesis) ? withHypothesis(all, Number(hypothesis)) : all;
 }
-
-/** The position of the frame, or of the last one before it. @param {number[]} frames @param {number} frame */
-const nearest = (frames, frame) => Math.max(0, frames.findLastIndex((one) => one <= frame));
