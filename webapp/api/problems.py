@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -15,13 +16,16 @@ from werkzeug.exceptions import HTTPException
 from model.core.errors import BadInput, Unreachable
 from webapp.actions.starting import NameTaken
 from webapp.api.fields import integer, text
-from webapp.core.troubles import FULL, database_trouble, disk_trouble, redis_trouble
+from webapp.core.troubles import FULL, redis_trouble, trouble
 from webapp.files.storage import NoRoom
 from webapp.jobs.queue import QueueFull
 
 INSIDE = "An error inside Stillmotion; the server's log says more."
 PROBLEM_JSON = "application/problem+json"
 FOR_PROGRAMS = ("/api/", "/healthz", "/readyz")
+
+STATUSES = {BadInput: 422, Unreachable: 503, NoRoom: 507, NameTaken: 409}
+"""Errors whose message is the answer's sentence."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 _DOCUMENT = Blueprint("errors", __name__)
@@ -55,7 +59,7 @@ class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest has no types
         response = error.get_response()
         if error.code is None or error.code < 400:
             return Response(response.get_data(), response.status_code, response.headers)
-        answer = problem(error.code, error.name, _detail(error))
+        answer = problem(error.code, _detail(error))
         for name in ("Allow", "Retry-After"):
             if name in response.headers:
                 answer.headers[name] = response.headers[name]
@@ -78,8 +82,9 @@ def is_for_programs() -> bool:
     return request.path.startswith(FOR_PROGRAMS)
 
 
-def problem(status: int, title: str, detail: str) -> Response:
+def problem(status: int, detail: str) -> Response:
     """Make an error's answer: problem details under the API, a page elsewhere."""
+    title = HTTPStatus(status).phrase
     if not is_for_programs():
         return Response(render_template("error.html", status=status, title=title, detail=detail), status)
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
@@ -88,48 +93,29 @@ def problem(status: int, title: str, detail: str) -> Response:
 
 def register_problems(app: Flask) -> None:
     """Answer the errors that are not HTTP errors by themselves."""
-
-    @app.errorhandler(BadInput)
-    def bad_input(error: BadInput) -> Response:
-        return problem(422, HTTPStatus(422).phrase, str(error))
-
-    @app.errorhandler(Unreachable)
-    def unreachable(error: Unreachable) -> Response:
-        return problem(503, "Service Unavailable", str(error))
-
-    @app.errorhandler(NoRoom)
-    def no_room(error: NoRoom) -> Response:
-        return problem(507, HTTPStatus(507).phrase, str(error))
-
-    @app.errorhandler(NameTaken)
-    def name_taken(error: NameTaken) -> Response:
-        return problem(409, HTTPStatus(409).phrase, str(error))
-
-    @app.errorhandler(SQLAlchemyError)
-    def database_error(error: SQLAlchemyError) -> Response:
-        log.error("%s %s", request.method, request.path, exc_info=error)
-        trouble = database_trouble(error)
-        if trouble is None:
-            return problem(500, HTTPStatus(500).phrase, INSIDE)
-        status = 507 if trouble is FULL else 503
-        return problem(status, HTTPStatus(status).phrase, trouble)
+    for kind, status in STATUSES.items():
+        app.register_error_handler(kind, partial(_answer, status))
 
     @app.errorhandler(RedisError)
     def redis_error(error: RedisError) -> Response:
-        return problem(503, HTTPStatus(503).phrase, f"{redis_trouble(error)}; try again later.")
+        return problem(503, f"{redis_trouble(error)}; try again later.")
 
     @app.errorhandler(QueueFull)
     def queue_full(error: QueueFull) -> Response:
-        answer = problem(429, HTTPStatus(429).phrase, str(error))
+        answer = problem(429, str(error))
         answer.headers["Retry-After"] = "60"
         return answer
 
+    @app.errorhandler(SQLAlchemyError)
     @app.errorhandler(OSError)
-    def system_error(error: OSError) -> Response:
+    def system_error(error: SQLAlchemyError | OSError) -> Response:
         log.error("%s %s", request.method, request.path, exc_info=error)
-        trouble = disk_trouble(error)
-        status = 500 if trouble is None else 507 if trouble is FULL else 503
-        return problem(status, HTTPStatus(status).phrase, trouble or INSIDE)
+        said = trouble(error)
+        return problem(500 if said is None else 507 if said is FULL else 503, said or INSIDE)
+
+
+def _answer(status: int, error: Exception) -> Response:
+    return problem(status, str(error))
 
 
 def _detail(error: HTTPException) -> str:

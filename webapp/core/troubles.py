@@ -43,6 +43,13 @@ def disk_trouble(error: OSError) -> str | None:
     return None
 
 
+def trouble(error: BaseException) -> str | None:
+    """Say what is wrong with disk or database; None for what only an error inside Stillmotion can cause."""
+    if isinstance(error, OSError):
+        return disk_trouble(error)
+    return database_trouble(error) if isinstance(error, SQLAlchemyError) else None
+
+
 def redis_trouble(error: RedisError) -> str:
     """Say what is wrong, as the end of a sentence."""
     if isinstance(error, OutOfMemoryError):

@@ -17,7 +17,7 @@ from rq import Queue, Worker, get_current_job
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
-from rq.registry import FailedJobRegistry, StartedJobRegistry
+from rq.registry import BaseRegistry
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
@@ -95,15 +95,9 @@ class JobQueue:
     def _queues(self) -> list[Queue]:
         return [Queue(name, connection=self.redis, serializer=JSONSerializer) for name in self.names]
 
-    @property
-    def _started(self) -> list[StartedJobRegistry]:
-        return [
-            StartedJobRegistry(name, connection=self.redis, serializer=JSONSerializer) for name in self.names
-        ]
-
     def started_ids(self) -> list[str]:
         """Return the ids of the jobs that a worker has begun and not ended."""
-        return [job_id for registry in self._started for job_id in registry.get_job_ids(cleanup=False)]
+        return _ids(queue.started_job_registry for queue in self._queues)
 
     def enqueue(
         self, job_id: str, function: str, *args: Any, timeout: int, queue: str | None = None, **options: Any
@@ -137,11 +131,8 @@ class JobQueue:
 
     def known_ids(self) -> list[str]:
         """Return the ids of the jobs that wait, work or failed."""
-        failed = [
-            FailedJobRegistry(name, connection=self.redis, serializer=JSONSerializer) for name in self.names
-        ]
-        given_up = [job_id for registry in failed for job_id in registry.get_job_ids(cleanup=False)]
-        return [*self.waiting_ids(), *self.started_ids(), *given_up]
+        failed = _ids(queue.failed_job_registry for queue in self._queues)
+        return [*self.waiting_ids(), *self.started_ids(), *failed]
 
     def waiting_ids(self) -> list[str]:
         """Return the ids of the jobs that wait, the next one first."""
@@ -180,13 +171,13 @@ class JobQueue:
         """
         server = self.redis.info("server")
         if int(server["uptime_in_seconds"]) > HEARTBEAT_TTL:
-            for registry in self._started:
-                registry.cleanup()
+            for queue in self._queues:
+                queue.started_job_registry.cleanup()
 
     def abandon_all(self) -> None:
         """Have RQ give up all jobs that were started; for when all workers are known to be gone."""
-        for registry in self._started:
-            registry.cleanup(timestamp=math.inf)
+        for queue in self._queues:
+            queue.started_job_registry.cleanup(timestamp=math.inf)
 
     def check_writable(self) -> None:
         """Write a key that is gone within a minute; a Redis that can only be read takes no jobs."""
@@ -203,6 +194,10 @@ class JobQueue:
             and worker.last_heartbeat > newest
             and not set(self.names).isdisjoint(worker.queue_names())
         ]
+
+
+def _ids(registries: Iterable[BaseRegistry]) -> list[str]:
+    return [job_id for registry in registries for job_id in registry.get_job_ids(cleanup=False)]
 
 
 def tell_progress(fraction: float) -> None:

@@ -120,10 +120,11 @@ def _draw(storage: Storage, run: Run, wanted: OverlayRequest, temporary_folder: 
         prediction = Prediction.load(tracks_file) if run.is_prediction else None
         tracks = Tracks.load(tracks_file) if prediction is None else prediction.tracks
         wanted.check(tracks, prediction)
+        frames, facts = _frames(clip, run, tracks), about(run, tracks)
         if wanted.kind == "html":
-            _write_html(drawn, clip, run, tracks, prediction, wanted)
+            write_html(drawn, frames, tracks, prediction, view=wanted.view, about=facts)
         else:
-            _write_film(drawn, clip, run, tracks, prediction, wanted)
+            _write_film(drawn, frames, tracks, prediction, wanted, facts)
         storage.move_in(drawn, wanted.key(run))
     if wanted.is_special:
         _keep_few(storage, run, wanted.name)
@@ -145,18 +146,15 @@ def _frames(clip: Path, run: Run, tracks: Tracks) -> Iterator[NDArray[np.uint8]]
         yield frame
 
 
-def _write_html(
-    path: Path, clip: Path, run: Run, tracks: Tracks, prediction: Prediction | None, wanted: OverlayRequest
-) -> None:
-    frames = _frames(clip, run, tracks)
-    write_html(path, frames, tracks, prediction, view=wanted.view, about=about(run, tracks))
-
-
 def _write_film(
-    path: Path, clip: Path, run: Run, tracks: Tracks, prediction: Prediction | None, wanted: OverlayRequest
+    path: Path,
+    frames: Iterator[NDArray[np.uint8]],
+    tracks: Tracks,
+    prediction: Prediction | None,
+    wanted: OverlayRequest,
+    facts: Mapping[str, Any],
 ) -> None:
-    frames = _frames(clip, run, tracks)
-    facts = {**about(run, tracks), "look": {"camera": wanted.camera, **asdict(wanted.look)}}
+    facts = {**facts, "look": {"camera": wanted.camera, **asdict(wanted.look)}}
     chance = None if prediction is None else prediction.moving
     if prediction is not None and wanted.hypothesis is not None:
         tracks = replace(tracks, points=prediction.hypotheses[wanted.hypothesis])

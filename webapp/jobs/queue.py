@@ -13,12 +13,11 @@ from rq import Callback
 from rq.exceptions import AbandonedJobError
 from rq.job import Job as QueuedJob
 from rq.timeouts import JobTimeoutException
-from sqlalchemy.exc import SQLAlchemyError
 
 from model.core.errors import BadInput, Unreachable, is_gpu_failure, is_out_of_memory
 from model.tracking.methods import find_method
 from webapp.core.settings import Settings
-from webapp.core.troubles import database_trouble, disk_trouble, redis_trouble
+from webapp.core.troubles import redis_trouble, trouble
 from webapp.files.storage import Storage
 from webapp.jobs.base import Condition, JobQueue, connect
 from webapp.jobs.estimates import estimate_run, expected_seconds
@@ -301,19 +300,12 @@ def record_failure(
         _fail(job.id, "The memory did not suffice; {advice}.")
     elif is_gpu_failure(value):
         _fail(job.id, "The GPU failed or went away; start the {noun} again when it works.")
-    elif trouble := _trouble(value):
-        _fail(job.id, trouble)
+    elif said := trouble(value):
+        _fail(job.id, said)
     else:
         # What it says may hold paths or SQL: that is for the log, to which the worker writes it.
         inside = f"An error inside Stillmotion ended the {{noun}} ({kind.__name__}); see the server's log."
         _fail(job.id, inside)
-
-
-def _trouble(error: BaseException) -> str | None:
-    """Say what is wrong with disk or database; None for what only an error inside Stillmotion can cause."""
-    if isinstance(error, OSError):
-        return disk_trouble(error)
-    return database_trouble(error) if isinstance(error, SQLAlchemyError) else None
 
 
 def record_killed(job: QueuedJob, _process_id: int, status: int, _usage: Any) -> None:

@@ -62,7 +62,7 @@ def _track(context: JobContext[Run]) -> None:
             clip,
             tracker,
             run.request,
-            Watch(stopwatch.timing(context.report), lambda: context.report.is_over, say=remarks.append),
+            Watch(stopwatch.timing(context.report), context.is_over, say=remarks.append),
             on_frame=keep_frame,
             info=run.clip.info,
         ):
@@ -86,7 +86,7 @@ def _predict(context: JobContext[Run]) -> None:
 
     def begin(stage: str, done: int) -> None:
         context.report(Progress(stage, done, 3))
-        raise_if_stopped(lambda: context.report.is_over)
+        raise_if_stopped(context.is_over)
 
     begin("loading weights", 0)
     predictor = Predictor.load(run.weights or "predictor", context.settings.device)

@@ -108,7 +108,6 @@ def register_access(app: Flask, settings: Settings) -> None:
             pass  # no host's name
         return problem(
             400,
-            "Bad Request",
             "Stillmotion does not answer under this host name; STILLMOTION_HOSTS lists those that it has.",
         )
 
@@ -127,7 +126,7 @@ def register_access(app: Flask, settings: Settings) -> None:
             return None
         if request.method == "GET" and not is_for_programs():
             return redirect(url_for("access.login", next=request.full_path))
-        answer = problem(401, "Unauthorized", "Send the token as “Authorization: Bearer TOKEN”, or log in.")
+        answer = problem(401, "Send the token as “Authorization: Bearer TOKEN”, or log in.")
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
 

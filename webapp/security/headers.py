@@ -39,14 +39,14 @@ def register_security(app: Flask) -> None:
             origin is not None and origin.partition("://")[2] != request.host
         )
         if from_elsewhere:
-            return problem(403, "Forbidden", "Changes are accepted from this site's own pages only.")
+            return problem(403, "Changes are accepted from this site's own pages only.")
         return None
 
     @app.before_request
     def refuse_odd_text() -> Response | None:
         if not _is_text([request.path, *request.args, *request.args.values()]) or not _is_body_text():
             detail = "The request holds a NUL, half a character, or values nested too deeply."
-            return problem(400, "Bad Request", detail)
+            return problem(400, detail)
         return None
 
     @app.after_request
