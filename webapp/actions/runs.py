@@ -1,13 +1,11 @@
 """Starting runs: what pages and API share between a request and the queue."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from model.core.errors import BadInput
 from model.motion.grid import check_grid
 from model.prediction.release import predictor_file, read_release
-from model.tracking.both_ways import Direction
-from model.tracking.methods import DEFAULT_METHOD, check_method, find_method, is_prediction
+from model.tracking.methods import check_method, find_method, is_prediction
 from model.tracking.run import TrackRequest, frame_indices
 from model.weights.registry import find_entry
 from webapp.core.settings import Settings
@@ -15,50 +13,29 @@ from webapp.files.predictors import own_predictors
 from webapp.rows.records import Clip, Run
 
 
-@dataclass(frozen=True)
-class RunRequest:
-    """A run as a person or a program asks for it; see `model.tracking.run.TrackRequest`.
+def prepare_run(
+    clip: Clip, method: str, weights: str | None, request: TrackRequest, settings: Settings
+) -> Run:
+    """Check what a person or a program asks for and return the run to submit to the queue; no row is made.
 
-    A prediction looks at the frame `start` alone: its weights say which frames it speaks of, so `frames` does
-    not matter to it, and it takes a grid of points.
-    """
-
-    clip: Clip
-    method: str = DEFAULT_METHOD
-    weights: str | None = None
-    grid: int = 16
-    start: int = 0
-    frames: int | None = 8
-    frame_step: int = 1
-    points: tuple[tuple[float, float], ...] | None = None
-    direction: Direction = "forward"
-
-
-def prepare_run(request: RunRequest, settings: Settings) -> Run:
-    """Check a request and return the run to submit to the queue; no row is made.
-
+    weights: by name; None for those that the settings say.
+    request: a prediction looks at the frame `start` alone: its weights say which frames it speaks of, so
+        `frames` does not matter to it, and it takes a grid of points.
     Raises BadInput when the method or the clip cannot do that.
     """
-    weights = chosen_weights(request.method, request.weights, settings)
-    check_method(request.method, weights)
-    if is_prediction(request.method):
-        frames, frame_step = _predicted_frames(request, weights)
+    check_there(clip)
+    weights = chosen_weights(method, weights, settings)
+    check_method(method, weights)
+    if is_prediction(method):
+        frames, frame_step = _predicted_frames(clip, method, weights, request)
         start = request.start
     else:
-        to_track = TrackRequest(
-            request.grid,
-            request.start,
-            request.frames,
-            request.frame_step,
-            request.points,
-            request.direction,
-        )
-        indices = frame_indices(to_track, request.clip.info)
+        indices = frame_indices(request, clip.info)
         start, frames, frame_step = int(indices[0]), len(indices), request.frame_step
     return Run(
-        clip_id=request.clip.id,
-        clip=request.clip,
-        method=request.method,
+        clip_id=clip.id,
+        clip=clip,
+        method=method,
         weights=weights,
         grid=request.grid if request.points is None else None,
         points=None if request.points is None else [list(point) for point in request.points],
@@ -69,7 +46,13 @@ def prepare_run(request: RunRequest, settings: Settings) -> Run:
     )
 
 
-def _predicted_frames(request: RunRequest, weights: str | None) -> tuple[int, int]:
+def check_there(clip: Clip) -> None:
+    """Raise BadInput for a clip that is in the bin."""
+    if clip.deleted_at is not None:
+        raise BadInput(f"“{clip.name}” is in the bin; take it back first.")
+
+
+def _predicted_frames(clip: Clip, method: str, weights: str | None, request: TrackRequest) -> tuple[int, int]:
     """Return how many frames a prediction speaks of, and how far they are apart.
 
     Raises BadInput for what it cannot do.
@@ -77,20 +60,19 @@ def _predicted_frames(request: RunRequest, weights: str | None) -> tuple[int, in
     check_grid(request.grid)
     if request.points is not None or request.direction != "forward":
         raise BadInput(
-            f"The method {request.method} predicts a grid of points forwards; leave points and direction out."
+            f"The method {method} predicts a grid of points forwards; leave points and direction out."
         )
     if request.frame_step != 1:
         raise BadInput(
-            f"The method {request.method} looks at one frame: its frame step must be 1, "
-            f"not {request.frame_step}."
+            f"The method {method} looks at one frame: its frame step must be 1, not {request.frame_step}."
         )
-    if request.start >= request.clip.frames:
+    if request.start >= clip.frames:
         raise BadInput(
-            f"The frame must be 0 to {request.clip.frames - 1}, since the clip has {request.clip.frames} "
-            f"frames, not {request.start}."
+            f"The frame must be 0 to {clip.frames - 1}, since the clip has {clip.frames} frames, "
+            f"not {request.start}."
         )
     config = read_release(predictor_file(weights or "predictor")).config
-    later = config.later_frames(request.clip.info.fps)
+    later = config.later_frames(clip.fps)
     return len(later) + 1, int(later[0])
 
 

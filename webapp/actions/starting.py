@@ -15,7 +15,7 @@ from model.datasets.index import DatasetIndex, SampleFilter
 from model.tracking.estimate import Paces, Plan
 from model.tracking.methods import check_method, find_method
 from model.weights.registry import find_entry
-from webapp.actions.runs import chosen_weights
+from webapp.actions.runs import check_there, chosen_weights
 from webapp.core.settings import Settings
 from webapp.rows.records import Clip, Job
 
@@ -58,12 +58,6 @@ def claimed(parent: Path, name: str) -> Iterator[None]:
     except BaseException:
         folder.rmdir()
         raise
-
-
-def check_there(clip: Clip) -> None:
-    """Raise BadInput for a clip that is in the bin."""
-    if clip.deleted_at is not None:
-        raise BadInput(f"“{clip.name}” is in the bin; take it back first.")
 
 
 def prepare_conversion(

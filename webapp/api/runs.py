@@ -6,17 +6,16 @@ from typing import Any
 from flask import Response, abort, request, stream_with_context, url_for
 from flask_smorest import Blueprint
 
-from model.core.errors import BadInput
 from model.overlay.figure import figure_json as figure_as_json
 from model.overlay.numbers import shown_first
 from model.overlay.truth import true_motion
 from model.tracking.estimate import Estimate
-from model.tracking.run import query_points
+from model.tracking.run import TrackRequest, query_points
 from webapp.actions.backend import app_backend
 from webapp.actions.history import change, order, wanted
 from webapp.actions.lookups import find
 from webapp.actions.overlays import wait_for_overlay
-from webapp.actions.runs import RunRequest, prepare_run
+from webapp.actions.runs import prepare_run
 from webapp.actions.samples import true_tracks
 from webapp.api.answers import LaterSchema, attached, kept, later, stored
 from webapp.api.exports import tracks_csv, tracks_json
@@ -69,9 +68,9 @@ def estimate(body: Mapping[str, Any]) -> Estimate:
 
 def _prepared(body: Mapping[str, Any]) -> Run:
     clip = find(Clip, body["clip"])
-    if clip.deleted_at is not None:
-        raise BadInput("The clip is in the bin; take it back to track it.")
-    return prepare_run(RunRequest(**{**body, "clip": clip}), app_backend().settings)
+    asked = {name: value for name, value in body.items() if name not in ("clip", "method", "weights")}
+    request = TrackRequest(**asked)
+    return prepare_run(clip, body["method"], body["weights"], request, app_backend().settings)
 
 
 @runs.route("", methods=["GET"])
