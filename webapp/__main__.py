@@ -29,9 +29,9 @@ def cli(context: click.Context) -> None:
 @cli.command()
 def web() -> None:
     """Start the web server only, for the Redis in REDIS_URL and the storage in STORAGE_URL."""
-    from webapp.web_server import WebServer  # noqa: PLC0415 - a worker does not need it
+    from webapp.web_server import serve  # noqa: PLC0415 - a worker does not need it
 
-    WebServer(Settings.from_environment()).run()
+    serve(Settings.from_environment())
 
 
 @cli.command()

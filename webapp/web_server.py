@@ -193,25 +193,19 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
                 channel.will_close = True
 
 
-class WebServer:
-    """The app behind waitress."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-
-    def run(self) -> None:
-        """Serve until SIGTERM or SIGINT."""
-        self.settings.make_instance()
-        token, is_new = access_token(self.settings)
-        if is_new:
-            where = self.settings.instance / "token"
-            print(f"Visitors need the token that {where} keeps: {token}", flush=True)  # noqa: T201 - its answer
-        app = create_app(self.settings)
-        # waitress keeps long bodies and answers in temporary files: on the disk whose room is looked after.
-        tempfile.tempdir = str(self.settings.temporary_folder)
-        logging.getLogger("waitress").setLevel(logging.ERROR)  # clients that leave are not worth a line
-        signal.signal(signal.SIGTERM, _leave)
-        Server(app, self.settings).run()
+def serve(settings: Settings) -> None:
+    """Serve the app until SIGTERM or SIGINT."""
+    settings.make_instance()
+    token, is_new = access_token(settings)
+    if is_new:
+        where = settings.instance / "token"
+        print(f"Visitors need the token that {where} keeps: {token}", flush=True)  # noqa: T201 - its answer
+    app = create_app(settings)
+    # waitress keeps long bodies and answers in temporary files: on the disk whose room is looked after.
+    tempfile.tempdir = str(settings.temporary_folder)
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # clients that leave are not worth a line
+    signal.signal(signal.SIGTERM, _leave)
+    Server(app, settings).run()
 
 
 def _connection_limit() -> int:

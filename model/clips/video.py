@@ -130,7 +130,7 @@ def quick_probe(path: ClipPath) -> tuple[int, float]:
     return info.frames, info.fps
 
 
-def frame_times(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> NDArray[np.float64]:
+def frame_times(path: ClipPath) -> NDArray[np.float64]:
     """Return when each frame of a video is shown: float64 `[frames]`, seconds from the first one on.
 
     Raises BadInput as `probe`, and for images, which have no times.
@@ -138,7 +138,7 @@ def frame_times(path: ClipPath, limits: Limits = _DEFAULT_LIMITS) -> NDArray[np.
     clip = Path(path)
     if clip_kind(clip) != "video":
         raise BadInput("Images have no times; name the frames by number instead.")
-    return video_times(clip, limits)
+    return video_times(clip, _DEFAULT_LIMITS)
 
 
 def read_frames(

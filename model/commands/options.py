@@ -74,24 +74,19 @@ def _is_part_of(path: Path, given: Path) -> bool:
     return is_image_within or path.samefile(given)
 
 
-def options_of(
-    *kinds: type[Any], without: tuple[str, ...] = (), **defaults: Any
-) -> Callable[[Command], Command]:
+def options_of(*kinds: type[Any], **defaults: Any) -> Callable[[Command], Command]:
     """Add the options of settings to a command, which gets them by keyword.
 
     A field of type bool is a flag; one of type tuple may be given several times; an interval is a time.
-    without: options to leave out. defaults: of this command, by the parameter's name.
+    defaults: of this command, by the parameter's name.
     """
 
     def add(command: Command) -> Command:
         for kind in reversed(kinds):
             hints = get_type_hints(kind)
             for field, name in reversed(list(_offered(kind))):
-                if name not in without:
-                    default = defaults.get(name, field.default)
-                    command = _option(name, hints[field.name], default, field.metadata["description"])(
-                        command
-                    )
+                default = defaults.get(name, field.default)
+                command = _option(name, hints[field.name], default, field.metadata["description"])(command)
         return command
 
     return add

@@ -19,7 +19,6 @@ from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from model.core.errors import BadInput
-from model.core.progress import ReportProgress, ignore_progress
 from model.datasets.folder import DataFolder
 from model.datasets.index import DatasetIndex, SampleFilter
 from model.datasets.sample import Sample, SampleFacts
@@ -161,7 +160,6 @@ def open_dataset(
     wanted: SampleFilter | None = None,
     scene_motion: bool = False,
     allow_incomplete: bool = False,
-    progress: ReportProgress = ignore_progress,
 ) -> MotionDataset:
     """Open a training set for reading; `EpochLoader` makes batches of it.
 
@@ -171,7 +169,6 @@ def open_dataset(
     wanted: which samples, by motion, quality or length; its split is `split`'s.
     scene_motion: take the camera's motion out; samples in which no camera was found are left out.
     allow_incomplete: also read a set whose conversion has not ended: what there is at this moment.
-    progress: told of the reading of the index.
     Raises BadInput when there is no set, it is incomplete or damaged, or nothing is left to read.
     """
     if image_size is not None and min(image_size) < 1:
@@ -179,7 +176,7 @@ def open_dataset(
     wanted = dataclasses.replace(wanted or SampleFilter(), split=split)
     if scene_motion:
         wanted = dataclasses.replace(wanted, with_camera=True)
-    index = DatasetIndex.load(DataFolder.open(path), allow_incomplete=allow_incomplete, progress=progress)
+    index = DatasetIndex.load(DataFolder.open(path), allow_incomplete=allow_incomplete)
     numbers = index.select(wanted)
     if len(numbers) == 0:
         raise BadInput(_nothing_left(index, split))

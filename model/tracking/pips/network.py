@@ -98,19 +98,16 @@ class Pips(nn.Module):
 
     @classmethod
     def from_state_dict(
-        cls,
-        mapping: Mapping[str, Tensor | NDArray[np.float32]],
-        stride: int = 4,
-        config: PipsConfig | None = None,
+        cls, mapping: Mapping[str, Tensor | NDArray[np.float32]], config: PipsConfig | None = None
     ) -> "Pips":
         """Make a network with the given weights, ready for inference on the CPU in float32.
 
         mapping: tensors or arrays by the authors' keys, with or without the prefix `module.` of a
             DataParallel model.
-        stride: of the feature map, in pixels, if no `config` is given.
+        config: None for the authors'.
         Raises BadInput when keys are missing, unexpected or of another shape, and names them.
         """
-        network = cls(config or PipsConfig(stride=stride))
+        network = cls(config)
         given = {key.removeprefix("module."): torch.as_tensor(value) for key, value in mapping.items()}
         load_strictly(network, as_float32(given), "The checkpoint does not fit PIPs")
         return network.requires_grad_(False).eval()

@@ -105,9 +105,10 @@ def test_a_clip_in_the_bin_takes_its_runs_along_and_back(client, clips, runs, up
     assert ids(client, "clips", deleted="true") == [clips[0]]
     assert (ids(client, "runs"), ids(client, "runs", deleted="true")) == ([], runs[::-1])
     refused = client.post("/api/v1/runs", json={"clip": clips[0], "method": "lk"})
+    name = client.get(f"/api/v1/clips/{clips[0]}").json["name"]
     assert (refused.status_code, refused.json["detail"]) == (
         422,
-        "The clip is in the bin; take it back to track it.",
+        f"“{name}” is in the bin; take it back first.",
     )
     assert upload(small_clip, "again.mp4") == clips[0]  # what is uploaded again is wanted again
     assert ids(client, "clips") == clips[::-1]
