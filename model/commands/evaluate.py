@@ -8,7 +8,7 @@ import click
 
 from model.commands.console import progress_bar
 from model.commands.evaluate_predictor import command as predictor
-from model.commands.options import PATH, check_output, device_option
+from model.commands.options import PATH, check_output, device_option, precision_option
 from model.core.errors import BadInput
 from model.core.progress import Watch
 from model.evaluation.annotations import AnnotatedClip, read_annotated, reduce_clip
@@ -75,7 +75,7 @@ command.add_command(predictor)
 )
 @click.option("--max-side", type=int, help="Reduce larger frames to this many pixels on the longer side.")
 @device_option
-@click.option("--precision", default="auto", show_default=True, help="auto, float32 or bfloat16.")
+@precision_option
 @click.option("--out", type=PATH, help="Where every metric of every clip goes, as .json.")
 def tracker(
     *,

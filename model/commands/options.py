@@ -36,6 +36,9 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
+precision_option = click.option(
+    "--precision", default="auto", show_default=True, help="auto, float32 or bfloat16."
+)
 
 
 def check_output(option: str, path: Path | None, *endings: str, inputs: Iterable[Path] = ()) -> None:

@@ -7,7 +7,7 @@ import click
 
 from model.clips.video import probe, read_frames
 from model.commands.console import progress_bar, stop_on_interrupt
-from model.commands.options import PATH, check_output
+from model.commands.options import PATH, check_output, device_option, precision_option
 from model.commands.partial import Job, load_state, partial_path, save_partial
 from model.commands.points import read_points
 from model.core.errors import BadInput, Stopped
@@ -75,8 +75,8 @@ OVERLAYS = (".html", ".mp4", ".gif")
     help="How many frames in each direction, that one counted; 0 for all.",
 )
 @click.option("--frame-step", type=int, default=1, show_default=True, help="Take every k-th frame.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
-@click.option("--precision", default="auto", show_default=True, help="auto, float32 or bfloat16.")
+@device_option
+@precision_option
 def command(
     *,
     clip: Path,

@@ -24,6 +24,7 @@ from model.core.processes import is_abandoned
 from model.core.progress import ShouldStop, never_stop, raise_if_stopped
 from model.core.remote import open_files, reaching
 from model.datasets.folder import DISK_FULL
+from model.weights.registry import file_sha256
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv", ".gif", ".zip"})
 """The endings of what is taken for a clip in a folder (a zip holds images); named files always are."""
@@ -123,8 +124,7 @@ def remove_fetched() -> None:
 def content_sha256(path: Path) -> str:
     """Return the sha256 of a file, or of a folder's images with their names."""
     if not path.is_dir():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     digest = hashlib.sha256()
     for image in _images_in(path):
         digest.update(os.fsencode(image.name) + f"\0{image.stat().st_size}\0".encode())

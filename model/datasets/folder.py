@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fsspec.implementations.local import LocalFileSystem
+
 from model.core.errors import BadInput
 from model.core.files import atomic_path
 from model.core.processes import is_abandoned
@@ -49,9 +51,7 @@ class DataFolder:
         """
         text = os.fspath(url)
         files, root = open_files(text)
-        protocol = files.protocol
-        names = (protocol,) if isinstance(protocol, str) else tuple(protocol)
-        return cls(text, files, root.rstrip("/"), "file" in names)
+        return cls(text, files, root.rstrip("/"), isinstance(files, LocalFileSystem))
 
     @property
     def address(self) -> str:
