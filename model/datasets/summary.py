@@ -52,6 +52,10 @@ class DatasetSummary:
         """Return what stands in `dataset.json`."""
         return json.dumps(asdict(self), sort_keys=True, indent=1) + "\n"
 
+    def save(self, folder: DataFolder) -> None:
+        """Write `dataset.json`."""
+        folder.write(SUMMARY, self.text().encode())
+
     @classmethod
     def load(cls, folder: DataFolder) -> "DatasetSummary":
         """Read `dataset.json`.

@@ -1,6 +1,6 @@
 """The network at several sizes of the frames: fast motion is clear on small ones, detail on large ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +39,7 @@ def encode_at_scales(
     maps = [network.encode(all_frames, _part(on_frame, 0, parts))]
     for number, scale in enumerate(scales, 1):
         size = scaled_size((all_frames.shape[2], all_frames.shape[3]), scale, network.config.stride)
-        smaller = torch.stack([_resize(frame, size) for frame in frames])
+        smaller = torch.stack([resize_colours(frame, size, antialias=True) for frame in frames])
         maps.append(network.encode(smaller, _part(on_frame, number, parts)))
     return list(zip(*maps, strict=True))
 
@@ -85,14 +85,16 @@ def scaled_size(size: tuple[int, int], scale: float, stride: int) -> tuple[int, 
     return max(smallest, round(size[0] * scale)), max(smallest, round(size[1] * scale))
 
 
-def _resize(frame: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize `[3, H, W]`, colour by colour: torch rounds all three together by the number of threads."""
-    return torch.cat(
-        [
-            F.interpolate(colour[None, None].float(), size, mode="bilinear", antialias=True)[0]
-            for colour in frame
-        ]
+def resize_colours(colours: Iterable[Tensor], size: tuple[int, int], *, antialias: bool) -> Tensor:
+    """Resize `[H, W]` each, bilinearly: float32 `[C, h, w]`.
+
+    One by one: all together torch rounds differently on one thread than on several.
+    """
+    resized = (
+        F.interpolate(colour[None, None].float(), size, mode="bilinear", antialias=antialias)[0]
+        for colour in colours
     )
+    return torch.cat(list(resized))
 
 
 def _part(report: OnPart | None, number: int, parts: int) -> OnPart | None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from model.motion.grid import WORKING_SIZE, rescale_points
 from model.motion.tracks import Method
 from model.tracking.engine import Partial, State, Trajectories
 from model.tracking.pips.chain import Chain, EncodedFrame, encode
+from model.tracking.pips.multiscale import resize_colours
 from model.tracking.pips.network import Pips
 from model.tracking.pips.release import PipsUse, read_network
 from model.weights.registry import file_sha256, find_weights, weights_file
@@ -143,13 +143,5 @@ def resize(
 
     antialias: smooth what is made smaller; the authors do not.
     """
-    # Colour by colour: all three together torch rounds differently on one thread than on several.
-    colours = [
-        torch.from_numpy(colour)[None, None].float() for colour in cv2.split(np.ascontiguousarray(frame))
-    ]
-    return torch.cat(
-        [
-            F.interpolate(colour, size, mode="bilinear", align_corners=False, antialias=antialias)[0]
-            for colour in colours
-        ]
-    )
+    colours = map(torch.from_numpy, cv2.split(np.ascontiguousarray(frame)))
+    return resize_colours(colours, size, antialias=antialias)
