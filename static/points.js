@@ -168,7 +168,7 @@ function corners(ends) {
  * The points of an even grid inside a shape; its middle one where it is too small for any.
  * @param {Point[]} shape its corners, in order @param {number} spacing in pixels @returns {Point[]}
  */
-export function gridIn(shape, spacing) {
+function gridIn(shape, spacing) {
   const xs = shape.map(([x]) => x);
   const ys = shape.map(([, y]) => y);
   const across = places(Math.min(...xs), Math.max(...xs), spacing);

@@ -134,7 +134,10 @@ def command(
                 write_overlay(overlay, selected, shown, progress=report)
     for remark in remarks:
         click.echo(remark, err=True)
-    _say(tracks, [path for path in (out, *overlays) if path is not None])
+    click.echo(summary(tracks))
+    for path in (out, *overlays):
+        if path is not None:
+            click.echo(f"Wrote {path}")
 
 
 def _track(clip: Path, tracker: Tracker, request: TrackRequest, out: Path | None, watch: Watch) -> Tracks:
@@ -184,9 +187,3 @@ def _keep(partial: PartialTracks, path: Path, job: Job) -> None:
     done, total = len(tracks.frames), job.settings["frames"][-1]
     then = "goes on from there" if state else "starts again"
     click.echo(f"\nKept {done} of {total} frames in {path}; the same command {then}.", err=True)
-
-
-def _say(tracks: Tracks, written: list[Path]) -> None:
-    click.echo(summary(tracks))
-    for path in written:
-        click.echo(f"Wrote {path}")

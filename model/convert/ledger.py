@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
 from model.convert.plan import Plan
 from model.convert.profile import Profile
 from model.core.errors import BadInput
 from model.datasets.folder import DataFolder
-from model.datasets.shards import SHARDS, Failure, ShardIndex, archive_name, index_name
+from model.datasets.shards import SHARDS, Failure, ShardIndex, archive_name, finished_shards, index_name
 from model.datasets.summary import SPLITS, SUMMARY, DatasetSummary, ShardSummary
 
 ERRORS, STATS = "errors.jsonl", "stats.json"
@@ -159,13 +158,7 @@ class Ledger:
 def shards_of_others(folder: DataFolder, plan: Plan) -> list[str]:
     """Return the names of finished shards that are not as the plan has them."""
     recipes = {shard.name: plan.recipe(shard) for shard in plan.shards}
-    there = [PurePosixPath(name).stem for name in folder.names(SHARDS) if name.endswith(".json")]
-    return [name for name in there if _entry(folder, name).recipe != recipes.get(name)]
-
-
-def has_shards(folder: DataFolder) -> bool:
-    """Tell whether any shard is finished."""
-    return any(name.endswith(".json") for name in folder.names(SHARDS))
+    return [name for name in finished_shards(folder) if _entry(folder, name).recipe != recipes.get(name)]
 
 
 def _entry(folder: DataFolder, shard: str) -> _Entry:

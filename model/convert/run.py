@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from model.convert.ledger import Ledger, has_shards, load_profile, save_profile, shards_of_others
+from model.convert.ledger import Ledger, load_profile, save_profile, shards_of_others
 from model.convert.plan import Plan, Shard, Source, chunk_starts
 from model.convert.profile import Profile
 from model.convert.scan import failure, scan
@@ -15,7 +15,7 @@ from model.convert.workers import work_in_processes
 from model.core.errors import BadInput
 from model.core.progress import UNWATCHED, Progress, Watch
 from model.datasets.folder import DataFolder
-from model.datasets.shards import SHARDS, Failure
+from model.datasets.shards import SHARDS, Failure, finished_shards
 
 SHARDS_OF_A_TASK = 8
 """Shards of one long video that one worker converts in one go, so that the file is read once."""
@@ -141,7 +141,7 @@ def _begun(folder: DataFolder, settings: ConvertSettings) -> Plan | None:
     old = Plan.load(folder)
     if old is None or not (different := settings.differences(old.settings)):
         return old
-    if not has_shards(folder):
+    if not finished_shards(folder):
         for name in folder.names(SHARDS):  # archives without an index
             folder.delete(name)
         return None

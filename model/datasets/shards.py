@@ -7,7 +7,7 @@ import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from model.datasets.folder import DataFolder
@@ -84,6 +84,11 @@ def archive_name(shard: str) -> str:
 def index_name(shard: str) -> str:
     """Return the name of a shard's index in its folder."""
     return f"{SHARDS}/{shard}.json"
+
+
+def finished_shards(folder: DataFolder) -> list[str]:
+    """Return the names of the shards that are there, sorted: those with an index."""
+    return [PurePosixPath(name).stem for name in folder.names(SHARDS) if name.endswith(".json")]
 
 
 def cut_files(content: bytes, parts: Mapping[str, tuple[int, int]], first: int) -> dict[str, bytes]:

@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from model.convert.plan import Plan
 from model.core.errors import BadInput
 from model.datasets.folder import DataFolder
-from model.datasets.shards import SHARDS
+from model.datasets.shards import finished_shards
 from webapp.conversion.queue import ConversionQueue, failure_reason
 from webapp.jobs.base import Condition
 
@@ -40,7 +39,7 @@ class Status:
         plan = load_plan(folder)
         jobs = queue.handles(queue.known_jobs()).values()
         working = [job for job in jobs if job.condition is Condition.WORKING]
-        there = {PurePosixPath(name).stem for name in folder.names(SHARDS) if name.endswith(".json")}
+        there = set(finished_shards(folder))
         finished = [shard for shard in plan.shards if shard.name in there]
         chunks = sum(shard.chunks for shard in plan.shards)
         under_way = sum(job.meta.get("chunks", 0) for job in working)

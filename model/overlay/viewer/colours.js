@@ -76,7 +76,7 @@ export function sectorOf(x, y, still, sectors) {
 }
 
 /** The step of the scale from 0 to `top`, or the bin of what is not known. @param {number} value @param {number} top @param {number} levels */
-export const levelOf = (value, top, levels) =>
+const levelOf = (value, top, levels) =>
   Number.isNaN(value) ? levels : Math.max(0, Math.min(levels - 1, Math.floor((value / top) * levels)));
 
 /** A round number near the 98th percentile: 1, 1.5, 2, 3, 5 or 7 times a power of ten, at least 0.1. @param {Float32Array} values */
