@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.core.devices import has_fast_bfloat16
+from model.core.devices import autocast
 from model.core.progress import UNWATCHED, Watch
 from model.datasets.index import REFERENCE_HEIGHT
 from model.datasets.loader import MotionDataset
@@ -191,7 +191,7 @@ def _pooled(network: MotionPredictor, use: PredictorUse, picture: NDArray[np.uin
     device = next(network.parameters()).device
     pixels = torch.tensor(picture).permute(2, 0, 1)[None].to(device)
     small = resized(pixels, use.working_size((picture.shape[0], picture.shape[1])))
-    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+    with autocast(device):
         deep = network.backbone(normalise(small))[-1]
     mean = deep.float().mean(dim=(2, 3))[0]
     return np.asarray((mean / mean.norm().clamp(min=1e-30)).cpu().numpy(), np.float32)

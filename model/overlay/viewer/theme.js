@@ -18,7 +18,7 @@ export const plotLook = (size) => ({
 
 /** An axis of one. @param {string} title */
 export const axisLook = (title) => ({
-  title: { text: title, font: { size: 12, color: themeColour("muted") } }, tickfont: { color: themeColour("muted") },
+  title: { text: title, font: { size: 11, color: themeColour("muted") }, standoff: 4 }, tickfont: { color: themeColour("muted") },
   gridcolor: themeColour("line"), linecolor: themeColour("line-strong"), zeroline: false, fixedrange: true,
 });
 
