@@ -139,7 +139,6 @@ class _Truth:
     frames: NDArray[np.int32]
     points: NDArray[np.float32]
     visible: NDArray[np.bool_]
-    annotated: NDArray[np.bool_]
 
 
 def _open(name: str, clip: Path, truth_file: Path) -> AnnotatedClip:
@@ -159,7 +158,7 @@ def _open(name: str, clip: Path, truth_file: Path) -> AnnotatedClip:
             if index in wanted:
                 yield frame
 
-    return AnnotatedClip(name, read, size, truth.points, truth.visible, truth.annotated)
+    return AnnotatedClip(name, read, size, truth.points, truth.visible, np.ones_like(truth.visible))
 
 
 def _read_truth(path: Path, size: tuple[int, int]) -> _Truth:
@@ -174,7 +173,6 @@ def _read_truth(path: Path, size: tuple[int, int]) -> _Truth:
         tracks.frames,
         rescale_points(tracks.points, tracks.size, size) if tracks.size != size else tracks.points,
         tracks.visible,
-        np.ones_like(tracks.visible),
     )
 
 
@@ -206,9 +204,4 @@ def _from_tap_vid(name: str, points: NDArray[Any], occluded: NDArray[Any], size:
         positions = positions * [size[1], size[0]] - 0.5
     # Nobody saw where an occluded point was; TAP-Vid's files hold anything there.
     positions[~visible] = np.nan
-    return _Truth(
-        np.arange(len(positions), dtype=np.int32),
-        positions.astype(np.float32),
-        visible,
-        np.ones_like(visible),
-    )
+    return _Truth(np.arange(len(positions), dtype=np.int32), positions.astype(np.float32), visible)

@@ -94,11 +94,11 @@ def from_first_frame(clip: AnnotatedClip) -> AnnotatedClip:
 
 
 @dataclass(frozen=True, eq=False)
-class _Sequence:
-    """joints: float64 `[A, N, 2]`, (x, y) in pixels of the annotated images. visible: bool `[A, N]`."""
+class _Annotation:
+    """An annotated frame. joints: float64 `[N, 2]`, (x, y) in pixels of the image. visible: bool `[N]`."""
 
-    images: list[str]
-    segmentations: list[str | None]
+    image: str
+    segmentation: str | None
     joints: NDArray[np.float64]
     visible: NDArray[np.bool_]
 
@@ -116,16 +116,16 @@ def _open(file: Path, folder: Path, annotated_size: Size | None) -> AnnotatedCli
     source = annotated_size or _annotated_size(file, sequence)
     _check_size(file, sequence, source)
 
-    shape = (len(frames), sequence.joints.shape[1])
+    shape = (len(frames), len(sequence[0].joints))
     points = np.full((*shape, 2), np.nan, np.float32)
     visible, annotated = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
     areas = np.full(shape[0], np.nan)
-    for annotation, row in enumerate(rows):
-        there = (sequence.joints[annotation] != 0).any(axis=1)
-        points[row - first, there] = rescale_points(sequence.joints[annotation, there], source, size)
+    for row, annotation in zip(rows, sequence, strict=True):
+        there = (annotation.joints != 0).any(axis=1)
+        points[row - first, there] = rescale_points(annotation.joints[there], source, size)
         annotated[row - first] = there
-        visible[row - first] = sequence.visible[annotation] & there
-        areas[row - first] = _object_area(file, sequence.segmentations[annotation], size)
+        visible[row - first] = annotation.visible & there
+        areas[row - first] = _object_area(file, annotation.segmentation, size)
     return AnnotatedClip(file.stem, partial(_read, frames), size, points, visible, annotated, areas)
 
 
@@ -135,7 +135,7 @@ def _read(frames: list[Path]) -> Iterator[NDArray[np.uint8]]:
             yield read_image(file, _LIMITS, f"The image {path.name}")
 
 
-def _parse(file: Path) -> _Sequence:
+def _parse(file: Path) -> list[_Annotation]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -143,39 +143,29 @@ def _parse(file: Path) -> _Sequence:
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{file.name} is not a JSON file; fetch it again.") from error
     try:
-        records = [_record(record) for record in content]
-        joints = np.array([record.joints for record in records], np.float64)
-        visible = np.array([record.visible for record in records], np.bool_)
+        sequence = [_annotation(record) for record in content]
+        if len({len(each.joints) for each in sequence}) > 1:
+            raise ValueError("the frames have different numbers of joints")
     except (TypeError, ValueError, KeyError) as error:
         raise BadInput(
             f"{file.name} is not in BADJA's form: a list with, for each annotated frame, image_path, joints "
             "as [y, x] pairs, and as many values of visibility."
         ) from error
-    if len(records) < 2 or joints.ndim != 3:
+    if len(sequence) < 2 or not len(sequence[0].joints):
         raise BadInput(f"{file.name} should have joints in at least 2 annotated frames.")
-    return _Sequence(
-        [record.image for record in records],
-        [record.segmentation for record in records],
-        joints[..., ::-1],
-        visible,
-    )
+    return sequence
 
 
-class _Record(NamedTuple):
-    image: str
-    segmentation: str | None
-    joints: list[tuple[float, float]]
-    visible: list[bool]
-
-
-def _record(record: Any) -> _Record:
+def _annotation(record: Any) -> _Annotation:
     """Check one annotated frame; raises TypeError, ValueError or KeyError when it is none."""
-    joints = [(float(y), float(x)) for y, x in record["joints"]]
-    visible = [bool(value) for value in record["visibility"]]
+    joints = np.array([(float(x), float(y)) for y, x in record["joints"]], np.float64).reshape(-1, 2)
+    visible = np.array([bool(value) for value in record["visibility"]], np.bool_)
     segmentation = record.get("segmentation_path")
-    if len(joints) != len(visible) or not all(math.isfinite(value) for joint in joints for value in joint):
+    if len(joints) != len(visible) or not np.isfinite(joints).all():
         raise ValueError("joints and visibility do not fit")
-    return _Record(str(record["image_path"]), str(segmentation) if segmentation else None, joints, visible)
+    return _Annotation(
+        str(record["image_path"]), str(segmentation) if segmentation else None, joints, visible
+    )
 
 
 def _stem(path: str) -> str:
@@ -183,16 +173,16 @@ def _stem(path: str) -> str:
     return PurePosixPath(path.replace("\\", "/")).stem
 
 
-def _frame_rows(sequence: _Sequence, frames: list[Path], file: str, folder: str) -> list[int]:
+def _frame_rows(sequence: list[_Annotation], frames: list[Path], file: str, folder: str) -> list[int]:
     """The place of each annotated image among the frames; each once, in order."""
     places = {frame.stem: place for place, frame in enumerate(frames)}
-    missing = [image for image in sequence.images if _stem(image) not in places]
+    stems = [_stem(annotation.image) for annotation in sequence]
+    missing = [stem for stem in stems if stem not in places]
     if missing:
         raise BadInput(
-            f"{file} names {len(missing)} images that are not in the folder {folder}, {_stem(missing[0])} "
-            "for one."
+            f"{file} names {len(missing)} images that are not in the folder {folder}, {missing[0]} for one."
         )
-    rows = [places[_stem(image)] for image in sequence.images]
+    rows = [places[stem] for stem in stems]
     if len(set(rows)) != len(rows):
         raise BadInput(f"{file} names an image twice.")
     return rows
@@ -211,20 +201,20 @@ def _find(file: Path, path: str | None) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _annotated_size(file: Path, sequence: _Sequence) -> Size:
-    for paths in (sequence.images, sequence.segmentations):
-        for path in paths:
-            found = _find(file, path)
-            if found is not None:
-                return _size_of(found)
+def _annotated_size(file: Path, sequence: list[_Annotation]) -> Size:
+    for path in (*(each.image for each in sequence), *(each.segmentation for each in sequence)):
+        found = _find(file, path)
+        if found is not None:
+            return _size_of(found)
     raise BadInput(
         f"{file.name} does not say how large its images are, and neither they nor the segmentations are at "
         "their paths; give the size with --annotated-size WIDTHxHEIGHT (DAVIS in full resolution: 1920x1080)."
     )
 
 
-def _check_size(file: Path, sequence: _Sequence, source: Size) -> None:
-    outside = ~inside_frame(sequence.joints[sequence.visible], source)
+def _check_size(file: Path, sequence: list[_Annotation], source: Size) -> None:
+    visible = np.concatenate([each.joints[each.visible] for each in sequence])
+    outside = ~inside_frame(visible, source)
     if outside.size and outside.mean() > LARGEST_SHARE_OUTSIDE:
         raise BadInput(
             f"{outside.mean():.0%} of the visible joints of {file.name} lie outside an image of "

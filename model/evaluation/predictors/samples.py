@@ -25,15 +25,14 @@ class Judged:
 
     picture: uint8 `[H, W, 3]`. queries: float32 `[N, 2]`, pixels of it. unit: pixels of the picture for one
     of a 256-high one. truth: float32 `[N, T, 2]`, displacements in pixels of the picture after the query.
-    chosen: bool `[N]`, the points that are measured, see `MeasuredPoints`. domain: the set's name.
-    source: the video. grid: points a side.
+    chosen: bool `[N]`, the points that are measured, see `MeasuredPoints`. source: the video.
+    grid: points a side.
     """
 
     picture: NDArray[np.uint8]
     queries: NDArray[np.float32]
     truth: NDArray[np.float32]
     chosen: NDArray[np.bool_]
-    domain: str
     source: str
     grid: int
 
@@ -48,9 +47,7 @@ class Judged:
         return np.asarray(self.truth[self.chosen, -1] / self.unit, np.float64)
 
     @classmethod
-    def of(
-        cls, sample: MotionSample, domain: str, steps: int, points: MeasuredPoints = "visible"
-    ) -> "Judged":
+    def of(cls, sample: MotionSample, steps: int, points: MeasuredPoints = "visible") -> "Judged":
         """Take a sample of a training set; steps: frames after the query."""
         picture = sample.picture.permute(1, 2, 0).numpy()
         truth = sample.displacement[1 : steps + 1].numpy().transpose(1, 0, 2)
@@ -59,7 +56,6 @@ class Judged:
             sample.queries.numpy(),
             truth,
             measured(sample, points)[steps],
-            domain,
             sample.facts.source,
             sample.facts.grid,
         )
@@ -100,7 +96,7 @@ class Domain:
 
     def judged_at(self, number: int) -> Judged:
         """Return a held-out sample."""
-        return Judged.of(self.judged[number], self.name, self.steps, self.points)
+        return Judged.of(self.judged[number], self.steps, self.points)
 
 
 def measured(sample: MotionSample, points: MeasuredPoints) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from model.tracking.pips.refinement import RefinementSettings
 from model.tracking.pips.release import PipsRelease, PipsUse, read_weights
 from model.tracking.pips.sizes import find_size
 from model.training.loop import CHECKPOINT, Task, TrainingLoop, launch_fabric, open_checkpoint
-from model.training.trackers.losses import LossWeights, tracker_losses
+from model.training.trackers.losses import tracker_losses
 from model.training.trackers.pips_forward import forward
 from model.training.trackers.settings import TrackerTraining
 from model.training.trackers.validation import ValidationScore, validate
@@ -35,14 +35,13 @@ class NetworkWithLoss(nn.Module):
         super().__init__()
         self.network, self.iterations = network, iterations
         self.temperature = nn.Parameter(torch.tensor(1.0))
-        self.weights = LossWeights()
 
     def forward(self, clips: SyntheticClips) -> tuple[Tensor, ...]:
         """Return what is minimised, and what `TrackerTask.losses` names."""
         with autocast(clips.frames.device):
             output = forward(self.network, clips.frames, clips.trajectories[:, 0], self.iterations)
         stride = self.network.config.stride
-        losses = tracker_losses(output, clips, stride, self.temperature, self.weights)
+        losses = tracker_losses(output, clips, stride, self.temperature)
         return losses.total, losses.position, losses.visibility, losses.score
 
 

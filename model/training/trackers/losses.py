@@ -9,21 +9,14 @@ from torch import Tensor
 from model.synthetic.batches import SyntheticClips
 from model.training.trackers.pips_forward import TrainingOutput
 
+POSITION, VISIBILITY, SCORE = 0.1, 0.5, 0.3
+"""How much each of the three losses counts."""
 
-@dataclass(frozen=True)
-class LossWeights:
-    """How much each part counts.
+DECAY = 0.8
+"""How much an iteration counts against the next one."""
 
-    position, visibility, score: of the three losses. decay: of an iteration against the next one.
-    covered, outside: of a point that is covered, and of one outside the frame, against a visible one.
-    """
-
-    position: float = 0.1
-    visibility: float = 0.5
-    score: float = 0.3
-    decay: float = 0.8
-    covered: float = 1.0
-    outside: float = 0.15
+OUTSIDE = 0.15
+"""How much a point outside the frame counts against one in it, visible or covered."""
 
 
 @dataclass(frozen=True)
@@ -36,27 +29,25 @@ class Losses:
     total: Tensor
 
 
-def tracker_losses(
-    output: TrainingOutput, clips: SyntheticClips, stride: int, temperature: Tensor, weights: LossWeights
-) -> Losses:
+def tracker_losses(output: TrainingOutput, clips: SyntheticClips, stride: int, temperature: Tensor) -> Losses:
     """Compare a training output with the truth.
 
     temperature: scalar, multiplies the correlations before the softmax of the score loss.
     """
-    position = _position_loss(output.trajectories, clips, weights)
+    position = _position_loss(output.trajectories, clips)
     visibility = _visibility_loss(output.visibility_logits, clips.visibility)
     score = torch.stack([_score_loss(score, clips, stride, temperature) for score in output.scores]).mean()
-    total = weights.position * position + weights.visibility * visibility + weights.score * score
+    total = POSITION * position + VISIBILITY * visibility + SCORE * score
     return Losses(position.detach(), visibility.detach(), score.detach(), total)
 
 
-def _position_loss(trajectories: Tensor, clips: SyntheticClips, weights: LossWeights) -> Tensor:
-    """Mean absolute error, later iterations counting more, covered and outside points less."""
-    share = torch.where(clips.visibility, 1.0, torch.where(clips.in_frame, weights.covered, weights.outside))
+def _position_loss(trajectories: Tensor, clips: SyntheticClips) -> Tensor:
+    """Mean absolute error, later iterations counting more, points outside the frame less."""
+    share = torch.where(clips.in_frame, 1.0, OUTSIDE)
     error = (trajectories - clips.trajectories).abs().mean(dim=-1)  # [I, B, S, N]
     means = (error * share).sum(dim=(1, 2, 3)) / share.sum()
     powers = torch.arange(len(means) - 1, -1, -1, device=means.device)
-    factor = weights.decay**powers
+    factor = DECAY**powers
     return (factor * means).sum() / factor.sum()
 
 

@@ -162,7 +162,7 @@ def test_the_baselines_are_what_their_names_say(data, predictor):
     # A known image is nearest to itself. All of a video move alike, so it may be another of the video.
     for number in (0, 9, 17):
         own = domain.known[number]
-        judged = type(sample).of(own, "known", FRAMES - 1)
+        judged = type(sample).of(own, FRAMES - 1)
         assert lookup.answer(judged)[0] == pytest.approx(judged.truth[0], rel=0.01, abs=0.01)
 
 

@@ -22,7 +22,7 @@ from model.tracking.pips.tracker import PipsEngine
 from model.training.schedule import Schedule
 from model.training.trackers.calibrate import calibrate_tracker, logistic_regression
 from model.training.trackers.fit import fit_tracker
-from model.training.trackers.losses import LossWeights, tracker_losses
+from model.training.trackers.losses import tracker_losses
 from model.training.trackers.pips_forward import TrainingOutput, forward
 from model.training.trackers.settings import TrackerTraining
 
@@ -67,7 +67,7 @@ def perfect_output(clips: SyntheticClips, sharpness: float = 30.0) -> TrainingOu
 
 
 def test_the_truth_has_no_loss_of_position_and_visibility(clips: SyntheticClips) -> None:
-    losses = tracker_losses(perfect_output(clips), clips, 4, torch.tensor(1.0), LossWeights())
+    losses = tracker_losses(perfect_output(clips), clips, 4, torch.tensor(1.0))
     assert losses.position == 0
     assert losses.visibility < 1e-6
 
@@ -75,12 +75,10 @@ def test_the_truth_has_no_loss_of_position_and_visibility(clips: SyntheticClips)
 def test_a_shift_costs_its_size_and_a_peak_elsewhere_more_score(clips: SyntheticClips) -> None:
     perfect = perfect_output(clips, 1.0)
     shifted = perfect._replace(trajectories=perfect.trajectories + torch.tensor([3.0, -1.0]))
-    losses = tracker_losses(shifted, clips, 4, torch.tensor(1.0), LossWeights())
+    losses = tracker_losses(shifted, clips, 4, torch.tensor(1.0))
     assert losses.position == pytest.approx(2.0, abs=1e-5)  # the mean of 3 and 1
     rolled = tuple(score.roll(5, dims=-1) for score in perfect.scores)
-    worse = tracker_losses(
-        perfect._replace(scores=(rolled[0], rolled[1])), clips, 4, torch.tensor(1.0), LossWeights()
-    )
+    worse = tracker_losses(perfect._replace(scores=(rolled[0], rolled[1])), clips, 4, torch.tensor(1.0))
     assert worse.score > losses.score + 1
 
 
@@ -91,9 +89,7 @@ def test_later_iterations_count_more(clips: SyntheticClips) -> None:
         trajectories = perfect.trajectories.clone()
         trajectories[wrong] += 1
         output = perfect._replace(trajectories=trajectories)
-        costs.append(
-            float(tracker_losses(output, clips, 4, torch.tensor(1.0), LossWeights(decay=0.8)).position)
-        )
+        costs.append(float(tracker_losses(output, clips, 4, torch.tensor(1.0)).position))
     total = 1 + 0.8 + 0.64
     assert costs == pytest.approx([0.64 / total, 0.8 / total, 1 / total], abs=1e-5)
 
