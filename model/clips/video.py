@@ -27,18 +27,6 @@ from model.clips.video_files import header_frames, probe_video, read_video, vide
 from model.core.errors import BadInput
 from model.core.progress import Say, say_nothing
 
-__all__ = [
-    "ClipInfo",
-    "Limits",
-    "clip_kind",
-    "decoding_bytes",
-    "frame_times",
-    "probe",
-    "quick_probe",
-    "read_frame",
-    "read_frames",
-]
-
 Kind = Literal["video", "image", "images"]
 ClipPath = str | os.PathLike[str]
 

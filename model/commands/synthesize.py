@@ -1,6 +1,7 @@
 """`python -m model synthesize`: make clips whose true motion is known."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -32,16 +33,11 @@ def command(
     out: Path,
     count: int,
     seed: int,
-    height: int,
-    width: int,
-    frames: int,
-    points: int,
-    speed: float,
-    time_step: float,
     textures: Path | None,
     cutouts: Path | None,
     held_out: bool,
     samples: bool,
+    **values: Any,
 ) -> None:
     """Make clips with exact trajectories and visibility: OUT/clip-0000/00000.png ... and tracks.npz."""
     # Here, not above: they import torch, which `--help` need not wait for.
@@ -55,8 +51,7 @@ def command(
             write_sample_clips(out, Watch(report))
         click.echo(f"Wrote {len(SAMPLE_CLIPS)} sample clips to {out}")
         return
-    settings = SyntheticSettings(height, width, frames, points, time_step=time_step, speed=speed)
     bank = load_bank(seed, textures, cutouts, held_out=held_out)
     with progress_bar("clips") as report:
-        write_clip_folders(out, seed, count, settings, bank, Watch(report))
+        write_clip_folders(out, seed, count, SyntheticSettings(**values), bank, Watch(report))
     click.echo(f"Wrote {count} clips to {out}")

@@ -22,6 +22,7 @@ from model.core.errors import BadInput
 from model.core.processes import peak_memory
 from model.core.progress import UNWATCHED, ShouldStop, Watch
 from model.datasets.folder import DataFolder
+from model.datasets.index import motion_at_reference
 from model.datasets.shards import ShardIndex
 from model.tracking.chunks import ChunkTracker
 
@@ -205,7 +206,7 @@ def _time_chunks(
         seconds_each=_seconds(profile) / count,
         bytes_each=made.bytes / count,
         memory_bytes=peak_memory(),
-        motion=fsum(entry.facts.motion * 256 / entry.facts.size[0] for entry in made.samples) / count,
+        motion=fsum(motion_at_reference(entry.facts) for entry in made.samples) / count,
     )
 
 

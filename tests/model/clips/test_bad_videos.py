@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model.clips.video import Limits, probe, read_frame, read_frames
+from model.clips.limits import Limits
+from model.clips.video import probe, read_frame, read_frames
 from model.core.errors import BadInput
 from tests.media import (
     cut,

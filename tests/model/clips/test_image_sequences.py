@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model.clips.video import ClipInfo, Limits, probe, read_frame, read_frames
+from model.clips.limits import Limits
+from model.clips.video import ClipInfo, probe, read_frame, read_frames
 from model.core.errors import BadInput
 from tests.media import declare_sizes, encoded, png_of_size, set_encrypted, texture, write_zip, zip_of_images
 
