@@ -197,13 +197,12 @@ class EpochLoader(DataLoader[Any]):
         rank: int | None = None,
         ranks: int | None = None,
         even: bool = False,
-        drop_last: bool = False,
-        pin_memory: bool = False,
+        **options: Any,
     ) -> None:
         """Begin with epoch 0.
 
-        workers: processes that read and decode; 0: this one does. drop_last: leave out a last, smaller batch.
-        pin_memory: as torch's DataLoader has it. For the others see `EpochSampler`.
+        workers: processes that read and decode; 0: this one does. options: of torch's DataLoader, such as
+        drop_last and pin_memory. For the others see `EpochSampler`.
         """
         self._epochs = EpochSampler(
             len(dataset), seed=seed, shuffle=shuffle, rank=rank, ranks=ranks, even=even
@@ -214,9 +213,8 @@ class EpochLoader(DataLoader[Any]):
             sampler=self._epochs,
             num_workers=workers,
             collate_fn=collate,
-            drop_last=drop_last,
-            pin_memory=pin_memory,
             persistent_workers=workers > 0,
+            **options,
         )
 
     def __iter__(self) -> Iterator[MotionBatch]:  # type: ignore[override]  # torch returns a class of its own

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from model.core.files import write_whole
 from model.datasets.index import motion_at_reference
 from model.datasets.sample import SampleFacts
 from model.datasets.summary import SPLITS
@@ -17,22 +16,13 @@ from model.inspection.samples import SampleHistogram
 from model.inspection.statistics import MotionStatistics, pixels
 from model.overlay.colours import direction_colour
 from model.overlay.figure import jpeg_url
-from model.overlay.html import styles
+from model.overlay.html import styles, write_page
 
 HERE = Path(__file__).parent
 FIGURE_WIDTH = 5.2
 """Inches of a figure that is as wide as half of the page."""
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
+BODY = """<main>
 <h1>{title}</h1>
 <p class="lead">{lead}</p>
 {warnings}
@@ -41,10 +31,7 @@ PAGE = """<!doctype html>
 {sections}
 </main>
 <dialog><img alt=""><p></p></dialog>
-<script type="module">{script}</script>
-</body>
-</html>
-"""
+<script type="module">{script}</script>"""
 
 LEAD = (
     "Each sample is the first frame of a piece of video, and where its points go from there. Lengths are in "
@@ -55,16 +42,9 @@ LEAD = (
 
 def write_report(path: str | os.PathLike[str], inspection: Inspection) -> None:
     """Write a report; the file appears whole or not at all."""
-    write_whole(Path(path), page(inspection).encode())
-
-
-def page(inspection: Inspection) -> str:
-    """Return the report as HTML."""
-    name = inspection.url.rstrip("/").rsplit("/", 1)[-1]
-    style = styles("theme") + _text("report.css")
-    return PAGE.format(
-        title=escape(f"Training set {name}"),
-        style=style,
+    title = f"Training set {inspection.url.rstrip('/').rsplit('/', 1)[-1]}"
+    body = BODY.format(
+        title=escape(title),
         lead=LEAD,
         warnings="".join(f'<p class="warning">{escape(text)}</p>' for text in _warnings(inspection)),
         numbers=_definitions(_numbers(inspection)),
@@ -72,6 +52,7 @@ def page(inspection: Inspection) -> str:
         sections="\n".join(_sections(inspection)),
         script=_text("report.js"),
     )
+    write_page(path, title, styles("theme") + _text("report.css"), body)
 
 
 def _warnings(inspection: Inspection) -> list[str]:

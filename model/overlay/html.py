@@ -50,12 +50,20 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<style>{style}
-main {{ max-width: 1500px; margin: 0 auto; padding: 20px; }}
-main > h1 {{ margin: 0 0 14px; font-size: 20px; }}</style>
+<style>{style}</style>
 </head>
 <body>
-<main><h1>{title}</h1><div id="viewer"><p>{summary}</p></div></main>
+{body}
+</body>
+</html>
+"""
+
+_STYLE = """
+main { max-width: 1500px; margin: 0 auto; padding: 20px; }
+main > h1 { margin: 0 0 14px; font-size: 20px; }
+"""
+
+_BODY = """<main><h1>{title}</h1><div id="viewer"><p>{summary}</p></div></main>
 <script type="application/json" id="figure">{figure}</script>
 <script type="application/json" id="frames">{frames}</script>
 <script>{plotly}</script>
@@ -64,10 +72,13 @@ const content = (id) => JSON.parse(document.getElementById(id).textContent);
 const frames = content("frames");
 if (!location.hash) location.hash = {view};
 await showViewer(document.getElementById("viewer"), content("figure"), (position) => frames[position]);
-</script>
-</body>
-</html>
-"""
+</script>"""
+
+
+def write_page(path: str | os.PathLike[str], title: str, style: str, body: str) -> None:
+    """Write an HTML file; it appears whole or not at all. title: as text. style, body: as CSS and HTML."""
+    page = PAGE.format(title=escape(title), style=style, body=body)
+    write_whole(Path(path), page.encode())
 
 
 def write_html(
@@ -90,10 +101,10 @@ def write_html(
     pictures = [jpeg_url(frame) for frame in frames]
     if len(pictures) != len(tracks.frames):
         raise ValueError(f"there must be {len(tracks.frames)} frames, as in the tracks, not {len(pictures)}.")
-    page = PAGE.format(
-        title=escape(_title(tracks)),
+    title = _title(tracks)
+    body = _BODY.format(
+        title=escape(title),
         summary=escape(summary(tracks) if prediction is None else describe(prediction)),
-        style=styles("theme", "viewer"),
         figure=_in_script(
             figure_json(tracks, pictures[0], position=shown_first(tracks), prediction=prediction, about=about)
         ),
@@ -102,7 +113,7 @@ def write_html(
         viewer=viewer_script(),
         view=_in_script(json.dumps(view)),
     )
-    write_whole(Path(path), page.encode())
+    write_page(path, title, styles("theme", "viewer") + _STYLE, body)
 
 
 def styles(*names: str) -> str:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
-from model.core.files import write_whole
 from model.evaluation.predictors.run import BASELINES, LEVELS, DomainResult, MethodOutcome
 from model.evaluation.predictors.samples import Judged
 from model.evaluation.predictors.table import HEADS, cells, rows
 from model.overlay.figure import jpeg_url
+from model.overlay.html import write_page
 
 SHOWN = 6
 """Pictures of each kind."""
@@ -44,15 +44,13 @@ def write_report(
     Pictures are of each predictor, its first seed: true motion green, predicted orange.
     """
     sections = "\n".join(_section(result) for result in results)
-    page = (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head>\n<body><h1>{escape(title)}</h1>"
+    body = (
+        f"<script>{get_plotlyjs()}</script><h1>{escape(title)}</h1>"
         "<p>Lengths are in pixels of a 256-high image; ± is the standard deviation over seeds. EPE: error of "
         "the final position. ADE: mean error over all frames. Moving points: true displacement over 1 px. "
-        "minADE@K: of the best of all K hypotheses.</p>"
-        f"{sections}</body></html>\n"
+        f"minADE@K: of the best of all K hypotheses.</p>{sections}"
     )
-    write_whole(path, page.encode())
+    write_page(path, title, _STYLE, body)
 
 
 def _section(result: DomainResult) -> str:
