@@ -90,6 +90,9 @@ REGISTRY: tuple[WeightsEntry, ...] = (
 )
 """All registered weights: with a card, brought by a person or fetched. The first of a kind is the default."""
 
+ANSWER_SECONDS = 30.0
+"""So long without an answer, a download is given up."""
+
 HOW_TO_GET_PIPS = (
     "PIPs needs trained weights and none are installed: give a checkpoint with --weights FILE on the command "
     "line, or set STILLMOTION_PIPS_WEIGHTS for the app; `python -m model weights --download pips-authors` "
@@ -150,9 +153,7 @@ def known_sha256(entry: WeightsEntry) -> str:
     return entry.sha256 or (record.read_text().split()[0] if is_here(entry) else "")
 
 
-def weights_file(
-    entry: WeightsEntry, *, progress: ReportProgress = ignore_progress, timeout: float = 30.0
-) -> Path:
+def weights_file(entry: WeightsEntry, *, progress: ReportProgress = ignore_progress) -> Path:
     """Return the entry's file, downloaded and verified if it is not there yet; see `fetch`.
 
     Raises BadInput where it cannot be had, or where nothing but a check could verify it.
@@ -162,7 +163,7 @@ def weights_file(
     _check_can_be_had(entry)
     if is_here(entry):
         return cache_folder() / entry.file
-    return fetch(entry, progress=progress, timeout=timeout)
+    return fetch(entry, progress=progress)
 
 
 def _check_can_be_had(entry: WeightsEntry) -> None:
@@ -184,13 +185,11 @@ def fetch(
     *,
     check: Callable[[Path], object] = lambda _: None,
     progress: ReportProgress = ignore_progress,
-    timeout: float = 30.0,
 ) -> Path:
     """Download the entry's file into the cache, where it appears whole and verified, or not at all.
 
     check: told the file under a temporary name, raises BadInput where it is not what it should be.
     progress: called with the stage "downloading" and the bytes done.
-    timeout: seconds without an answer after which the download is given up.
     Where no sha256 is registered, that of the bytes is recorded beside them, as `sha256sum -c` reads it.
     Raises BadInput when the download fails, or its bytes are not what is registered or what the hub states.
     """
@@ -202,7 +201,7 @@ def fetch(
         with atomic_path(target) as temporary:
             with (
                 temporary.open("wb") as file,
-                requests.get(url, stream=True, timeout=timeout) as answer,
+                requests.get(url, stream=True, timeout=ANSWER_SECONDS) as answer,
             ):
                 answer.raise_for_status()
                 total = int(answer.headers.get("Content-Length", 0)) or None

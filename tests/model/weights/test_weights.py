@@ -52,7 +52,7 @@ def test_other_bytes_are_thrown_away(entry):
 def test_an_unreachable_file_is_one_sentence(entry, url):
     missing = url or str(entry.url).replace("w.safe", "missing.safe")
     with pytest.raises(BadInput, match=r"could not be downloaded .* or put the file at"):
-        weights_file(dataclasses.replace(entry, url=missing), timeout=2)
+        weights_file(dataclasses.replace(entry, url=missing))
     assert list(cache_folder().iterdir()) == []
 
 
