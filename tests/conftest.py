@@ -25,18 +25,16 @@ hypothesis.settings.load_profile("any machine")
 
 WHOLE_APP = {"stack", "start_stack", "team", "program"}
 """Fixtures that start or install the whole app, which alone takes seconds."""
-ON_THE_APP = ("tests/browser/", "tests/webapp/", "tests/test_installed.py")
-"""Tests that start processes and browsers, and wait for them."""
+TAKEN_TOGETHER = ("tests/webapp/", "tests/browser/")
+"""Folders of which one process takes all tests: those would get into each other's way."""
 
 
 class TestsOfARoom(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typed
-    """Gives all tests on the app to one of several processes; the others take the engine's, file by file.
-
-    Tests on the app would get into each other's way. When they are done, that process takes files, too.
-    """
+    """Gives all tests of one of those folders to one process; the others take the engine's, file by file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "app" if nodeid.startswith(ON_THE_APP) else nodeid.split("::", maxsplit=1)[0]
+        together = (folder for folder in TAKEN_TOGETHER if nodeid.startswith(folder))
+        return next(together, nodeid.split("::", maxsplit=1)[0])
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -47,10 +45,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests on the whole app as slow."""
+    """Mark the tests on the whole app as slow, and begin with what takes longest."""
     for item in items:
         if WHOLE_APP.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: not item.nodeid.startswith(TAKEN_TOGETHER))
 
 
 @pytest.fixture(scope="session")
