@@ -8,9 +8,10 @@ TEST_READY := .venv/.ready-test
 # Of what the tests' own process runs. The least share is only there because pytest-cov then tells the share.
 COVERAGE := --cov --cov-report= --cov-fail-under=1
 NODE_READY := node_modules/.ready
-# Three processes test at a time: one the web app, one its pages, one the engine (tests/conftest.py). Those of the app
-# mostly wait, so two cores do. Threads of torch that wait sleep: spinning would keep the others from their work.
-PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 3 --no-loadscope-reorder
+# Two processes test at a time: one begins with the app, one with its pages (tests/conftest.py). A third would make
+# tests late that say how soon something happens. Threads of torch that wait sleep: spinning would keep the others from
+# their work.
+PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 .PHONY: run test test-quick lint format lock audit clean
 
