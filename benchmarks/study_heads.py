@@ -24,7 +24,7 @@ from model.commands.options import options_of, settings_from
 from model.core.errors import BadInput
 from model.core.files import write_json, write_whole
 from model.core.structure import from_json
-from model.evaluation.predictors.run import evaluate_predictors
+from model.evaluation.predictors.run import MethodOutcome, evaluate_predictors
 from model.prediction.config import PredictorConfig
 from model.prediction.heads import HEADS
 from model.prediction.predictor import Predictor
@@ -44,31 +44,39 @@ STUDIED = (*HEADS, L1, L1_AND_DIRECTION)
 
 _PAGE_WIDTH = 118
 _COLUMNS = (
-    *("Head", "Backbone", "EPE moving", "EPE", "cosine", "best of K", "weights of the head"),
+    *("Head", "Backbone", "AP moving", "log likelihood", "cosine", "EPE moving", "weights of the head"),
     *("steps", "s a step", "MB"),
 )
+_ALIKE = 0.01
+"""Average precisions that differ by less are as good as each other; two seeds of one training do by 0.004."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What `evaluate predictor` measures of visible points, see docs/predictor.md; px of a 256-high image."""
+
+    average_precision: float
+    log_likelihood: float
+    cosine: float
+    epe_moving: float
 
 
 @dataclass(frozen=True)
 class StudyRun:
-    """One line of the study; lengths in pixels of a 256-high image, on the test samples of all sets.
+    """One line of the study.
 
-    head: of `STUDIED`. tuned: whether the backbone learned too. zero_moving, cell_mean_moving: EPE on moving
-    points of zero motion and of the mean of each grid cell. head_weights: of the head alone.
+    head: of `STUDIED`. tuned: whether the backbone learned too. zero, cell_mean: zero motion, and the mean of
+    each grid cell, with what is known of points there. head_weights: of the head alone.
     seconds_a_step: of training, the computing of kept features left out. memory: peak of the process or the
     GPU, in MB.
     """
 
     head: str
     tuned: bool
-    zero_moving: float
-    cell_mean_moving: float
-    epe_moving: float
-    epe: float
-    cosine: float
-    min_epe_moving: float
+    measured: Measured
+    zero: Measured
+    cell_mean: Measured
     head_weights: int
-    weights: int
     steps: int
     seconds_a_step: float
     memory: float
@@ -79,6 +87,7 @@ def run_study(
     base: PredictorTraining,
     *,
     heads: Sequence[str] = STUDIED,
+    split: str = "test",
     samples: int | None = None,
     device: str = "auto",
     apart: bool = True,
@@ -86,9 +95,12 @@ def run_study(
     """Train and measure every head, frozen and fine-tuned.
 
     base: data, budget and all else; its head and its frozen share are replaced. heads: of `STUDIED`.
-    samples: to measure, of each set. apart: each run in a process of its own, so that its peak of memory is
-    its own. Runs that are in `out` already are not done again.
+    split, samples: what is measured of the set, and at most how many. apart: each run in a process of its
+    own, so that its peak of memory is its own. Runs that are in `out` already are not done again.
+    Raises BadInput for several sets, since the figures would have to be mixed.
     """
+    if len(base.data) > 1:
+        raise BadInput("The study measures on one training set; give --data once.")
     runs = []
     wanted = [(head, tuned) for head in heads for tuned in (False, True) if head in HEADS or not tuned]
     for head, tuned in wanted:
@@ -96,7 +108,7 @@ def run_study(
         finished = folder / "result.json"
         if not finished.exists():
             training = replace(with_head(base, head), frozen=TUNED_FROM if tuned else 1.0)
-            arguments = (head, folder, training, out / "features", samples, device)
+            arguments = (head, folder, training, out / "features", split, samples, device)
             run = _run_apart(arguments) if apart else _run(*arguments)
             write_json(finished, asdict(run))
         runs.append(from_json(StudyRun, json.loads(finished.read_text()), f"{finished}"))
@@ -111,14 +123,20 @@ def with_head(training: PredictorTraining, head: str) -> PredictorTraining:
     return replace(training, config=config, direction=0.0 if head == L1 else training.direction)
 
 
-def _run_apart(arguments: tuple[str, Path, PredictorTraining, Path, int | None, str]) -> StudyRun:
+def _run_apart(arguments: tuple[str, Path, PredictorTraining, Path, str, int | None, str]) -> StudyRun:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as process:
         return process.submit(_run, *arguments).result()
 
 
 def _run(
-    head: str, folder: Path, training: PredictorTraining, features: Path, samples: int | None, device: str
+    head: str,
+    folder: Path,
+    training: PredictorTraining,
+    features: Path,
+    split: str,
+    samples: int | None,
+    device: str,
 ) -> StudyRun:
     resume = (folder / "checkpoint.pt").exists()
     fit_predictor(folder, training, resume=resume, device=device, features=features)
@@ -126,34 +144,27 @@ def _run(
     with (folder / "runs.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
     predictor = Predictor.load(folder / WEIGHTS, device)
-    results = evaluate_predictors(
-        list(training.data),
-        {(head, ""): predictor},
-        most=samples,
-        neighbours=0,
+    (result,) = evaluate_predictors(
+        training.data, {(head, ""): predictor}, split=split, most=samples, neighbours=0
     )
-
-    def mean(name: str, weight: str, method: str = head) -> float:
-        metrics = [each.metrics for result in results for each in result.methods if each.name == method]
-        counts = [getattr(each, weight) for each in metrics]
-        known = [(getattr(m, name), c) for m, c in zip(metrics, counts, strict=True) if c]
-        total = sum(value * count for value, count in known)
-        return float(total / max(1, sum(count for _, count in known)))
-
+    found = {each.name: _measured(each) for each in result.methods}
     return StudyRun(
         head,
         training.frozen < 1,
-        mean("epe_moving", "moving", "zero"),
-        mean("epe_moving", "moving", "cell mean"),
-        mean("epe_moving", "moving"),
-        mean("epe", "points"),
-        mean("cosine", "moving"),
-        mean("min_epe_moving", "moving"),
+        found[head],
+        found["zero"],
+        found["cell mean"],
         int(row["head_weights"]),
-        int(row["weights"]),
         int(row["steps"]),
         float(row["seconds_a_step"]),
         memory,
+    )
+
+
+def _measured(method: MethodOutcome) -> Measured:
+    belief = method.belief
+    return Measured(
+        belief.average_precision, belief.log_likelihood, belief.direction, method.metrics.epe_moving
     )
 
 
@@ -177,12 +188,13 @@ def markdown(runs: Sequence[StudyRun], base: PredictorTraining, command: str, ma
         "```",
         "",
         fill(
-            f"On {machine}. The same data and the same budget for every run; lengths in pixels of a 256-high "
-            "image, on held-out samples; frozen: the backbone keeps its weights; fine-tuned: it learns too, "
-            f"after {TUNED_FROM:.0%} of the budget. Begun with --start-from {base.start_from}: `last` keeps "
-            "`classifier[0]` to `[3]` as published if that is `segmentation`, and else as they begin, at "
-            "random. All learn by L1 but `mixture`, which learns by the likelihood of its hypotheses and by "
-            "a direction term; "
+            f"On {machine}. The same data and the same budget for every run, measured on held-out ones. AP "
+            "moving: average precision of finding the points that move by more than 2 px of a 256-high "
+            "image; the other figures as in docs/predictor.md. Frozen: the backbone keeps its weights; "
+            f"fine-tuned: it learns too, after {TUNED_FROM:.0%} of the budget. Begun with --start-from "
+            f"{base.start_from}: `last` keeps `classifier[0]` to `[3]` as published if that is "
+            "`segmentation`, and else as they begin, at random. `bins` and `mixture` learn by likelihood, "
+            "`mixture` by a direction term, too; the others by L1, and how far off that is. "
             f"`{L1}` has the layers of `mixture`, one hypothesis and plain L1, `{L1_AND_DIRECTION}` the "
             "direction term as well.",
             _PAGE_WIDTH,
@@ -191,29 +203,31 @@ def markdown(runs: Sequence[StudyRun], base: PredictorTraining, command: str, ma
         f"| {' | '.join(_COLUMNS)} |",
         f"| --- | --- |{' ---: |' * (len(_COLUMNS) - 2)}",
     ]
-    for run in sorted(runs, key=lambda each: each.epe_moving):
+    for run in sorted(runs, key=lambda each: -each.measured.average_precision):
         figures = (
-            *(run.head, "fine-tuned" if run.tuned else "frozen"),
-            *(f"{run.epe_moving:.2f}", f"{run.epe:.2f}", f"{run.cosine:.3f}", f"{run.min_epe_moving:.2f}"),
+            *(run.head, "fine-tuned" if run.tuned else "frozen", *_figures(run.measured)),
             *(f"{run.head_weights / 1e6:.2f} M", f"{run.steps}"),
             *(f"{run.seconds_a_step:.3f}", f"{run.memory:.0f}"),
         )
         lines.append(f"| {' | '.join(figures)} |")
-    if runs:
-        lines += [
-            "",
-            f"On the same moving points zero motion has an EPE of {runs[0].zero_moving:.2f} px, the mean "
-            f"motion of each grid cell one of {runs[0].cell_mean_moving:.2f} px.",
-        ]
+    for name, measured in (("zero motion", runs[0].zero), ("mean of each cell", runs[0].cell_mean)):
+        lines.append(f"| {' | '.join((name, '', *_figures(measured), *[''] * 4))} |")
     heading = "## The whole classifier, or only classifier[4]?"
     return "\n".join([*lines, "", heading, "", fill(answer(runs), _PAGE_WIDTH), ""])
+
+
+def _figures(measured: Measured) -> tuple[str, ...]:
+    return (
+        *(f"{measured.average_precision:.3f}", f"{measured.log_likelihood:.3f}"),
+        *(f"{measured.cosine:.3f}", f"{measured.epe_moving:.2f}"),
+    )
 
 
 def answer(runs: Sequence[StudyRun]) -> str:
     """Say in plain words which of `last` (only classifier[4]) and `fcn` (the whole classifier) is better."""
     sentences = []
     for tuned in (False, True):
-        found = {run.head: run.epe_moving for run in runs if run.tuned == tuned}
+        found = {run.head: run.measured.average_precision for run in runs if run.tuned == tuned}
         way = "With a fine-tuned backbone" if tuned else "With a frozen backbone"
         if "last" in found and "fcn" in found:
             whole, last = "the whole classifier", "replacing only classifier[4]"
@@ -221,22 +235,18 @@ def answer(runs: Sequence[StudyRun]) -> str:
         if "mixture" in found and L1 in found:
             likelihood, plain = "the mixture with its likelihood", "its layers with plain L1"
             sentences.append(f"{way}, {_better(found['mixture'], found[L1], likelihood, plain)}")
-    if runs:
-        best = min(runs, key=lambda run: run.epe_moving)
-        state = "fine-tuned" if best.tuned else "frozen"
-        sentences.append(f"The best of all is {best.head} ({state}): {best.epe_moving:.2f} px.")
+    best = max(runs, key=lambda run: run.measured.average_precision)
+    state = "fine-tuned" if best.tuned else "frozen"
+    sentences.append(f"The best of all is {best.head} ({state}): {best.measured.average_precision:.3f}.")
     return " ".join(sentences)
 
 
 def _better(one: float, other: float, its_name: str, other_name: str) -> str:
-    """Say which of two errors is smaller and by how much; less than 3 % is no difference."""
-    low, high = sorted((one, other))
-    if high - low < 0.03 * high:
-        return (
-            f"it makes no difference whether it is {its_name} or {other_name} ({one:.2f} and {other:.2f} px)."
-        )
-    name = its_name if one < other else other_name
-    return f"{name} is {100 * (high - low) / high:.0f} % better ({low:.2f} against {high:.2f} px)."
+    """Say which of two average precisions is larger and by how much."""
+    if abs(one - other) < _ALIKE:
+        return f"it makes no difference whether it is {its_name} or {other_name} ({one:.3f} and {other:.3f})."
+    name = its_name if one > other else other_name
+    return f"{name} finds more of what moves ({max(one, other):.3f} against {min(one, other):.3f})."
 
 
 @click.command()
@@ -246,17 +256,31 @@ def _better(one: float, other: float, its_name: str, other_name: str) -> str:
 @click.option("--heads", default=",".join(STUDIED), show_default=True)
 @click.option("--backbone", default="fcn_resnet50", show_default=True, help="As in torchvision.")
 @options_of(PredictorTraining, height=128, width=224, views=(1,))
-@click.option("--samples", type=click.IntRange(1), help="To measure, of each set.")
+@click.option("--scene-motion", is_flag=True, help="As of train-predictor.")
+@click.option("--final-only", is_flag=True, help="As of train-predictor.")
+@click.option("--split", default="test", show_default=True, help="What is measured of the set.")
+@click.option("--samples", type=click.IntRange(1), help="At most so many of it.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:K.")
 @click.option("--machine", default="this machine", show_default=True, help="What the page says of it.")
 def main(
-    out: Path, heads: str, backbone: str, samples: int | None, device: str, machine: str, **values: Any
+    *,
+    out: Path,
+    heads: str,
+    backbone: str,
+    scene_motion: bool,
+    final_only: bool,
+    split: str,
+    samples: int | None,
+    device: str,
+    machine: str,
+    **values: Any,
 ) -> None:
     """Train all heads and write the comparison; the same command goes on with the runs that are missing."""
-    base = settings_from(PredictorTraining, values, config=PredictorConfig(backbone, trajectory=True))
+    config = PredictorConfig(backbone, trajectory=not final_only, scene_motion=scene_motion)
+    base = settings_from(PredictorTraining, values, config=config)
     if base.minutes is None and base.steps is None:
         raise BadInput("Say how long each run lasts: --minutes M, --steps S, or both.")
-    runs = run_study(out, base, heads=heads.split(","), samples=samples, device=device)
+    runs = run_study(out, base, heads=heads.split(","), split=split, samples=samples, device=device)
     text = markdown(runs, base, f"python -m benchmarks.study_heads {shlex.join(sys.argv[1:])}", machine)
     write_whole(out / "study.md", text.encode())
     click.echo(text)

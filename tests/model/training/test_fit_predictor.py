@@ -6,13 +6,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmarks.study_heads import StudyRun, answer, markdown, run_study, with_head
+from benchmarks.study_heads import Measured, StudyRun, answer, markdown, run_study, with_head
 from model.commands.train_predictor import command
 from model.core.errors import BadInput
 from model.core.progress import Watch
@@ -275,10 +276,11 @@ def test_the_study_trains_measures_and_answers(data, tmp_path):
         ("fcn", True),
         ("mixture-l1", False),
     ]
-    assert all(run.epe_moving > 0 and run.memory > 50 and run.steps == 1 for run in runs)
-    # The baselines do not depend on the head.
-    assert len({(run.zero_moving, run.cell_mean_moving) for run in runs}) == 1
-    assert runs[0].zero_moving > 0
+    assert all(run.measured.epe_moving > 0 and run.memory > 50 and run.steps == 1 for run in runs)
+    # The baselines do not depend on the head; of what stands still, all points are as likely to move.
+    assert len({(run.zero, run.cell_mean) for run in runs}) == 1
+    assert runs[0].zero.epe_moving > 0
+    assert runs[0].zero.cosine == 0
     assert study() == runs
     page = markdown(runs, base, "python -m benchmarks.study_heads", "a machine")
     assert "| last | frozen |" in page
@@ -286,13 +288,20 @@ def test_the_study_trains_measures_and_answers(data, tmp_path):
 
 
 def test_the_answer_of_the_study_follows_from_its_figures():
-    run = StudyRun("last", False, 12.0, 11.0, 10.0, 5.0, 0.5, 8.0, 1000, 2000, 5, 0.1, 100.0)
-    assert "whole classifier is 20 % better" in answer([run, replace(run, head="fcn", epe_moving=8.0)])
-    assert "no difference" in answer([run, replace(run, head="fcn", epe_moving=10.1)])
-    assert "only classifier[4] is 33 % better" in answer([run, replace(run, head="fcn", epe_moving=15.0)])
-    mixture = replace(run, head="mixture", epe_moving=9.0)
-    assert "the mixture with its likelihood is 25 % better" in answer(
-        [mixture, replace(run, head="mixture-l1", epe_moving=12.0)]
+    zero = Measured(average_precision=0.2, log_likelihood=-2.4, cosine=0.0, epe_moving=8.0)
+    run = StudyRun("last", False, replace(zero, average_precision=0.4), zero, zero, 1000, 5, 0.1, 100.0)
+
+    def like(run: StudyRun, precision: float, **changes: Any) -> StudyRun:
+        return replace(run, measured=replace(run.measured, average_precision=precision), **changes)
+
+    assert "whole classifier finds more of what moves (0.500 against 0.400)" in answer(
+        [run, like(run, 0.5, head="fcn")]
     )
-    tuned = replace(run, tuned=True, epe_moving=3.0)
-    assert "The best of all is last (fine-tuned): 3.00 px" in answer([run, tuned])
+    assert "no difference" in answer([run, like(run, 0.405, head="fcn")])
+    assert "only classifier[4] finds more of what moves (0.400 against 0.300)" in answer(
+        [run, like(run, 0.3, head="fcn")]
+    )
+    assert "the mixture with its likelihood finds more" in answer(
+        [like(run, 0.5, head="mixture"), like(run, 0.3, head="mixture-l1")]
+    )
+    assert "The best of all is last (fine-tuned): 0.600" in answer([run, like(run, 0.6, tuned=True)])
