@@ -33,7 +33,7 @@ def compare(repeats: int = 5) -> None:
     print(f"{GRID}×{GRID} points of an image of {IMAGE[1]}×{IMAGE[0]}; {torch.get_num_threads()} threads")
     print(f"{'backbone':28}{'working size':>14}{'form':>20}{'s':>8}{'CPU s':>8}{'ratio':>8}")
     for backbone in BACKBONES:
-        network = build_predictor(backbone, head="mixture", grid=GRID, horizon=8, trajectory=True)
+        network = build_predictor(backbone, grid=GRID, horizon=8)
         for height, width in SIZES:
             release = PredictorRelease(network.config, PredictorUse(height, width, mirror=True))
             predictor = Predictor.of(network, release)
@@ -59,7 +59,7 @@ def _plain(predictor: Predictor, image: NDArray[np.uint8]) -> None:
     points = torch.from_numpy(rescale_points(query_grid(GRID, IMAGE), IMAGE, size))[None]
     network = predictor.network
     features = network.features(normalise(torch.cat([small, small.flip(3)])))
-    mixture = network.answer(features, points.expand(2, -1, -1), size).mixture
+    mixture = network.answer(features, points.expand(2, -1, -1), size)
     mixture.median()
     for share in (0.05, 0.95):
         mixture.quantile(share)

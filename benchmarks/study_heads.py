@@ -35,13 +35,6 @@ from model.training.predictors.settings import PredictorTraining
 TUNED_FROM = 0.5
 """The share of a fine-tuned run's budget after which the backbone learns too."""
 
-L1, L1_AND_DIRECTION = "mixture-l1", "mixture-l1-direction"
-"""The layers of the mixture head with one hypothesis that learns by L1, without and with the direction term:
-what the layers bring without the mixture. With a frozen backbone only."""
-
-STUDIED = (*HEADS, L1, L1_AND_DIRECTION)
-"""What `run_study` can train."""
-
 _PAGE_WIDTH = 118
 _COLUMNS = (
     *("Head", "Backbone", "AP moving", "log likelihood", "cosine", "EPE moving", "weights of the head"),
@@ -65,7 +58,7 @@ class Measured:
 class StudyRun:
     """One line of the study.
 
-    head: of `STUDIED`. tuned: whether the backbone learned too. zero, cell_mean: zero motion, and the mean of
+    head: its name. tuned: whether the backbone learned too. zero, cell_mean: zero motion, and the mean of
     each grid cell, with what is known of points there. head_weights: of the head alone.
     seconds_a_step: of training, the computing of kept features left out. memory: peak of the process or the
     GPU, in MB.
@@ -86,7 +79,7 @@ def run_study(
     out: Path,
     base: PredictorTraining,
     *,
-    heads: Sequence[str] = STUDIED,
+    heads: Sequence[str] = tuple(HEADS),
     split: str = "test",
     samples: int | None = None,
     device: str = "auto",
@@ -94,7 +87,7 @@ def run_study(
 ) -> list[StudyRun]:
     """Train and measure every head, frozen and fine-tuned.
 
-    base: data, budget and all else; its head and its frozen share are replaced. heads: of `STUDIED`.
+    base: data, budget and all else; its head and its frozen share are replaced. heads: their names.
     split, samples: what is measured of the set, and at most how many. apart: each run in a process of its
     own, so that its peak of memory is its own. Runs that are in `out` already are not done again.
     Raises BadInput for several sets, since the figures would have to be mixed.
@@ -102,25 +95,18 @@ def run_study(
     if len(base.data) > 1:
         raise BadInput("The study measures on one training set; give --data once.")
     runs = []
-    wanted = [(head, tuned) for head in heads for tuned in (False, True) if head in HEADS or not tuned]
+    wanted = [(head, tuned) for head in heads for tuned in (False, True)]
     for head, tuned in wanted:
         folder = out / f"{head}-{'tuned' if tuned else 'frozen'}"
         finished = folder / "result.json"
         if not finished.exists():
-            training = replace(with_head(base, head), frozen=TUNED_FROM if tuned else 1.0)
+            config = replace(base.config, head=head)
+            training = replace(base, config=config, frozen=TUNED_FROM if tuned else 1.0)
             arguments = (head, folder, training, out / "features", split, samples, device)
             run = _run_apart(arguments) if apart else _run(*arguments)
             write_json(finished, asdict(run))
         runs.append(from_json(StudyRun, json.loads(finished.read_text()), f"{finished}"))
     return runs
-
-
-def with_head(training: PredictorTraining, head: str) -> PredictorTraining:
-    """Return the training of a head of `STUDIED`. Raises BadInput for another name."""
-    if head not in (L1, L1_AND_DIRECTION):
-        return replace(training, config=replace(training.config, head=head))
-    config = replace(training.config, head="mixture", modes=1)
-    return replace(training, config=config, direction=0.0 if head == L1 else training.direction)
 
 
 def _run_apart(arguments: tuple[str, Path, PredictorTraining, Path, str, int | None, str]) -> StudyRun:
@@ -193,10 +179,8 @@ def markdown(runs: Sequence[StudyRun], base: PredictorTraining, command: str, ma
             "image; the other figures as in docs/predictor.md. Frozen: the backbone keeps its weights; "
             f"fine-tuned: it learns too, after {TUNED_FROM:.0%} of the budget. Begun with --start-from "
             f"{base.start_from}: `last` keeps `classifier[0]` to `[3]` as published if that is "
-            "`segmentation`, and else as they begin, at random. `bins` and `mixture` learn by likelihood, "
-            "`mixture` by a direction term, too; the others by L1, and how far off that is. "
-            f"`{L1}` has the layers of `mixture`, one hypothesis and plain L1, `{L1_AND_DIRECTION}` the "
-            "direction term as well.",
+            "`segmentation`, and else as they begin, at random. `bins` learns by likelihood, the "
+            "others by L1, and how far off that is.",
             _PAGE_WIDTH,
         ),
         "",
@@ -232,9 +216,6 @@ def answer(runs: Sequence[StudyRun]) -> str:
         if "last" in found and "fcn" in found:
             whole, last = "the whole classifier", "replacing only classifier[4]"
             sentences.append(f"{way}, {_better(found['fcn'], found['last'], whole, last)}")
-        if "mixture" in found and L1 in found:
-            likelihood, plain = "the mixture with its likelihood", "its layers with plain L1"
-            sentences.append(f"{way}, {_better(found['mixture'], found[L1], likelihood, plain)}")
     best = max(runs, key=lambda run: run.measured.average_precision)
     state = "fine-tuned" if best.tuned else "frozen"
     sentences.append(f"The best of all is {best.head} ({state}): {best.measured.average_precision:.3f}.")
@@ -253,7 +234,7 @@ def _better(one: float, other: float, its_name: str, other_name: str) -> str:
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder for the runs and study.md."
 )
-@click.option("--heads", default=",".join(STUDIED), show_default=True)
+@click.option("--heads", default=",".join(HEADS), show_default=True)
 @click.option("--backbone", default="fcn_resnet50", show_default=True, help="As in torchvision.")
 @options_of(PredictorTraining, height=128, width=224, views=(1,))
 @click.option("--scene-motion", is_flag=True, help="As of train-predictor.")

@@ -59,9 +59,9 @@ export const count = (value, one) => `${whole(value)} ${one}${value === 1 ? "" :
 /** What a job was asked for. @param {Job} job @returns {[string, string][]} */
 export function jobFacts({ kind, settings }) {
   if (kind === "train") {
-    const { dataset, head, minutes, steps, weights, scene_motion: scene } = settings;
+    const { dataset, minutes, steps, weights, scene_motion: scene } = settings;
     const end = [minutes && `${minutes} min`, steps && count(steps, "step")].filter(Boolean).join(" or ");
-    return [["Data set", dataset], ["Head", head], ["Motion", scene ? "camera removed" : "as filmed"], ["Ends after", end], ["Begun with", weights ?? "the installed predictor"]];
+    return [["Data set", dataset], ["Motion", scene ? "camera removed" : "as filmed"], ["Ends after", end], ["Begun with", weights ?? "the installed predictor"]];
   }
   if (kind === "segment") return [["Frame", `${settings.frame}`]];
   const { clips, method_title: method, grid, horizon, frame_step: step, interval } = settings;

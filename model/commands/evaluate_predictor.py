@@ -69,7 +69,8 @@ def command(
         predictor = Predictor.load(name, device)
         path = Path(name)
         seed = path.parent.name if path.is_file() else name
-        predictors[predictor.network.title, seed] = predictor
+        config = predictor.network.config
+        predictors[f"{config.backbone} {config.head}", seed] = predictor
     if len(predictors) < len(weights):
         raise BadInput("Two of the weights have the same network and the same folder's name; rename one.")
     with watched("samples") as watch:

@@ -28,26 +28,23 @@ class PredictorConfig:
     """
 
     backbone: str = setting("fcn_resnet50", "The network whose features are read, as in torchvision.")
-    head: str = setting("mixture", "What reads them; docs/predictor.md lists them.")
+    head: str = setting("bins", "What reads them; docs/predictor.md lists them.")
     grid: int = setting(16, "Query points a side where none are given; linear answers for this grid.")
     horizon: int = setting(8, "Frames, the first included.")
     trajectory: bool = False
-    modes: int = setting(6, "Hypotheses of mixture; with one it learns by L1, as the plain heads do.")
-    width: int = setting(256, "Channels of mixture and bins.", option="head_width")
+    width: int = setting(128, "Channels of bins.", option="head_width")
     pool: int | None = setting(4, "Cells a side that linear reads.")
     scene_motion: bool = setting(False, "Learn motion with the camera's taken out.")
     interval: float | None = None
-    dropout: float = setting(0.3, "Of what bins reads, in training.")
+    dropout: float = setting(0.5, "Of what bins reads, in training.")
     strides: str = "v1.5"
 
     def __post_init__(self) -> None:
         check_grid(self.grid)
         if not 2 <= self.horizon <= 64:
             raise BadInput(f"The horizon must be 2 to 64 frames, not {self.horizon}.")
-        if not 1 <= self.modes <= 32:
-            raise BadInput(f"The mixture must have 1 to 32 modes, not {self.modes}.")
         if not 16 <= self.width <= 1024:
-            raise BadInput(f"The mixture head must be 16 to 1024 channels wide, not {self.width}.")
+            raise BadInput(f"The head must be 16 to 1024 channels wide, not {self.width}.")
         if self.strides not in ("v1", "v1.5"):
             raise BadInput(f"Strides are placed as in v1 or v1.5, not “{self.strides[:20]}”.")
         if not 0 <= self.dropout < 1:

@@ -25,9 +25,8 @@ class Head(nn.Module, ABC):
         for name in self.published:
             self.get_submodule(name).load_state_dict(classifier.get_submodule(name).state_dict())
 
-    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Reduce normalised images and the backbone's maps, fine to deep, to what `forward` reads."""
-        del images
+    def prepare(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Reduce the backbone's maps, fine to deep, to what `forward` reads."""
         return (levels[-1],)
 
     @abstractmethod

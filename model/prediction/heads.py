@@ -22,14 +22,13 @@ from model.core.errors import BadInput
 from model.prediction.backbones import Level
 from model.prediction.config import PredictorConfig
 from model.prediction.head import Head, projection, sample, start_small, with_coordinates
-from model.prediction.outputs import BinsOutput, MixtureOutput, Output, PlainOutput
+from model.prediction.outputs import BinsOutput, Output, PlainOutput
 
 ATROUS_RATES = (12, 24, 36)
 LOGITS = 21
 """Channels that torchvision's segmentation classifiers end in."""
 
 _DEEP_STRIDE = 16
-_FINE_STRIDE = 8
 _PLACES = 16  # cells a side of the maps of where points lie
 
 
@@ -82,9 +81,8 @@ class LastLrasppHead(Head):
         self.cbr.eval()
         return self
 
-    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def prepare(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """See `Head`."""
-        del images
         return levels[-2], levels[-1]
 
     def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
@@ -123,9 +121,8 @@ class LinearHead(Head):
         self.linear = nn.Linear(levels[-1].channels * pool**2, grid**2 * outputs)
         start_small(self.linear)
 
-    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def prepare(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """See `Head`."""
-        del images
         return (F.adaptive_avg_pool2d(levels[-1], self.pool),)
 
     def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
@@ -137,65 +134,6 @@ class LinearHead(Head):
         if points.shape[1] == self.grid**2:
             return rows.flatten(1, 2)
         return sample(rows.permute(0, 3, 1, 2), points)
-
-
-class MixtureHead(Head):
-    """Context at a stride of 16 from all three depths, and fine features at each point.
-
-    Motion is told by what a thing is (deep), by how it is blurred (fine), and by the rest of the scene: so
-    the context passes through dilated convolutions and gets the image's mean, and each point then sees its
-    context beside its own fine features. To which side something trails is what a backbone trained to name
-    things has no use for; a few small convolutions of the head's own look at the image for it.
-    """
-
-    reads = "mixture"
-
-    def __init__(self, levels: Sequence[Level], outputs: int, width: int) -> None:
-        super().__init__()
-        fine, middle, deep = levels
-        self.pools = (_FINE_STRIDE // fine.stride, _DEEP_STRIDE // deep.stride)
-        self.eyes = nn.Sequential(
-            *_halving(3, 32, 5),
-            *_halving(32, 64, 3),
-            *_halving(64, width // 2, 3),
-            _DilatedBlock(width // 2, 1),
-        )
-        self.fine = projection(fine.channels, width // 2)
-        self.middle = projection(middle.channels, width // 2)
-        self.deep = projection(deep.channels, width)
-        self.down = nn.Sequential(
-            nn.Conv2d(3 * (width // 2), width, 3, stride=2, padding=1), nn.GroupNorm(8, width), nn.GELU()
-        )
-        self.merge = projection(2 * width + 2, width)
-        self.context = nn.ModuleList(_DilatedBlock(width, rate) for rate in (1, 2, 4))
-        self.globally = nn.Linear(width, width)
-        self.answer = nn.Sequential(
-            nn.Linear(width + 3 * (width // 2) + 2, 2 * width), nn.GELU(), nn.Linear(2 * width, outputs)
-        )
-        start_small(self.answer[-1])
-
-    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """See `Head`."""
-        fine, middle, deep = levels
-        return images, F.avg_pool2d(fine, self.pools[0]), middle, F.avg_pool2d(deep, self.pools[1])
-
-    def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
-        """See `Head`."""
-        images, fine, middle, deep = features
-        seen, fine = (
-            F.interpolate(each, middle.shape[-2:], mode="bilinear", align_corners=False)
-            for each in (self.eyes(images), fine)
-        )
-        local = torch.cat([seen, self.fine(fine), self.middle(middle)], dim=1)
-        context = self.down(local)
-        deep = F.interpolate(self.deep(deep), context.shape[-2:], mode="bilinear", align_corners=False)
-        context = self.merge(with_coordinates(torch.cat([context, deep], dim=1)))
-        for block in self.context:
-            context = block(context)
-        context = context + self.globally(context.mean(dim=(2, 3)))[:, :, None, None]
-        at_points = [sample(context, points), sample(local, points), (2 * points - 1).to(context.dtype)]
-        answer: Tensor = self.answer(torch.cat(at_points, dim=2))
-        return answer
 
 
 class BinsHead(Head):
@@ -228,9 +166,8 @@ class BinsHead(Head):
         self.places = nn.Parameter(torch.zeros(outputs, _PLACES, _PLACES))
         start_small(self.answer)
 
-    def prepare(self, images: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def prepare(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """See `Head`."""
-        del images
         _, middle, deep = levels
         middle, deep = (
             F.avg_pool2d(each, size) for each, size in zip((middle, deep), self.pools, strict=True)
@@ -247,31 +184,6 @@ class BinsHead(Head):
         maps = maps + self.globally(maps.mean(dim=(2, 3)))[:, :, None, None]
         places = self.places[None].expand(len(maps), -1, -1, -1)
         return sample(self.answer(F.gelu(maps)), points) + sample(places, points)
-
-
-class _DilatedBlock(nn.Module):
-    """A residual 3×3 convolution."""
-
-    def __init__(self, width: int, rate: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=rate, dilation=rate),
-            nn.GroupNorm(8, width),
-            nn.GELU(),
-            nn.Conv2d(width, width, 1),
-        )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return maps + cast(Tensor, self.layers(maps))
-
-
-def _halving(channels: int, width: int, side: int) -> tuple[nn.Module, ...]:
-    """A convolution to half the resolution."""
-    return (
-        nn.Conv2d(channels, width, side, stride=2, padding=side // 2),
-        nn.GroupNorm(8, width),
-        nn.GELU(),
-    )
 
 
 @dataclass(frozen=True)
@@ -298,7 +210,7 @@ class HeadKind:
     """A head that a config can name.
 
     build: raises BadInput for parts that cannot be built of.
-    output: what the numbers mean; a mixture of several hypotheses learns by its likelihood, all else by L1.
+    output: what the numbers mean; several hypotheses learn by their likelihood, one displacement by L1.
     """
 
     build: Callable[[HeadParts], Head]
@@ -337,10 +249,6 @@ def unpooled_weights(grid: int, size: tuple[int, int] = (850, 1280)) -> int:
     return size[0] * size[1] * LOGITS * grid**2 * 2
 
 
-def _mixture(parts: HeadParts) -> Head:
-    return MixtureHead(parts.levels, parts.outputs, parts.config.width)
-
-
 def _bins(parts: HeadParts) -> Head:
     return BinsHead(parts.levels, parts.outputs, parts.config.width, parts.config.dropout)
 
@@ -350,7 +258,6 @@ HEADS: dict[str, HeadKind] = {
     "fcn": HeadKind(_fcn),
     "deeplab": HeadKind(_deeplab),
     "linear": HeadKind(_linear),
-    "mixture": HeadKind(_mixture, MixtureOutput),
     "bins": HeadKind(_bins, BinsOutput),
 }
 

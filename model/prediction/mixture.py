@@ -177,9 +177,3 @@ class Mixture(NamedTuple):
         total = counts.sum(dim=-1).clamp(min=1e-6)
         mean: Tensor = (each * counts[:, :, None]).sum(dim=-1) / total[..., None]
         return mean
-
-    def nearest(self, truth: Tensor, counts: Tensor) -> Tensor:
-        """Return the least mean distance (L1) of any hypothesis to the truth: `[B, P]`; see above."""
-        offset = (truth[:, :, None] - self.displacement).abs().sum(dim=-1)
-        total = counts.sum(dim=-1).clamp(min=1e-6)
-        return ((offset * counts[:, :, None]).sum(dim=-1) / total[..., None]).amin(dim=2)

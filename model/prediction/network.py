@@ -1,7 +1,7 @@
 """The predictor network: one image in, the motion of its points out."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,6 @@ from model.prediction.backbones import Backbone, build_segmentation, find_backbo
 from model.prediction.config import PredictorConfig
 from model.prediction.heads import HeadParts, find_head
 from model.prediction.mixture import Mixture
-from model.prediction.outputs import MixtureOutput
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -28,18 +27,6 @@ def normalise(images: Tensor) -> Tensor:
     return (values - mean) / std
 
 
-class Answer(NamedTuple):
-    """What the network says of B images and P points, in pixels of the images.
-
-    mixture: the points' displacements.
-    direction: `[B, P, 2]`, the expected unit vector of the motion, by which a mixture learns to tell sides;
-        None for a plain answer.
-    """
-
-    mixture: Mixture
-    direction: Tensor | None = None
-
-
 class MotionPredictor(nn.Module):
     """A backbone and a head.
 
@@ -53,7 +40,7 @@ class MotionPredictor(nn.Module):
         spec = find_backbone(config.backbone)
         segmentation = build_segmentation(config.backbone, config.strides)
         classifier = segmentation.get_submodule("classifier")
-        self.output = kind.output(config.steps, config.modes)
+        self.output = kind.output(config.steps)
         self.backbone = Backbone(segmentation.get_submodule("backbone"), spec.levels)
         self.head = kind.build(HeadParts(config, spec.levels, classifier, self.output.numbers))
         self.register_parameter(self.output.parameter, nn.Parameter(self.output.initial()))
@@ -62,12 +49,6 @@ class MotionPredictor(nn.Module):
     def hypotheses(self) -> int:
         """K, the number of answers for each point."""
         return self.output.hypotheses
-
-    @property
-    def title(self) -> str:
-        """Name the network in a table."""
-        is_plain = isinstance(self.output, MixtureOutput) and self.hypotheses == 1
-        return f"{self.config.backbone} {self.config.head}{' (one mode, L1)' if is_plain else ''}"
 
     def is_published(self, name: str) -> bool:
         """Whether a parameter is of the backbone, or of those parts of the head that learn as it does."""
@@ -78,17 +59,17 @@ class MotionPredictor(nn.Module):
 
         With the backbone frozen this can be kept.
         """
-        return self.head.prepare(images, self.backbone(images))
+        return self.head.prepare(self.backbone(images))
 
-    def answer(self, features: Sequence[Tensor], points: Tensor, size: tuple[int, int]) -> Answer:
-        """Say how points move.
+    def answer(self, features: Sequence[Tensor], points: Tensor, size: tuple[int, int]) -> Mixture:
+        """Say how points move, in pixels of the images.
 
         features: from `features`. points: float32 `[B, P, 2]`, (x, y) in pixels of the images.
         size: (height, width) of the images.
         """
         shares = (points + 0.5) / points.new_tensor([size[1], size[0]])
         raw = self.head(features, shares).float()
-        return Answer(*self.output.read(raw, self.get_parameter(self.output.parameter)))
+        return self.output.read(raw, self.get_parameter(self.output.parameter))
 
     def forward(self, images: Tensor, points: Tensor | None = None) -> Tensor:
         """Predict displacements.
@@ -102,14 +83,13 @@ class MotionPredictor(nn.Module):
         if points is None:
             grid = torch.from_numpy(query_grid(self.config.grid, (height, width)))
             points = grid.to(images.device).expand(len(images), -1, -1)
-        mixture = self.answer(self.features(images), points, (height, width)).mixture
-        path = mixture.answer()
+        path = self.answer(self.features(images), points, (height, width)).answer()
         return F.pad(path, (0, 0, 1, 0)) if self.config.trajectory else path[:, :, 0]
 
 
 def build_predictor(
     backbone: str = "fcn_resnet50",
-    head: str = "mixture",
+    head: str = "bins",
     grid: int = 16,
     horizon: int = 8,
     **options: Any,

@@ -25,7 +25,7 @@ _SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE = -3.5, 5.0  # of Laplace scales in pixe
 class Output(Protocol):
     """How a head's numbers are read.
 
-    Made of the number of positions T and of the config's modes.
+    Made of the number of positions T.
     numbers: that the head gives for each point. hypotheses: K of the mixture that is read from them.
     parameter: the name of a learned tensor that reading needs.
     """
@@ -34,16 +34,13 @@ class Output(Protocol):
     hypotheses: int
     parameter: str
 
-    def __init__(self, steps: int, modes: int) -> None: ...
+    def __init__(self, steps: int) -> None: ...
 
     def initial(self) -> Tensor:
         """Return the parameter that training begins with."""
 
-    def read(self, raw: Tensor, parameter: Tensor) -> tuple[Mixture, Tensor | None]:
-        """Read a head's numbers, float32 `[B, P, numbers]`.
-
-        Returns the mixture, in pixels, and the expected unit vector of the motion, `[B, P, 2]` or None.
-        """
+    def read(self, raw: Tensor, parameter: Tensor) -> Mixture:
+        """Read a head's numbers, float32 `[B, P, numbers]`; the mixture is in pixels."""
 
 
 class PlainOutput:
@@ -52,15 +49,14 @@ class PlainOutput:
     parameter = "log_spread"
     hypotheses = 1
 
-    def __init__(self, steps: int, modes: int) -> None:
-        del modes
+    def __init__(self, steps: int) -> None:
         self.steps, self.numbers = steps, 2 * steps
 
     def initial(self) -> Tensor:
         """See `Output`."""
         return torch.zeros(self.steps)
 
-    def read(self, raw: Tensor, parameter: Tensor) -> tuple[Mixture, None]:
+    def read(self, raw: Tensor, parameter: Tensor) -> Mixture:
         """See `Output`."""
         displacement = PIXELS * raw.view(*raw.shape[:2], 1, self.steps, 2)
         log_scale = parameter.clamp(_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE)
@@ -68,40 +64,7 @@ class PlainOutput:
             displacement,
             log_scale.expand(*displacement.shape[:-1]),
             displacement.new_zeros(displacement.shape[:3]),
-        ), None
-
-
-class MixtureOutput:
-    """K hypotheses, each with displacements, scales and a weight, and the direction of the motion.
-
-    The learned tensor `[K, T, 2]` is added to the displacements; it begins as a fan of directions.
-    """
-
-    parameter = "spread_out"
-
-    def __init__(self, steps: int, modes: int) -> None:
-        self.steps, self.hypotheses = steps, modes
-        self.numbers = modes * (3 * steps + 1) + 2
-
-    def initial(self) -> Tensor:
-        """Paths in all directions at a steady pace, 1 long."""
-        angles = 2 * np.pi * np.arange(self.hypotheses) / self.hypotheses
-        ends = torch.from_numpy(np.stack([np.cos(angles), np.sin(angles)], axis=1)).float()
-        if self.hypotheses == 1:
-            ends = torch.zeros(1, 2)
-        return ends[:, None] * (torch.arange(1, self.steps + 1) / self.steps)[:, None]
-
-    def read(self, raw: Tensor, parameter: Tensor) -> tuple[Mixture, Tensor]:
-        """See `Output`."""
-        each = self.hypotheses * self.steps
-        places, scales, weights, direction = raw.split_with_sizes([2 * each, each, self.hypotheses, 2], dim=2)
-        shape = (*raw.shape[:2], self.hypotheses, self.steps)
-        log_scale = scales.reshape(shape) + 1.0
-        return Mixture(
-            PIXELS * (places.reshape(*shape, 2) + parameter),
-            log_scale.clamp(_SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE),
-            weights.log_softmax(dim=2),
-        ), direction
+        )
 
 
 class BinsOutput:
@@ -115,8 +78,7 @@ class BinsOutput:
 
     parameter = "log_prior"
 
-    def __init__(self, steps: int, modes: int) -> None:
-        del modes
+    def __init__(self, steps: int) -> None:
         self.steps = steps
         angles = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
         ring = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -145,11 +107,11 @@ class BinsOutput:
             log_weight = (share * importance).sum(dim=0).clamp(min=_LEAST).log().log_softmax(dim=0)
         return log_weight
 
-    def read(self, raw: Tensor, parameter: Tensor) -> tuple[Mixture, None]:
+    def read(self, raw: Tensor, parameter: Tensor) -> Mixture:
         """See `Output`."""
         shape = (*raw.shape[:2], self.hypotheses, self.steps)
         return Mixture(
             self._displacement.to(raw).expand(*shape, 2),
             self._log_scale.to(raw).expand(shape),
             (raw + parameter).log_softmax(dim=2),
-        ), None
+        )

@@ -155,7 +155,7 @@ class Predictor:
 
     def _mixture(self, images: Tensor, points: Tensor, size: tuple[int, int]) -> Mixture:
         network = self.network
-        answer = network.answer(network.features(normalise(images)), points, size).mixture
+        answer = network.answer(network.features(normalise(images)), points, size)
         is_as_learned = self.use.temperature == 1 and self.use.moving_bias == 0
         return answer if is_as_learned else answer.tempered(self.use.temperature, self.use.moving_bias)
 

@@ -14,9 +14,9 @@ from model.weights.registry import find_weights, weights_file
 METADATA_KEY = "stillmotion-predictor"
 OLD_NAMES = {
     "spread": "scale_factor",
-    **dict.fromkeys(("doubt", "stay_prior", "least_gain", "abstain_below")),
+    **dict.fromkeys(("doubt", "stay_prior", "least_gain", "abstain_below", "modes")),
 }
-"""What older files call the fields of `PredictorUse`; None for what they were fitted with and is no more."""
+"""What older files call fields; None for what they were fitted with and is no more."""
 GIVEN_UP = {"camera": False, "point": "median"}
 """Choices of older files that are no more, and what all other networks chose."""
 

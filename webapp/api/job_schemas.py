@@ -30,8 +30,6 @@ from webapp.jobs.kinds import KINDS
 from webapp.rows.records import Job, RunState
 
 MOST_CLIPS = 500
-HEADS = ("mixture", "bins")
-"""Of those in docs/predictor.md the ones for use; the others are for comparison."""
 
 
 class JobListQuery(QuerySchema):
@@ -82,7 +80,6 @@ class TrainingBody(BodySchema):
     name = asked_line("name", 60, required=True)
     minutes = asked_number("minutes", largest=10_000, load_default=None, allow_none=True)
     steps = asked_integer("steps", 1, load_default=None, allow_none=True)
-    head = asked_choice("head", HEADS, load_default=HEADS[0])
     scene_motion = asked_boolean(
         "scene_motion", "learn motion with the camera's taken out, else as filmed", load_default=True
     )

@@ -60,11 +60,9 @@ def _training(context: JobContext[Job]) -> PredictorTraining:
     return PredictorTraining(
         config=PredictorConfig(
             backbone=release.config.backbone,
-            head=asked["head"],
             grid=settings["grid"],
             horizon=settings["horizon"],
             scene_motion=asked["scene_motion"],
-            trajectory=asked["head"] == "mixture",
         ),
         data=(str(data),),
         start_from=str(start),

@@ -13,7 +13,6 @@ class PredictorTraining(TrainingSettings):
     """All that a training depends on.
 
     backbone_rate: of the head's learning rate, once the backbone learns. validation: samples at most.
-    nearest, direction: weights of two parts of the loss, see `predictor_losses`.
     """
 
     config: PredictorConfig
@@ -34,8 +33,6 @@ class PredictorTraining(TrainingSettings):
     weight_decay: float = 0.05
     average_warm_up: bool = True
     validation: int = 400
-    nearest: float = 0.1
-    direction: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.data:

@@ -55,14 +55,7 @@ class NetworkWithLoss(nn.Module):
             if features is None:
                 features = self.network.features(normalise(example.picture))
             answer = self.network.answer(features, example.points, example.shape)
-            losses = predictor_losses(
-                answer,
-                example,
-                self.network.hypotheses > 1,
-                nearest=self.settings.nearest,
-                direction=self.settings.direction,
-            )
-        return torch.stack([losses.total, losses.error, losses.likelihood, losses.nearest])
+            return torch.stack(predictor_losses(answer, example))
 
 
 class PredictorTask(Task[MotionPredictor, PredictorScore]):
@@ -72,10 +65,10 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
     learn from fresh views, the backbone at a lower rate.
     """
 
-    losses = ("error", "likelihood", "nearest")
+    losses = ("error", "likelihood")
     score = PredictorScore
     panels: ClassVar = {
-        "Training losses, pixels": ("nearest", "error"),
+        "Training loss, pixels": ("error",),
         "Log likelihood": ("likelihood", "held_out_likelihood"),
         "Held-out error, pixels of a 256-high image": ("epe_moving", "epe", "nearest_epe"),
         "Held-out direction and coverage": ("cosine", "coverage"),

@@ -76,7 +76,7 @@ def score_cached(
                 maps = network.features(normalise(batch.picture))
             else:
                 maps = features.read(rows, device)
-            mixture = network.answer(maps, batch.points, batch.shape).mixture
+            mixture = network.answer(maps, batch.points, batch.shape)
         unit = batch.shape[0] / REFERENCE_HEIGHT
         mixture = mixture._replace(
             displacement=mixture.displacement / unit, log_scale=mixture.log_scale - math.log(unit)

@@ -131,7 +131,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def predictor() -> Predictor:
     torch.manual_seed(0)
     network = build_predictor(
-        "lraspp_mobilenet_v3_large", grid=GRID, horizon=FRAMES, trajectory=True, modes=3, width=16
+        "lraspp_mobilenet_v3_large", grid=GRID, horizon=FRAMES, trajectory=True, width=16
     )
     return Predictor.of(network, PredictorRelease(network.config, PredictorUse(64, 112)))
 

@@ -14,12 +14,12 @@ FIRST_RING = len(STAY_SCALES)
 
 
 def mixture_of(log_weight: torch.Tensor) -> Mixture:
-    output = BinsOutput(steps=1, modes=1)
+    output = BinsOutput(steps=1)
     return output.read(log_weight, torch.zeros(output.hypotheses))[0]
 
 
 def only(hypothesis: int) -> Mixture:
-    raw = torch.full((1, 1, BinsOutput(1, 1).hypotheses), -40.0)
+    raw = torch.full((1, 1, BinsOutput(1).hypotheses), -40.0)
     raw[..., hypothesis] = 0
     return mixture_of(raw)
 
@@ -36,7 +36,7 @@ def drawn(mixture: Mixture, count: int = 200_000) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(4))
 def test_moving_and_direction_are_those_of_draws(seed: int) -> None:
     torch.manual_seed(seed)
-    mixture = mixture_of(3 * torch.randn(1, 1, BinsOutput(1, 1).hypotheses))
+    mixture = mixture_of(3 * torch.randn(1, 1, BinsOutput(1).hypotheses))
     draws = drawn(mixture)
     for length in (1.0, 2.0, 6.0):
         share = (np.linalg.norm(draws, axis=1) > length).mean()
@@ -56,14 +56,14 @@ def test_the_rings_go_all_around_from_the_right() -> None:
 
 def test_a_mirrored_distribution_is_again_one_of_the_bins() -> None:
     """So averaging with the mirrored picture's answer adds nothing that the bins do not have."""
-    own = mixture_of(torch.zeros(1, 1, BinsOutput(1, 1).hypotheses)).displacement[0, 0, :, -1]
+    own = mixture_of(torch.zeros(1, 1, BinsOutput(1).hypotheses)).displacement[0, 0, :, -1]
     mirrored = own * torch.tensor([-1.0, 1.0])
     assert torch.cdist(mirrored, own).amin(dim=1).max() < 1e-4
 
 
 def test_by_direction_keeps_weights_and_means() -> None:
     torch.manual_seed(3)
-    mixture = mixture_of(torch.randn(2, 5, BinsOutput(1, 1).hypotheses))
+    mixture = mixture_of(torch.randn(2, 5, BinsOutput(1).hypotheses))
     told = mixture.by_direction(DIRECTIONS)
     assert told.weight.shape == (2, 5, DIRECTIONS + 1)
     assert told.weight.sum(dim=2).numpy() == pytest.approx(1, abs=1e-5)
@@ -79,7 +79,7 @@ def test_the_prior_finds_what_points_do() -> None:
     rng = np.random.default_rng(0)
     motion = rng.laplace(0, 0.2, (2000, 1, 2))
     motion[::2, 0] = np.array([16, 0]) + rng.laplace(0, 2, (1000, 2))
-    output = BinsOutput(1, 1)
+    output = BinsOutput(1)
     prior = output.fitted(torch.from_numpy(motion).float(), torch.ones(2000, 1))
     mixture = output.read(torch.zeros(1, 1, output.hypotheses), prior)[0]
     assert float(mixture.moving(2.0)) == pytest.approx(0.5, abs=0.05)
@@ -94,8 +94,8 @@ def test_the_head_answers_for_any_points_and_learns(size: tuple[int, int]) -> No
     with torch.no_grad():
         features = network.features(images)
     points = torch.rand(2, 7, 2) * torch.tensor([size[1], size[0]])
-    mixture = network.answer(features, points, size).mixture
-    assert mixture.displacement.shape == (2, 7, BinsOutput(1, 1).hypotheses, 1, 2)
+    mixture = network.answer(features, points, size)
+    assert mixture.displacement.shape == (2, 7, BinsOutput(1).hypotheses, 1, 2)
     loss = -mixture.log_likelihood(torch.ones(2, 7, 1, 2), torch.ones(2, 7, 1)).mean()
     loss.backward()
     learns = {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
@@ -118,7 +118,7 @@ def test_without_an_interval_the_horizon_is_frames() -> None:
 
 def test_a_temperature_makes_surer_or_less_sure_and_keeps_the_order() -> None:
     torch.manual_seed(1)
-    mixture = mixture_of(torch.randn(1, 3, BinsOutput(1, 1).hypotheses))
+    mixture = mixture_of(torch.randn(1, 3, BinsOutput(1).hypotheses))
     assert torch.allclose(mixture.tempered(1.0).log_weight, mixture.log_weight, atol=1e-6)
     cool, hot = mixture.tempered(0.5), mixture.tempered(4.0)
     assert (cool.weight.amax(dim=2) > mixture.weight.amax(dim=2)).all()

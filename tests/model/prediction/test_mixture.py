@@ -89,8 +89,3 @@ def test_the_likelihood_is_the_density():
     many = Mixture(*(part.expand(1, truth.shape[1], *part.shape[2:]) for part in mixture))
     density = many.log_likelihood(truth, torch.ones(truth.shape[:3])).exp()
     assert float(density.sum()) * 0.25**2 == pytest.approx(1.0, abs=0.02)
-    nearest = many.nearest(truth, torch.ones(truth.shape[:3]))
-    slow = (
-        torch.minimum((truth[..., 0, 0] + 10).abs(), (truth[..., 0, 0] - 10).abs()) + truth[..., 0, 1].abs()
-    )
-    assert torch.allclose(nearest, slow)

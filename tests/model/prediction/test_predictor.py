@@ -29,9 +29,9 @@ from model.prediction.release import PredictorRelease, PredictorUse, read_releas
 SMALL = "lraspp_mobilenet_v3_large"
 
 
-def small(head: str = "mixture", **options) -> MotionPredictor:
+def small(head: str = "bins", **options) -> MotionPredictor:
     torch.manual_seed(1)
-    return build_predictor(SMALL, head, grid=4, **{"width": 16, "modes": 3, **options}).eval()
+    return build_predictor(SMALL, head, grid=4, **{"width": 16, **options}).eval()
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -69,7 +69,6 @@ def test_the_unpooled_linear_head_is_refused_with_its_size():
         {"head": "tail"},
         {"grid": 0},
         {"horizon": 1},
-        {"modes": 0},
         {"pool": 99},
         {"width": 1},
         {"strides": "v2"},
@@ -98,7 +97,7 @@ def test_maps_are_read_where_the_points_are():
 def predictor() -> Predictor:
     network = small(trajectory=True)
     with torch.no_grad():
-        network.head.answer[-1].weight.mul_(8)  # so that answers differ from place to place
+        network.head.answer.weight.mul_(300)  # so that answers differ from place to place
     return Predictor.of(network, PredictorRelease(network.config, PredictorUse(96, 160, mirror=True)))
 
 
@@ -155,7 +154,7 @@ def test_a_mirrored_image_has_the_mirrored_prediction(predictor):
 def test_the_grid_is_answered_as_the_network_answers_it(head):
     """To the bit of a look without the mirrored image; a linear head knows no other points."""
     torch.manual_seed(3)
-    network = build_predictor("lraspp_mobilenet_v3_large", head, grid=4, modes=1, width=16, pool=2)
+    network = build_predictor("lraspp_mobilenet_v3_large", head, grid=4, width=16, pool=2)
     predictor = Predictor.of(network, PredictorRelease(network.config, PredictorUse(96, 160)))
     image = np.random.default_rng(6).integers(0, 256, (96, 160, 3), dtype=np.uint8)
     with torch.inference_mode():

@@ -44,7 +44,7 @@ def test_what_cannot_be_trained_is_refused_with_a_sentence(client: FlaskClient, 
         ("cars", {"steps": 0}, 422, "of at least 1"),
         ("cars", {"scene_motion": True}, 422, "the camera known; learn motion as filmed"),
         ("cars", {"scene_motion": "often"}, 422, "must be true or false"),
-        ("cars", {"head": "linear"}, 422, "one of mixture, bins"),
+        ("cars", {"head": "linear"}, 422, "head"),
         ("cars", {"name": "../x"}, 422, "letters, digits"),
         ("cars", {"name": "fcn-resnet50"}, 409, "installed weights"),
         ("cars", {"weights": "/etc/passwd"}, 422, "no weights"),
@@ -64,7 +64,7 @@ def test_a_training_begins_with_the_backbone_of_a_predictor(tmp_path: Path) -> N
     path = tiny_predictor(tmp_path / "tiny.safetensors")
     initial = initial_weights(str(path), "lraspp_mobilenet_v3_large", progress=ignore_progress)
     assert initial is not None
-    network = build_predictor("lraspp_mobilenet_v3_large", "mixture", grid=4, width=32)
+    network = build_predictor("lraspp_mobilenet_v3_large", grid=4, width=32)
     begin_with(network, initial)
     theirs = tiny_weights(path)
     for name, value in network.backbone.state_dict().items():
