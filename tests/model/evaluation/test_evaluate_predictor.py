@@ -214,7 +214,7 @@ def test_one_command_writes_figures_and_a_report(data, predictor, tmp_path):
     arguments += ["--out", str(tmp_path / "r.json"), "--report", str(tmp_path / "r.html"), "--device", "cpu"]
     result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 0, result.output
-    assert "lraspp_mobilenet_v3_large mixture" in result.output
+    assert "lraspp_mobilenet_v3_large bins" in result.output
     content = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert [method["seed"] for method in content["domains"][0]["methods"][-2:]] == ["seed-0", "seed-1"]
     page = (tmp_path / "r.html").read_text(encoding="utf-8")

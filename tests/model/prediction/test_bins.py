@@ -15,7 +15,7 @@ FIRST_RING = len(STAY_SCALES)
 
 def mixture_of(log_weight: torch.Tensor) -> Mixture:
     output = BinsOutput(steps=1)
-    return output.read(log_weight, torch.zeros(output.hypotheses))[0]
+    return output.read(log_weight, torch.zeros(output.hypotheses))
 
 
 def only(hypothesis: int) -> Mixture:
@@ -81,7 +81,7 @@ def test_the_prior_finds_what_points_do() -> None:
     motion[::2, 0] = np.array([16, 0]) + rng.laplace(0, 2, (1000, 2))
     output = BinsOutput(1)
     prior = output.fitted(torch.from_numpy(motion).float(), torch.ones(2000, 1))
-    mixture = output.read(torch.zeros(1, 1, output.hypotheses), prior)[0]
+    mixture = output.read(torch.zeros(1, 1, output.hypotheses), prior)
     assert float(mixture.moving(2.0)) == pytest.approx(0.5, abs=0.05)
     assert float(mixture.direction()[0, 0, 0]) == pytest.approx(0.5, abs=0.05)
 
