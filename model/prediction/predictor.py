@@ -26,7 +26,7 @@ from model.prediction.release import (
     PredictorRelease,
     PredictorUse,
     predictor_file,
-    read_release,
+    read_usable_release,
 )
 from model.weights.checkpoints import as_float32, load_strictly, read_state_dict
 from model.weights.registry import file_sha256
@@ -72,7 +72,7 @@ class Predictor:
         """
         place = find_device(device)
         path = predictor_file(name_or_path)
-        release = read_release(path)
+        release = read_usable_release(path)
         network = MotionPredictor(release.config)
         load_strictly(network, as_float32(read_state_dict(path)), f"{path.name} does not fit this network")
         return cls.of(network, release, place, file_sha256(path))

@@ -19,6 +19,7 @@ OLD_NAMES = {
 """What older files call fields; None for what they were fitted with and is no more."""
 GIVEN_UP = {"camera": False, "point": "median"}
 """Choices of older files that are no more, and what all other networks chose."""
+_GIVEN_UP_HEAD = "mixture"
 
 _SIDE_STEP = 16  # working sizes are multiples of this, so that maps of all depths cover the same picture
 _SMALLEST_SIDE, _LARGEST_SIDE = 64, 2048
@@ -86,4 +87,18 @@ def read_release(path: str | os.PathLike[str]) -> PredictorRelease:
     if release is None:
         name = os.path.basename(path)
         raise BadInput(f"{name} holds no predictor; give a file that `train-predictor` wrote.")
+    return release
+
+
+def read_usable_release(path: str | os.PathLike[str]) -> PredictorRelease:
+    """Do the same for a file to predict with; of a head that is no more only the backbone is of use.
+
+    Raises BadInput for such a head, too.
+    """
+    release = read_release(path)
+    if release.config.head == _GIVEN_UP_HEAD:
+        raise BadInput(
+            f"{os.path.basename(path)} has the head “{_GIVEN_UP_HEAD}”, which is no more; train a predictor "
+            "again, with bins."
+        )
     return release

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from model.core.errors import BadInput
 from model.motion.grid import check_grid
-from model.prediction.release import predictor_file, read_release
+from model.prediction.release import predictor_file, read_usable_release
 from model.tracking.methods import check_method, find_method, is_prediction
 from model.tracking.run import TrackRequest, frame_indices
 from model.weights.registry import find_entry
@@ -71,7 +71,7 @@ def _predicted_frames(clip: Clip, method: str, weights: str | None, request: Tra
             f"The frame must be 0 to {clip.frames - 1}, since the clip has {clip.frames} frames, "
             f"not {request.start}."
         )
-    config = read_release(predictor_file(weights or "predictor")).config
+    config = read_usable_release(predictor_file(weights or "predictor")).config
     later = config.later_frames(clip.fps)
     return len(later) + 1, int(later[0])
 

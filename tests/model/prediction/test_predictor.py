@@ -272,6 +272,18 @@ def test_weights_of_older_versions_keep_their_use(tmp_path):
             read_release(written(**wrong))
 
 
+def test_weights_of_a_head_that_is_no_more_are_refused_but_their_backbone_can_be_taken(tmp_path):
+    network = small()
+    text = json.dumps({"config": {**network.config.to_json(), "head": "mixture", "modes": 6}, "use": {}})
+    path = tmp_path / "old.safetensors"
+    safetensors.torch.save_file(network.state_dict(), path, {"stillmotion-predictor": text})
+    with pytest.raises(BadInput, match=r"old\.safetensors has the head “mixture”, which is no more; train"):
+        Predictor.load(path, "cpu")
+    other = small()
+    begin_with(other, initial_weights(str(path), SMALL))
+    assert torch.equal(other.backbone.body["0"][0].weight, network.backbone.body["0"][0].weight)
+
+
 def test_a_whole_segmentation_network_fills_backbone_and_last_head(tmp_path):
     given_network = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None)
     torch.save(given_network.state_dict(), tmp_path / "segmentation.pth")
