@@ -11,6 +11,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from model.motion.prediction import Prediction
 from model.overlay.colours import direction_colour
 from model.overlay.html import write_html
+from model.prediction.outputs import DIRECTIONS
 from tests.browser.conftest import watch
 from tests.browser.viewing import (
     SIZE,
@@ -114,11 +115,12 @@ def test_hypotheses_are_shown_on_demand_and_where_the_answer_is_withheld(
     run = stack.start_run(clip, method="fcn", grid=3)
     assert stack.wait_for_end(run, 120)["state"] == "done"
     found = prediction_of(stack, run, tmp_path)
-    assert found.hypotheses.shape == (3, HORIZON, 9, 2)
-    # One way of each point is likely, one less so, one hardly possible.
+    assert found.hypotheses.shape == (1 + DIRECTIONS, HORIZON, 9, 2)
+    # Of three ways of each point one is likely, one less so, one hardly possible.
+    hypotheses = found.hypotheses[:3]
     weights = np.repeat([[0.79], [0.2], [0.01]], 9, axis=1).astype(np.float32)
     moving = np.tile(np.array([0, 0.5, 1], np.float32), 3)
-    prediction = replace(found, weights=weights, withheld=withheld, moving=moving)
+    prediction = replace(found, hypotheses=hypotheses, weights=weights, withheld=withheld, moving=moving)
     write_html(tmp_path / "motion.html", [texture(*SIZE, seed=6)] * HORIZON, found.tracks, prediction)
     page.goto((tmp_path / "motion.html").as_uri())
     page.wait_for_selector("#viewer[data-position]")
@@ -132,7 +134,7 @@ def test_hypotheses_are_shown_on_demand_and_where_the_answer_is_withheld(
     for way in range(3):
         page.select_option(".viewer-hypothesis", f"{way}")
         page.wait_for_timeout(300)
-        np.testing.assert_allclose(heads(page), found.hypotheses[way, -1], atol=1e-3)
+        np.testing.assert_allclose(heads(page), hypotheses[way, -1], atol=1e-3)
     page.wait_for_function("location.hash.includes('hypothesis=2')")
 
     # A map that is the more opaque the likelier a place moves.
@@ -148,10 +150,10 @@ def test_hypotheses_are_shown_on_demand_and_where_the_answer_is_withheld(
     page.keyboard.press("f")
     expect(page.get_by_role("radio", name="Field")).to_be_checked()
     # Of the largest motion, which is drawn fully.
-    moved = found.hypotheses[0, -1] - found.hypotheses[0, 0]
+    moved = hypotheses[0, -1] - hypotheses[0, 0]
     point = int(np.linalg.norm(moved, axis=1).argmax())
     hue = direction_colour(moved[[point]] * 100)[0].astype(int)
-    assert np.abs(colours_at(page, found.hypotheses[0, :1, point])[0].astype(int) - hue).max() < 40
+    assert np.abs(colours_at(page, hypotheses[0, :1, point])[0].astype(int) - hue).max() < 40
     expect(page.locator(".viewer-moving")).to_be_disabled()
     page.check(".viewer-picture")
     page.locator(".viewer-play").focus()

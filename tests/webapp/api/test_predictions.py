@@ -22,6 +22,7 @@ from rq.serializers import JSONSerializer
 from model.clips.video import read_frame
 from model.motion.grid import query_grid
 from model.motion.prediction import Prediction
+from model.prediction.outputs import DIRECTIONS
 from tests.media import encoded, texture, write_image
 from tests.predictors import HORIZON, tiny_predictor
 from tests.webapp.stack import Stack, wait_for
@@ -107,7 +108,7 @@ def test_the_last_frame_of_a_clip_is_predicted_and_a_frame_is_compared(
     assert prediction.tracks.fps == 25.0
     found = stack.get(f"/compare?reference={tracked}&candidate={early}").json()
     assert found["frames"] == list(range(2, 10))
-    assert found["metrics"]["hypotheses"] == 3
+    assert found["metrics"]["hypotheses"] == 1 + DIRECTIONS
     assert 0 <= found["metrics"]["coverage"] <= 1
     truth = stack.tracks(tracked, tmp_path)
     counted = truth.visible[-1]
