@@ -15,7 +15,7 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.segmentation.deeplabv3 import DeepLabHead
+from torchvision.models.segmentation.deeplabv3 import ASPPPooling, DeepLabHead
 from torchvision.models.segmentation.fcn import FCNHead
 
 from model.core.errors import BadInput
@@ -101,6 +101,14 @@ class DeepHead(Head):
         super().__init__()
         self.layers = layers
         start_small(layers[-1])
+
+    def train(self, mode: bool = True) -> "DeepHead":
+        """Leave the statistics of what is pooled to one value a picture: of one picture there are none."""
+        super().train(mode)
+        for layer in self.modules():
+            if isinstance(layer, ASPPPooling):
+                layer.eval()
+        return self
 
     def forward(self, features: Sequence[Tensor], points: Tensor) -> Tensor:
         """See `Head`."""

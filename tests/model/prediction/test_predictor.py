@@ -55,6 +55,14 @@ def test_trajectories_begin_at_the_query(head):
     assert (path[:, :, 0] == 0).all()
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_learns_from_a_single_picture(head):
+    """As from the one upright picture of a batch."""
+    network = small(head).train()
+    network(torch.randn(1, 3, 64, 96)).square().sum().backward()
+    assert all(torch.isfinite(each.grad).all() for each in network.head.parameters() if each.grad is not None)
+
+
 def test_the_unpooled_linear_head_is_refused_with_its_size():
     # 850 · 1280 · 21 logits times 2 · 16² outputs; four bytes each.
     assert unpooled_weights(16) == 850 * 1280 * 21 * 512
