@@ -180,7 +180,7 @@ def markdown(runs: Sequence[StudyRun], base: PredictorTraining, command: str, ma
             f"fine-tuned: it learns too, after {TUNED_FROM:.0%} of the budget. Begun with --start-from "
             f"{base.start_from}: `last` keeps `classifier[0]` to `[3]` as published if that is "
             "`segmentation`, and else as they begin, at random. `bins` learns by likelihood, the "
-            "others by L1, and how far off that is.",
+            "others by L1 and, beside it, one width for all points.",
             _PAGE_WIDTH,
         ),
         "",
