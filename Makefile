@@ -8,10 +8,9 @@ TEST_READY := .venv/.ready-test
 # Of what the tests' own process runs. The least share is only there because pytest-cov then tells the share.
 COVERAGE := --cov --cov-report= --cov-fail-under=1
 NODE_READY := node_modules/.ready
-# Two processes test at a time: one begins with the app, one with its pages (tests/conftest.py). A third would make
-# tests late that say how soon something happens. Threads of torch that wait sleep: spinning would keep the others from
-# their work.
-PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+# Three processes test at a time, since the app's tests mostly wait: they begin with the app, its rooms and its pages
+# (tests/conftest.py). Threads of torch that wait sleep: spinning would keep the others from their work.
+PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 
 .PHONY: run test test-quick lint format lock audit clean
 

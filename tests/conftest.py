@@ -25,8 +25,8 @@ hypothesis.settings.load_profile("any machine")
 
 WHOLE_APP = {"stack", "start_stack", "team", "program"}
 """Fixtures that start or install the whole app, which alone takes seconds."""
-TAKEN_TOGETHER = ("tests/webapp/", "tests/browser/")
-"""Folders of which one process takes all tests: those would get into each other's way."""
+TAKEN_TOGETHER = ("tests/browser/", "tests/webapp/test_", "tests/webapp/")
+"""Beginnings of paths of which one process takes all tests: more at once would get into each other's way."""
 
 
 class TestsOfARoom(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typed

@@ -19,9 +19,14 @@ FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 @pytest.fixture(scope="session", autouse=True)
 def share_of_the_cores() -> None:
-    """Where several processes test at a time, each computes on its share of the cores."""
+    """Where several processes test at a time, each computes on its share of the cores, after the app's tests.
+
+    Those mostly wait, but some say how soon something happens.
+    """
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     torch.set_num_threads(max(1, torch.get_num_threads() // processes))
+    if processes > 1:
+        os.nice(5)
 
 
 @pytest.fixture(scope="session")
