@@ -38,10 +38,9 @@ Batch = list[tuple[Example, tuple[Tensor, ...] | None]]
 class NetworkWithLoss(nn.Module):
     """The network with its loss as `forward`, for several devices to share."""
 
-    def __init__(self, network: MotionPredictor, settings: PredictorTraining) -> None:
+    def __init__(self, network: MotionPredictor) -> None:
         super().__init__()
         self.network = network
-        self.settings = settings
 
     def forward(self, batch: Batch) -> tuple[Tensor, ...]:
         """Return what is minimised, and what `PredictorTask.losses` names."""
@@ -91,7 +90,7 @@ class PredictorTask(Task[MotionPredictor, PredictorScore]):
         if initial is not None:
             begin_with(network, initial)
         network = network.to(fabric.device)
-        super().__init__(settings, network, NetworkWithLoss(network, settings))
+        super().__init__(settings, network, NetworkWithLoss(network))
         self.training = settings
         self.phases = (0.0, settings.frozen) if settings.frozen < 1 else (0.0,)
         self._device = fabric.device
