@@ -19,6 +19,7 @@ from torchvision.models.segmentation.deeplabv3 import ASPPPooling, DeepLabHead
 from torchvision.models.segmentation.fcn import FCNHead
 
 from model.core.errors import BadInput
+from model.motion.grid import query_grid
 from model.prediction.backbones import Level
 from model.prediction.config import PredictorConfig
 from model.prediction.head import Head, projection, sample, start_small, with_coordinates
@@ -116,7 +117,7 @@ class DeepHead(Head):
 
 
 class LinearHead(Head):
-    """Flatten and one linear layer, on features pooled to a few cells; made for one grid.
+    """Flatten and one linear layer, on features pooled to a few cells; made for one grid, else interpolated.
 
     It reads tens of thousands of features, for each of which Adam takes as long a step as it would for one of
     few: answers would jump by 100 pixels a step. So features are normalised to a length of 1.
@@ -138,10 +139,10 @@ class LinearHead(Head):
         flat = features[0].flatten(1)
         flat = F.normalize(flat - flat.mean(dim=1, keepdim=True))
         flat = cast(Tensor, self.linear(flat))
-        rows = flat.view(len(points), self.grid, self.grid, self.outputs)
-        if points.shape[1] == self.grid**2:
-            return rows.flatten(1, 2)
-        return sample(rows.permute(0, 3, 1, 2), points)
+        maps = flat.view(len(points), self.grid, self.grid, self.outputs).permute(0, 3, 1, 2)
+        first, last = points.new_tensor(query_grid(2, (1, 1))[[0, -1]] + 0.5)
+        cells = (points - first) / (last - first) * (self.grid - 1)
+        return sample(maps, (cells + 0.5) / self.grid)
 
 
 class BinsHead(Head):

@@ -56,6 +56,20 @@ def test_trajectories_begin_at_the_query(head):
 
 
 @pytest.mark.parametrize("head", HEADS)
+def test_answers_depend_on_where_points_are_not_on_their_order(head):
+    """Mirrored and cropped views of a picture have as many points as the grid, at other places."""
+    network, images = small(head), torch.randn(1, 3, 64, 96)
+    points = torch.from_numpy(query_grid(4, (64, 96)))[None]
+    with torch.no_grad():
+        answers = network(images, points)
+        assert answers.std(dim=1).min() > 0
+        torch.testing.assert_close(network(images, points.flip(1)), answers.flip(1))
+        between = network(images, (points[:, :1] + points[:, 1:2]) / 2)
+    if head == "linear":  # between two points of the grid it is half of each
+        torch.testing.assert_close(between, answers[:, :2].mean(dim=1, keepdim=True))
+
+
+@pytest.mark.parametrize("head", HEADS)
 def test_every_head_learns_from_a_single_picture(head):
     """As from the one upright picture of a batch."""
     network = small(head).train()
