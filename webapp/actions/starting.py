@@ -91,7 +91,7 @@ def prepare_conversion(
 def prepare_training(name: str, dataset: DatasetIndex, values: Mapping[str, Any], settings: Settings) -> Job:
     """Check the fine-tuning of a predictor on a training set and return the job to submit.
 
-    values: minutes, steps, head, scene_motion, and weights, whose backbone it begins with.
+    values: minutes, steps, scene_motion, and weights, whose backbone it begins with.
     Raises NameTaken, and BadInput for what cannot be trained.
     """
     summary, title = dataset.summary, PurePosixPath(dataset.folder.url).name
